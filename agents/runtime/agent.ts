@@ -1,0 +1,29 @@
+import type { Bus } from '#bus/bus.ts';
+import type { Config } from '#config/schema.ts';
+import type { Inventory } from '#config/inventory.ts';
+import type { Clock } from './clock.ts';
+import type { HttpSurface } from './http.ts';
+import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
+
+/** What the composer hands to every agent. An agent opens its own store and connects to nothing else by itself. */
+export interface AgentContext {
+  config: Config;
+  inventory: Inventory;
+  /** Folder for the agent's state, private to the user who runs it. */
+  stateFolder: string;
+  bus: Bus;
+  clock: Clock;
+  log: Log;
+  metrics: Metrics;
+  http: HttpSurface;
+}
+
+/** Started in order, stopped in reverse. Contract: `start` returns once the agent works; `stop` loses nothing. */
+export interface Agent {
+  readonly name: 'sentinel' | 'triage' | 'remediation';
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** Lengths of its queues, for health messages and metrics. */
+  queues(): Record<string, number>;
+}

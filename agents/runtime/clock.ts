@@ -1,0 +1,45 @@
+/** Time as an argument: the real one in production, a virtual one where minutes matter in a test. */
+export interface Clock {
+  /** Epoch milliseconds. */
+  now(): number;
+  /** Resolves after `ms`. Rejects with the signal's reason when it aborts. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Calls `callback` once after `ms`; the returned function cancels it. A callback may be async: it must not reject. */
+  after(ms: number, callback: () => void | Promise<void>): () => void;
+}
+
+/** The longest delay a Node timer keeps; longer waits are cut into such pieces. */
+const maximumTimerMs = 2_147_483_647;
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  sleep: (ms, signal) =>
+    new Promise((resolve, reject) => {
+      signal?.throwIfAborted();
+      const cancel = systemClock.after(ms, () => {
+        signal?.removeEventListener('abort', abort);
+        resolve();
+      });
+      function abort(): void {
+        cancel();
+        reject(signal?.reason as Error);
+      }
+      signal?.addEventListener('abort', abort, { once: true });
+    }),
+  after(ms, callback) {
+    const due = Date.now() + ms;
+    let timer: NodeJS.Timeout;
+    const arm = (): void => {
+      const left = due - Date.now();
+      timer =
+        left > maximumTimerMs ? setTimeout(arm, maximumTimerMs) : setTimeout(() => void callback(), Math.max(0, left));
+    };
+    arm();
+    return () => clearTimeout(timer);
+  },
+};
+
+/** Epoch milliseconds as the wire writes them. */
+export function toInstant(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -1,0 +1,131 @@
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+import { Failure } from '#bus/failure.ts';
+
+/** SQLite's primary result codes that mean "the disk or the file refuses", https://sqlite.org/rescode.html. */
+const refusals: Record<number, string> = {
+  8: 'is read-only',
+  10: 'cannot be written',
+  13: 'is full',
+  14: 'cannot be opened',
+};
+
+/**
+ * One SQLite file: WAL, `synchronous=FULL` (what was committed survives a power cut), numbered migrations. Rows have
+ * null prototypes; the agent's own `store.ts` turns them into domain values. A full disk throws a recoverable Failure.
+ */
+export interface Store {
+  run(sql: string, ...values: SQLInputValue[]): { changes: number };
+  get(sql: string, ...values: SQLInputValue[]): Record<string, unknown> | undefined;
+  all(sql: string, ...values: SQLInputValue[]): Record<string, unknown>[];
+  /** All or nothing. Nested calls join the outer transaction. Contract: `work` is synchronous. */
+  transaction<T>(work: () => T): T;
+  close(): void;
+}
+
+export interface StoreOptions {
+  /** `:memory:` or a file; its folder is made. */
+  path: string;
+  /** Applied in order, once each; the position is the version. Never edit one that has shipped. */
+  migrations: readonly string[];
+  /** `NORMAL` for what may lose its last second: heartbeats and history. */
+  synchronous?: 'FULL' | 'NORMAL';
+}
+
+export function openStore(options: StoreOptions): Store {
+  if (options.path !== ':memory:') mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 });
+  const database = guarded(options.path, () => {
+    const opened = new DatabaseSync(options.path, { timeout: 5_000 });
+    opened.exec(`PRAGMA journal_mode=WAL; PRAGMA synchronous=${options.synchronous ?? 'FULL'}; PRAGMA foreign_keys=ON`);
+    return opened;
+  });
+  const store = new SqliteStore(database, options.path);
+  migrate(store, database, options);
+  return store;
+}
+
+function migrate(store: Store, database: DatabaseSync, options: StoreOptions): void {
+  const version = Number(store.get('PRAGMA user_version')?.['user_version'] ?? 0);
+  if (version > options.migrations.length) {
+    throw new Failure(`Cannot open "${options.path}": it was written by a newer Lares (schema ${version})`, {
+      recoverable: false,
+    });
+  }
+  for (const [index, sql] of options.migrations.entries()) {
+    if (index < version) continue;
+    store.transaction(() => {
+      database.exec(sql);
+      database.exec(`PRAGMA user_version=${index + 1}`);
+    });
+  }
+}
+
+class SqliteStore implements Store {
+  readonly #database: DatabaseSync;
+  readonly #path: string;
+  readonly #statements = new Map<string, StatementSync>();
+  #depth = 0;
+
+  constructor(database: DatabaseSync, path: string) {
+    this.#database = database;
+    this.#path = path;
+  }
+
+  run(sql: string, ...values: SQLInputValue[]): { changes: number } {
+    return guarded(this.#path, () => ({ changes: Number(this.#statement(sql).run(...values).changes) }));
+  }
+
+  get(sql: string, ...values: SQLInputValue[]): Record<string, unknown> | undefined {
+    return guarded(this.#path, () => this.#statement(sql).get(...values));
+  }
+
+  all(sql: string, ...values: SQLInputValue[]): Record<string, unknown>[] {
+    return guarded(this.#path, () => this.#statement(sql).all(...values));
+  }
+
+  transaction<T>(work: () => T): T {
+    if (this.#depth > 0) return work();
+    this.#exec('BEGIN IMMEDIATE');
+    this.#depth = 1;
+    try {
+      const result = work();
+      this.#exec('COMMIT');
+      return result;
+    } catch (error) {
+      // SQLite may have rolled back by itself, as it does when the disk is full.
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+      throw error;
+    } finally {
+      this.#depth = 0;
+    }
+  }
+
+  close(): void {
+    this.#statements.clear();
+    this.#database.close();
+  }
+
+  #exec(sql: string): void {
+    guarded(this.#path, () => this.#database.exec(sql));
+  }
+
+  #statement(sql: string): StatementSync {
+    const known = this.#statements.get(sql);
+    if (known !== undefined) return known;
+    const statement = this.#database.prepare(sql);
+    this.#statements.set(sql, statement);
+    return statement;
+  }
+}
+
+function guarded<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    const code = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0;
+    const refusal = refusals[code];
+    if (refusal === undefined) throw error;
+    throw new Failure(`Cannot write state: "${path}" ${refusal}`, { recoverable: true, cause: error });
+  }
+}

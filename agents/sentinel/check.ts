@@ -1,0 +1,87 @@
+import type { z } from 'zod';
+import type { Labels, Severity } from '#bus/fields.ts';
+import type { Evidence } from '#bus/messages/finding.ts';
+import type { HostConfig } from '#config/schema.ts';
+import type { Clock } from '#agents/runtime/clock.ts';
+import type { CommandRunner } from '#agents/runtime/command.ts';
+
+/** Where a level begins to count and where it ends: `clear` lies on the good side of `trigger`. */
+export interface Threshold {
+  trigger: number;
+  clear: number;
+}
+
+/** What was read. The kind reports; the state machine decides. */
+export type Reading =
+  | { is: 'state'; ok: boolean; severity: Severity }
+  /** `bad: 'above'` when high values are bad. Omitted thresholds never fire. */
+  | { is: 'level'; value: number; unit: string; bad: 'above' | 'below'; warning?: Threshold; critical?: Threshold }
+  /** The thing could not be looked at. Never ok, never a problem of the thing. */
+  | { is: 'unknown'; reason: string };
+
+/** One result of one check at one time for one resource. */
+export interface Observation {
+  /** The alert name: `filesystem-full`, `unit-failed`, `http-down`. Kebab-case, constant per sort of trouble. */
+  condition: string;
+  /** What of the target: a mount point, a unit, a container, a URL. Untrusted text. */
+  resource: string;
+  reading: Reading;
+  /** One sentence for a person, values included, no trailing period. Untrusted parts are cut, not escaped. */
+  summary: string;
+  /** Labels beside those of the check, for grouping and for a playbook's parameters: `unit`, `container`, `path`. */
+  labels?: Labels;
+  /** Overrides of the check's `for` where a sort of trouble has its own. */
+  holdMs?: number;
+}
+
+/** Values that one check keeps between its looks, stored with the sentinel's state. JSON, at most 64 kB together. */
+export interface CheckMemory {
+  get(key: string): unknown;
+  set(key: string, value: unknown): void;
+}
+
+/** The last ping of a heartbeat. */
+export interface Ping {
+  at: number;
+  kind: 'success' | 'start' | 'fail';
+  /** First 10 kB of the ping's body. */
+  body: string;
+}
+
+export interface CheckContext {
+  /** The host of the check, when it has one. */
+  host: { name: string; config: HostConfig } | undefined;
+  /** Read-only commands on that host: this machine, or over SSH with the `read` login. */
+  probe: CommandRunner;
+  clock: Clock;
+  /** Aborts when the check's time is up or the sentinel stops. */
+  signal: AbortSignal;
+  memory: CheckMemory;
+  /** The last ping under an id, and when the sentinel first knew of that heartbeat (epoch ms). */
+  pings: { last(id: string): Ping | undefined; knownSince(id: string): number };
+}
+
+/**
+ * A kind of check. Contract: `observe` returns all resources it can see, each exactly once, and throws only bugs; what
+ * cannot be looked at is a reading `unknown`. It writes nothing on the target. A resource that was there and is
+ * missing from the result counts as gone, so a failed listing must be `unknown`, not an empty list.
+ */
+export interface CheckDefinition<O extends z.ZodObject = z.ZodObject> {
+  kind: string;
+  /** One sentence for the generated reference. */
+  about: string;
+  /** The kind's own keys in the configuration, each described. */
+  options: O;
+  /** `host`: looks on a host and needs one. `network`: looks from here. */
+  reach: 'host' | 'network';
+  /** The name a finding goes by when the whole look fails: its resource. */
+  resourceOf: (options: z.output<O>) => string;
+  observe: (options: z.output<O>, context: CheckContext) => Promise<Observation[]>;
+  /** Looks around at the moment of firing: logs, what changed. Bounded, best effort; may return nothing. */
+  evidence?: (options: z.output<O>, context: CheckContext, observation: Observation) => Promise<Evidence[]>;
+}
+
+/** Defines a check kind. The file is named after the kind and exports it as `check`. */
+export function defineCheck<O extends z.ZodObject>(definition: CheckDefinition<O>): CheckDefinition<O> {
+  return definition;
+}

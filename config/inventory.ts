@@ -1,0 +1,58 @@
+import type { Labels } from '#bus/fields.ts';
+import type { Config, HostConfig } from './schema.ts';
+
+export interface InventoryNode {
+  name: string;
+  type: 'host' | 'service';
+  /** What it runs on. */
+  on?: string;
+  dependsOn: readonly string[];
+  labels: Labels;
+  host?: HostConfig;
+}
+
+/** What runs on what and what depends on what. Names are unique over hosts and services. */
+export interface Inventory {
+  readonly nodes: ReadonlyMap<string, InventoryNode>;
+  /** All that `name` needs: what it runs on and what it depends on, nearest first, each once; loops are cut. */
+  ancestors(name: string): readonly string[];
+  /** All that would be hurt if `name` went: the nodes that have it as ancestor. */
+  dependents(name: string): readonly string[];
+}
+
+export function createInventory(config: Pick<Config, 'hosts' | 'services'>): Inventory {
+  const nodes = new Map<string, InventoryNode>();
+  for (const [name, host] of Object.entries(config.hosts)) {
+    nodes.set(name, {
+      name,
+      type: 'host',
+      ...(host.on && { on: host.on }),
+      dependsOn: host.dependsOn,
+      labels: host.labels,
+      host,
+    });
+  }
+  for (const [name, service] of Object.entries(config.services)) nodes.set(name, { name, type: 'service', ...service });
+  const ancestors = (name: string): readonly string[] => walkUp(nodes, name);
+  return {
+    nodes,
+    ancestors,
+    dependents: (name) => [...nodes.keys()].filter((other) => other !== name && ancestors(other).includes(name)),
+  };
+}
+
+function walkUp(nodes: ReadonlyMap<string, InventoryNode>, start: string): readonly string[] {
+  const found: string[] = [];
+  let level = needs(nodes.get(start));
+  while (level.length > 0) {
+    const fresh = [...new Set(level)].filter((name) => name !== start && !found.includes(name));
+    found.push(...fresh);
+    level = fresh.flatMap((name) => needs(nodes.get(name)));
+  }
+  return found;
+}
+
+function needs(node: InventoryNode | undefined): string[] {
+  if (node === undefined) return [];
+  return node.on === undefined ? [...node.dependsOn] : [node.on, ...node.dependsOn];
+}
