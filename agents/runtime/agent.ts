@@ -1,6 +1,7 @@
 import type { Bus } from '#bus/bus.ts';
 import type { Config } from '#config/schema.ts';
 import type { Inventory } from '#config/inventory.ts';
+import type { People } from '#config/people.ts';
 import type { Clock } from './clock.ts';
 import type { HttpSurface } from './http.ts';
 import type { Log } from './log.ts';
@@ -12,6 +13,10 @@ export interface AgentContext {
   inventory: Inventory;
   /** Folder for the agent's state, private to the user who runs it. */
   stateFolder: string;
+  /** Folder with signing keys, the journal key and generated passwords, shared by the agents of one machine. */
+  keysFolder: string;
+  /** Who may read, operate and approve; re-read when the pairing file changes. */
+  people: People;
   bus: Bus;
   clock: Clock;
   log: Log;
