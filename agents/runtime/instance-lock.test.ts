@@ -1,0 +1,24 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { lockInstance } from './instance-lock.ts';
+
+let folder = '';
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'lares-lock-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+test('a second holder of the same name is refused until the first lets go', () => {
+  const first = lockInstance(folder, 'crew');
+  expect(() => lockInstance(folder, 'crew')).toThrow('another Lares already uses the state folder');
+  first.release();
+  lockInstance(folder, 'crew').release();
+});
+
+test('other names in the same folder are free', () => {
+  const first = lockInstance(folder, 'sentinel');
+  lockInstance(folder, 'triage').release();
+  first.release();
+});

@@ -1,0 +1,130 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { until } from '../parts/until.ts';
+import { FleetHost, type FleetHostOptions } from './host.ts';
+
+const execute = promisify(execFile);
+const here = import.meta.dirname;
+const cache = process.env['LARES_LAB_CACHE'] ?? '/var/cache/lares-fleet';
+const state = '/run/lares-fleet';
+const tools = ['unshare', 'nsenter', 'ip', 'nft', 'lxc-start', 'mmdebstrap', 'ssh-keygen', 'mkfs.ext4'];
+
+/** Why the lab cannot run on this machine, or undefined when it can. */
+export async function labMissing(): Promise<string | undefined> {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'needs root on Linux';
+  const missing: string[] = [];
+  for (const tool of tools) {
+    await execute('sh', ['-c', 'command -v "$1"', 'sh', tool]).catch(() => missing.push(tool));
+  }
+  if (missing.length > 0) return `missing: ${missing.join(' ')}`;
+  return execute('unshare', ['-m', '-n', '-p', '--fork', 'true']).then(
+    () => undefined,
+    () => 'namespaces are not allowed here',
+  );
+}
+
+/**
+ * A throw-away fleet of LXC containers (Debian, systemd as pid 1, sshd) on a private bridge, in namespaces of its own.
+ * This process reaches them at 10.77.0.0/24 through a veth; nothing outside does. One lab per machine at a time.
+ */
+export class Lab implements AsyncDisposable {
+  readonly #init: ChildProcess;
+  readonly #pid: number;
+  readonly #layers: { base: string; services: string };
+  readonly #hosts = new Map<string, FleetHost>();
+  /** Private key, accepted by every host for `root` and `lares`. */
+  readonly keyFile: string;
+
+  private constructor(init: ChildProcess, pid: number, layers: { base: string; services: string }) {
+    this.#init = init;
+    this.#pid = pid;
+    this.#layers = layers;
+    this.keyFile = join(`/proc/${pid}/root`, state, 'id_ed25519');
+  }
+
+  static async open(): Promise<Lab> {
+    const base = await image('base');
+    const services = await image('services');
+    mkdirSync(state, { recursive: true });
+    const arguments_ = [
+      '-m',
+      '-n',
+      '-p',
+      '-i',
+      '-u',
+      '--fork',
+      '--kill-child',
+      '--mount-proc',
+      join(here, 'init.sh'),
+      state,
+    ];
+    const init = spawn('unshare', arguments_, { stdio: ['ignore', 'ignore', 'pipe'] });
+    let complaint = '';
+    init.stderr.on('data', (bytes: Buffer) => (complaint += bytes.toString()));
+    const pid = await childOf(init);
+    await until(() => existsSync(`/proc/${pid}/root${state}/ready`), 'the lab', 10_000).catch((error: unknown) => {
+      throw new Error(`The lab did not start: ${complaint}`, { cause: error });
+    });
+    const lab = new Lab(init, pid, { base, services });
+    await lab.#prepare();
+    return lab;
+  }
+
+  /** Runs a command inside the lab's namespaces; rejects when it fails. */
+  async inside(...argv: string[]): Promise<string> {
+    const enter = ['-t', String(this.#pid), '-m', '-n', '-p', '-i', '-u', '--', ...argv];
+    return (await execute('nsenter', enter, { maxBuffer: 16_777_216 })).stdout;
+  }
+
+  /** Boots hosts side by side and waits until sshd answers and systemd has settled. */
+  async boot(...options: FleetHostOptions[]): Promise<FleetHost[]> {
+    const hosts = options.map((option) => new FleetHost(this, { state, layers: this.#layers }, option));
+    await Promise.all(hosts.map((host) => host.start()));
+    for (const host of hosts) this.#hosts.set(host.name, host);
+    await Promise.all(hosts.map((host) => host.settled()));
+    return hosts;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#hosts.values()].map((host) => host.remove()));
+    await execute('ip', ['link', 'del', 'lares-lab']).catch(() => undefined);
+    const ended = new Promise((resolve) => this.#init.once('exit', resolve));
+    process.kill(this.#pid, 'SIGKILL');
+    await ended;
+    rmSync(state, { recursive: true, force: true });
+  }
+
+  async #prepare(): Promise<void> {
+    await this.inside('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', 'lab', '-f', `${state}/id_ed25519`);
+    await execute('ip', ['link', 'del', 'lares-lab']).catch(() => undefined);
+    await execute('ip', [
+      'link',
+      'add',
+      'lares-lab',
+      'type',
+      'veth',
+      'peer',
+      'name',
+      'uplink',
+      'netns',
+      String(this.#pid),
+    ]);
+    await execute('ip', ['addr', 'add', '10.77.0.254/24', 'dev', 'lares-lab']);
+    await execute('ip', ['link', 'set', 'lares-lab', 'up']);
+    await this.inside('ip', 'link', 'set', 'uplink', 'master', 'lab0', 'up');
+  }
+}
+
+async function image(layer: 'base' | 'services'): Promise<string> {
+  const { stdout } = await execute(join(here, 'image.sh'), [layer, cache], { maxBuffer: 67_108_864 });
+  return stdout.trim();
+}
+
+async function childOf(parent: ChildProcess): Promise<number> {
+  const children = `/proc/${parent.pid}/task/${parent.pid}/children`;
+  const read = (): number => Number((existsSync(children) ? readFileSync(children, 'utf8') : '').trim().split(' ')[0]);
+  await until(() => read() > 0, 'the init process of the lab', 5_000);
+  return read();
+}

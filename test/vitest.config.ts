@@ -1,0 +1,36 @@
+import { join } from 'node:path';
+import { defineConfig } from 'vitest/config';
+
+const root = join(import.meta.dirname, '..');
+
+/** Unit and contract tests side by side; then the stories that need the whole machine, one file after the other. */
+const config = defineConfig({
+  root,
+  test: {
+    projects: [
+      {
+        root,
+        test: {
+          name: 'unit',
+          include: ['{agents,bus,config,playbooks,skills}/**/*.test.ts', 'test/{parts,contract,bench}/**/*.test.ts'],
+          testTimeout: 20_000,
+          hookTimeout: 20_000,
+        },
+      },
+      {
+        root,
+        test: {
+          name: 'acceptance',
+          include: ['test/{fleet,acceptance}/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 240_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+});
+
+// oxlint-disable-next-line import/no-default-export -- Vitest reads its configuration from the default export.
+export default config;
