@@ -79,7 +79,10 @@ export const CheckCommon = z.looseObject({
   dependsOn: z.array(HostName).default([]).describe('Hosts, services or checks without which this one cannot be well.'),
 });
 
-export interface CheckConfig extends Omit<z.output<typeof CheckCommon>, never> {
+/** The common keys without the looseness, which would turn every key into `unknown`. */
+type CommonKeys = z.output<z.ZodObject<typeof CheckCommon.shape>>;
+
+export interface CheckConfig extends CommonKeys {
   /** The keys that are not common: the kind's own options, not validated here. */
   options: Record<string, unknown>;
 }

@@ -1,0 +1,54 @@
+import { readdir } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Failure } from '#bus/failure.ts';
+
+export interface PluginFolder<T> {
+  /** One of our own folders: `new URL('./checks/', import.meta.url)`. Never a path from the configuration. */
+  folder: URL;
+  /** The name under which each file exports its plug-in: `check`, `step`, `provider`. */
+  exportName: string;
+  /** What the plug-in calls itself; the file has the same name. */
+  kindOf: (plugin: T) => string;
+}
+
+/**
+ * All plug-ins of a folder by kind: the folder is the registry. Throws a Failure for a file without the export or one
+ * whose name is not its kind: a plug-in that cannot be found is worse than one that stops the start.
+ */
+export async function loadPlugins<T>(options: PluginFolder<T>): Promise<Map<string, T>> {
+  const folder = options.folder.href.endsWith('/') ? options.folder : new URL(`${options.folder.href}/`);
+  const files = await filesIn(folder);
+  const loaded = await Promise.all(files.map((file) => loadPlugin(options, new URL(file, folder))));
+  return new Map(loaded);
+}
+
+async function filesIn(folder: URL): Promise<string[]> {
+  const path = fileURLToPath(folder);
+  try {
+    const entries = await readdir(path, { withFileTypes: true });
+    return entries
+      .filter((entry) => entry.isFile() && /^[^.]+\.ts$/.test(entry.name))
+      .map((entry) => entry.name)
+      .toSorted();
+  } catch (error) {
+    throw new Failure(`Cannot read the plug-in folder "${path}"`, { recoverable: false, cause: error });
+  }
+}
+
+async function loadPlugin<T>(options: PluginFolder<T>, file: URL): Promise<[string, T]> {
+  const path = fileURLToPath(file);
+  const exported = (await import(file.href)) as Record<string, T | undefined>;
+  const plugin = exported[options.exportName];
+  if (plugin === undefined) {
+    throw new Failure(`Cannot load "${path}": it has no export "${options.exportName}"`, { recoverable: false });
+  }
+  const kind = options.kindOf(plugin);
+  const name = basename(path, '.ts');
+  if (kind !== name) {
+    throw new Failure(`Cannot load "${path}": its kind is "${kind}", so the file must be "${kind}.ts"`, {
+      recoverable: false,
+    });
+  }
+  return [kind, plugin];
+}

@@ -1,3 +1,0 @@
-export function scrub(line: string): string {
-  return line;
-}

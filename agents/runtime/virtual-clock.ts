@@ -1,0 +1,92 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Clock } from './clock.ts';
+
+/** Time that moves only when told: for replaying a day in a second, and for tests where minutes matter. */
+export interface VirtualClock extends Clock {
+  /** Moves on by `ms`, runs what falls due in order, and lets real I/O settle between two timers. */
+  advance(ms: number): Promise<void>;
+  /** Moves on to an instant (epoch ms); one that has passed only settles. */
+  advanceTo(ms: number): Promise<void>;
+  /** Timers that wait. */
+  pending(): number;
+}
+
+interface Timer {
+  due: number;
+  order: number;
+  callback: () => void | Promise<void>;
+}
+
+/** Turns of the event loop after each timer: enough for a loopback round trip and the promises behind it. */
+const settleTurns = 10;
+
+export function createVirtualClock(startMs: number): VirtualClock {
+  const timers = new Set<Timer>();
+  let now = startMs;
+  let order = 0;
+  let moving: Promise<void> = Promise.resolve();
+
+  function after(ms: number, callback: Timer['callback']): () => void {
+    order += 1;
+    const timer = { due: now + Math.max(0, ms), order, callback };
+    timers.add(timer);
+    return () => void timers.delete(timer);
+  }
+
+  async function moveTo(target: number): Promise<void> {
+    await settle();
+    for (let timer = earliest(timers, target); timer !== undefined; timer = earliest(timers, target)) {
+      timers.delete(timer);
+      now = Math.max(now, timer.due);
+      void timer.callback();
+      await settle();
+    }
+    now = Math.max(now, target);
+  }
+
+  /** One move at a time: the next begins where the last ended. */
+  function move(targetOf: () => number): Promise<void> {
+    const turn = moving.then(() => moveTo(targetOf()));
+    moving = turn.catch(() => undefined);
+    return turn;
+  }
+
+  return {
+    now: () => now,
+    after,
+    sleep: (ms, signal) => sleepOn(after, ms, signal),
+    advance: (ms) => move(() => now + ms),
+    advanceTo: (ms) => move(() => ms),
+    pending: () => timers.size,
+  };
+}
+
+function sleepOn(after: Clock['after'], ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
+    const cancel = after(ms, () => {
+      signal?.removeEventListener('abort', abort);
+      resolve();
+    });
+    function abort(): void {
+      cancel();
+      reject(signal?.reason as Error);
+    }
+    signal?.addEventListener('abort', abort, { once: true });
+  });
+}
+
+function earliest(timers: ReadonlySet<Timer>, target: number): Timer | undefined {
+  let found: Timer | undefined;
+  for (const timer of timers) {
+    if (timer.due > target) continue;
+    if (found === undefined || timer.due < found.due || (timer.due === found.due && timer.order < found.order)) {
+      found = timer;
+    }
+  }
+  return found;
+}
+
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < settleTurns; turn += 1) await nextTurn();
+}

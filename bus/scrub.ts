@@ -1,0 +1,157 @@
+/** What stands where a secret stood. */
+const mask = '[redacted]';
+
+/** Shorter values are not registered: they would tear words out of every text. */
+const minimumSecretLength = 4;
+
+/** Every spelling under which a registered secret may turn up, longest first. */
+let registered: readonly string[] = [];
+
+/**
+ * Makes `scrub` remove this exact value from now on, also where it stands JSON-escaped, percent-encoded or in base64.
+ * Whoever reads a secret registers it before using it.
+ */
+export function registerSecret(value: string): void {
+  if (value.length < minimumSecretLength || mask.includes(value)) return;
+  const escaped = JSON.stringify(value).slice(1, -1);
+  const spellings = [
+    value,
+    escaped,
+    JSON.stringify(escaped).slice(1, -1),
+    encodeURIComponent(value.toWellFormed()),
+    Buffer.from(value).toString('base64'),
+    Buffer.from(value).toString('base64url'),
+  ];
+  registered = [...new Set([...registered, ...spellings])].toSorted((a, b) => b.length - a.length);
+}
+
+/**
+ * Text without secrets: those that were registered, and what looks like one (bot tokens, API keys, authorization
+ * headers, private keys, passwords in URLs and assignments). Contract: linear in the length of the text, so that a
+ * hostile megabyte costs milliseconds; a JSON line stays a JSON line.
+ */
+export function scrub(line: string): string {
+  let text = line;
+  for (const secret of registered) text = text.replaceAll(secret, mask);
+  text = withoutPrivateKeys(text);
+  for (const [pattern, replacement] of patterns) text = text.replace(pattern, replacement);
+  return withoutAssignedSecrets(text);
+}
+
+/*
+ * Each pattern starts only where a run of its own characters starts (a look-behind or a fixed word that cannot occur
+ * inside the run), and every other repetition is bounded: that keeps them linear.
+ */
+const patterns: readonly (readonly [RegExp, string])[] = [
+  // Telegram bot tokens, also as `/bot<token>/` in the Bot API's URLs.
+  [/\d{6,12}:[A-Za-z0-9_-]{30,}/g, mask],
+  // Anthropic, OpenAI and their imitators: `sk-...`.
+  [/(?<![A-Za-z0-9])sk-[A-Za-z0-9_-]{16,}/g, mask],
+  // GitHub, GitLab, Slack, Google, npm, Hugging Face, Stripe, DigitalOcean.
+  [
+    /(?<![A-Za-z0-9])(?:gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|AIza|npm_|hf_|[rs]k_live_|dop_v1_)[\w-]{16,}/g,
+    mask,
+  ],
+  // AWS key ids; the secret keys beside them stand in assignments.
+  [/(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}/g, mask],
+  // JSON Web Tokens.
+  [/(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?/g, mask],
+  // Proxmox VE: `PVEAPIToken=user@realm!name=uuid`; Proxmox Backup Server writes a colon before the uuid.
+  [/(P[VB][ES]APIToken[= ][^\s"'=:!]{1,100}![^\s"'=:]{1,100}[=:])[^\s"'\\]+/g, `$1${mask}`],
+  [/((?:proxy-)?authorization\\?["']?\s{0,4}[:=]\s{0,4}\\?["']?(?:[a-z-]{1,20}\s{1,4})?)[^\s"'\\,[]+/gi, `$1${mask}`],
+  [/(\bbearer\s{1,4})[A-Za-z0-9+/=._~-]{8,}/gi, `$1${mask}`],
+  [/(\bbasic\s{1,4})(?=[A-Za-z+/]{0,200}[0-9=])[A-Za-z0-9+/=]{8,}/gi, `$1${mask}`],
+  [/((?:set-)?cookie\\?["']?\s{0,4}:\s{0,4}\\?["']?)[^\s"'\\[][^\r\n"'\\]*/gi, `$1${mask}`],
+  // `scheme://user:password@host`, and a long user alone, which is a token.
+  [/([a-z][a-z0-9+.-]{1,20}:\/\/)[^\s/"'<>@:]*:[^\s/"'<>]*@/gi, `$1${mask}@`],
+  [/([a-z][a-z0-9+.-]{1,20}:\/\/)[^\s/"'<>@:[]{20,}@/gi, `$1${mask}@`],
+];
+
+/** The base64 of a key whose end is missing: everything that can stand in a PEM body, with escaped line ends. */
+const pemBody = /(?:[A-Za-z0-9+/=,:\s-]|\\[nr])*/y;
+
+function withoutPrivateKeys(text: string): string {
+  const opening = '-----BEGIN ';
+  let result = '';
+  let from = 0;
+  for (let at = text.indexOf(opening); at !== -1; at = text.indexOf(opening, from)) {
+    const label = /^[A-Z0-9 ]{0,40}PRIVATE KEY-----/.exec(text.slice(at + opening.length, at + opening.length + 60));
+    if (label === null) {
+      result += text.slice(from, at + opening.length);
+      from = at + opening.length;
+      continue;
+    }
+    pemBody.lastIndex = at + opening.length + label[0].length;
+    pemBody.exec(text);
+    result += text.slice(from, at) + mask;
+    from = Math.max(pemBody.lastIndex, at + opening.length + label[0].length);
+  }
+  return result + text.slice(from);
+}
+
+/** A name that says "secret" and a sign that a value follows; the name may have a prefix (`DB_PASSWORD`). */
+const assignment =
+  /(?:pass(?:word|wd|phrase|code)|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|signing[_-]?key|credentials?)(\\{0,3}["'])?(?:\s{0,8}[:=]\s{0,8}|(?<=--[a-z-]{0,20}[a-z])\s{1,4})/gi;
+
+/** Values that tell nothing. */
+const harmless = /^(?:null|true|false|undefined|none|\[redacted\])(?![\w-])/i;
+
+function withoutAssignedSecrets(text: string): string {
+  let result = '';
+  let from = 0;
+  assignment.lastIndex = 0;
+  for (let match = assignment.exec(text); match !== null; match = assignment.exec(text)) {
+    const start = assignment.lastIndex;
+    const value = valueAt(text, start);
+    if (value.end === value.start) continue;
+    // A bare JSON value becomes a JSON string, so that the line can still be parsed.
+    const quote = value.isQuoted ? '' : (match[1] ?? '');
+    result += text.slice(from, value.start) + quote + mask + quote;
+    from = value.end;
+    assignment.lastIndex = Math.max(value.end, start);
+  }
+  return result + text.slice(from);
+}
+
+interface Span {
+  start: number;
+  end: number;
+  isQuoted: boolean;
+}
+
+function valueAt(text: string, start: number): Span {
+  const opener = /^(\\{0,7})(["'])/.exec(text.slice(start, start + 8));
+  if (opener !== null) {
+    const [whole, slashes = '', quote = '"'] = opener;
+    const inside = start + whole.length;
+    return { start: inside, end: endOfQuoted(text, inside, { quote, slashes: slashes.length }), isQuoted: true };
+  }
+  const rest = text.slice(start, start + 16);
+  if (harmless.test(rest) || /^[{[]/.test(rest)) return { start, end: start, isQuoted: false };
+  return { start, end: endOfBare(text, start), isQuoted: false };
+}
+
+/** The closing quote is escaped as deeply as the opening one or less; the line's end closes it too. */
+function endOfQuoted(text: string, from: number, opener: { quote: string; slashes: number }): number {
+  let slashes = 0;
+  for (let at = from; at < text.length; at += 1) {
+    const character = text[at];
+    if (character === '\\') {
+      slashes += 1;
+      continue;
+    }
+    if (character === opener.quote && slashes <= opener.slashes) return at - slashes;
+    if (character === '\n') return at;
+    slashes = 0;
+  }
+  return text.length;
+}
+
+const bareEnd = /[\s"'\\]|$/g;
+
+function endOfBare(text: string, start: number): number {
+  bareEnd.lastIndex = start;
+  const end = bareEnd.exec(text)?.index ?? text.length;
+  // A closing bracket belongs to the surrounding structure when the value stands in one: `{token:abc}`.
+  return text[end - 1] === '}' || text[end - 1] === ']' ? Math.max(start, end - 1) : end;
+}
