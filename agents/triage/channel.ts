@@ -1,3 +1,4 @@
+import { Failure } from '#bus/failure.ts';
 import type { Severity } from '#bus/fields.ts';
 
 /** Somebody at a channel: `telegram:<numeric id>` or `terminal:<user name>`. The name is untrusted text. */
@@ -70,11 +71,23 @@ export interface ChannelHost {
   command(person: Person, name: string, argument: string): Promise<string>;
   /** A pairing link was opened. */
   pair(person: Person, nonce: string): Promise<string>;
+  /** Somebody unknown tried `what` and was turned away: for the journal. Told at most once an hour for each person. */
+  refused?(person: Person, what: string): void;
+}
+
+/** Thrown by `deliver`. `retryAfterMs` is what the other side asked for; without it the sender's own backoff counts. */
+export class DeliveryFailure extends Failure {
+  readonly retryAfterMs: number | undefined;
+
+  constructor(message: string, options: { recoverable: boolean; retryAfterMs?: number | undefined }) {
+    super(message, { recoverable: options.recoverable });
+    this.retryAfterMs = options.retryAfterMs;
+  }
 }
 
 /**
- * A way to reach people. Contract: `deliver` either returns where the message is, or throws a Failure: recoverable when
- * it should be tried again (`retryAfterMs` says when), not recoverable when this message will never be accepted.
+ * A way to reach people. Contract: `deliver` either returns where the message is, or throws a DeliveryFailure:
+ * recoverable when it should be tried again, not recoverable when this message will never be accepted.
  */
 export interface Channel {
   readonly kind: string;

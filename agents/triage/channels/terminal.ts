@@ -1,0 +1,199 @@
+import { createInterface, cursorTo, clearLine, type Interface } from 'node:readline';
+import { messageOf } from '#bus/failure.ts';
+import { systemClock, type Clock } from '#agents/runtime/clock.ts';
+import { timeOfDay } from '../render/moment.ts';
+import { cardLines, changeLines, painter, typed, type TerminalStyle } from '../render/terminal-card.ts';
+import { visibleLine, visibleText } from '../render/visible.ts';
+import { wrap } from '../render/wrap.ts';
+import {
+  DeliveryFailure,
+  type Card,
+  type Channel,
+  type ChannelHost,
+  type Delivered,
+  type Outbound,
+  type Person,
+  type Reference,
+} from '../channel.ts';
+
+export interface TerminalOptions {
+  input: NodeJS.ReadableStream;
+  output: NodeJS.WritableStream & { columns?: number };
+  /** Name of the person at the keyboard, `terminal:<user>` to the rest of Lares. */
+  user: string;
+  color: boolean;
+  /** Whether somebody can type. Otherwise cards are printed without anything to press. */
+  interactive: boolean;
+  clock?: Clock;
+  timeZone?: string;
+}
+
+export function openTerminal(options: TerminalOptions): Channel {
+  return new Terminal(options);
+}
+
+const commands = 'status incidents ack snooze silence freeze unfreeze run plan digest cost who help'.split(' ');
+
+interface Shown {
+  number: number;
+  card: Card;
+}
+
+class Terminal implements Channel {
+  readonly kind = 'terminal';
+  readonly #options: TerminalOptions;
+  readonly #person: Person;
+  readonly #clock: Clock;
+  /** By incident. Numbers are short because they are typed; they hold while the process lives. */
+  readonly #shown = new Map<string, Shown>();
+  #lines: Interface | undefined;
+  #notices = 0;
+  #lastNumber = 0;
+
+  constructor(options: TerminalOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#person = { id: `terminal:${options.user}`, name: options.user };
+  }
+
+  async start(host: ChannelHost): Promise<void> {
+    // Without a listener a closed pipe would end the process; `deliver` reports it.
+    this.#options.output.on('error', ignoreClosedPipe);
+    if (!this.#options.interactive) return;
+    const { input, output } = this.#options;
+    const terminal = 'isTTY' in input && input.isTTY === true && 'isTTY' in output && output.isTTY === true;
+    this.#lines = createInterface({ input, output, terminal, prompt: this.#style().paint('dim', 'lares> ') });
+    this.#lines.on('line', (line) => void this.#typed(host, line));
+    // In raw mode Ctrl-C reaches this listener and nobody else; the process decides what it means.
+    this.#lines.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+    const name = visibleLine(this.#options.user);
+    await this.#print([`Incidents appear here. You are ${name}; type help for what you can do.`]);
+  }
+
+  async deliver(message: Outbound, previous: Reference | undefined, signal: AbortSignal): Promise<Delivered> {
+    signal.throwIfAborted();
+    if (message.type === 'notice') {
+      await this.#print(this.#stamped(visibleText(message.text).trim().split('\n')), signal);
+      this.#notices += 1;
+      return { reference: `notice:${this.#notices}`, shownPlan: undefined };
+    }
+    const { card } = message;
+    const known = this.#shown.get(card.incident);
+    const shown = { number: known?.number ?? (this.#lastNumber += 1), card };
+    const visible = this.#options.interactive ? card : { ...card, buttons: [] };
+    await this.#print(this.#cardOrChange(visible, shown.number, previous === undefined ? undefined : known), signal);
+    this.#remember(shown);
+    return { reference: card.incident, shownPlan: this.#options.interactive ? card.plan?.id : undefined };
+  }
+
+  async stop(): Promise<void> {
+    this.#lines?.close();
+    this.#lines = undefined;
+    this.#options.output.off('error', ignoreClosedPipe);
+  }
+
+  #cardOrChange(card: Card, number: number, known: Shown | undefined): string[] {
+    if (known === undefined) return ['', ...cardLines(card, number, this.#style()), ''];
+    const before = this.#options.interactive ? known.card : { ...known.card, buttons: [] };
+    const lines = changeLines({ before, after: card, number }, this.#style());
+    return lines.length === 0 ? [] : this.#stamped(lines, `#${number}`);
+  }
+
+  /** Time and number stand before the first line, the others are indented below it. */
+  #stamped(lines: readonly string[], label = ''): string[] {
+    const { paint } = this.#style();
+    const time = paint('dim', timeOfDay(this.#clock.now(), this.#options.timeZone));
+    const prefix = label === '' ? time : `${time} ${paint('bold', label)}`;
+    const first = lines.findIndex((line) => line !== '');
+    return lines
+      .slice(Math.max(0, first))
+      .map((line, index) => (index === 0 ? `${prefix}  ${line.trimStart()}` : `  ${line}`));
+  }
+
+  /** Incidents that ended are forgotten first, so that years of them do not fill the memory. */
+  #remember(shown: Shown): void {
+    this.#shown.delete(shown.card.incident);
+    this.#shown.set(shown.card.incident, shown);
+    const oldest = [...this.#shown.values()].find(({ card }) => card.endedAt !== undefined);
+    if (this.#shown.size > 500 && oldest !== undefined) this.#shown.delete(oldest.card.incident);
+  }
+
+  async #typed(host: ChannelHost, line: string): Promise<void> {
+    const [first = '', ...rest] = line.trim().split(/\s+/);
+    const answer = first === '' ? '' : await this.#answer(host, first.replace(/^\//, '').toLowerCase(), rest);
+    const lines =
+      answer === ''
+        ? []
+        : visibleText(answer)
+            .split('\n')
+            .flatMap((text) => wrap(text, this.#columns()));
+    // What cannot be written here has no other place to go.
+    await this.#print(lines).catch(ignoreClosedPipe);
+  }
+
+  async #answer(host: ChannelHost, word: string, rest: readonly string[]): Promise<string> {
+    const shown = this.#numbered(rest[0]);
+    const action = shown?.card.buttons.flat().find((button) => typed[button.action] === word);
+    try {
+      if (action !== undefined && rest.length === 1) return await host.press(this.#person, action.token);
+      if (shown !== undefined && Object.values(typed).includes(word) && !commands.includes(word)) {
+        return `There is nothing to ${word} on #${shown.number} now.`;
+      }
+      if (!commands.includes(word)) return `Cannot understand "${word}".\n${this.#help()}`;
+      const argument = shown === undefined ? rest : [shown.card.incident, ...rest.slice(1)];
+      const answer = await host.command(this.#person, word, argument.join(' '));
+      return word === 'help' ? `${answer}\n${this.#help()}` : answer;
+    } catch (error) {
+      return `Cannot do that: ${messageOf(error)}`;
+    }
+  }
+
+  #numbered(word: string | undefined): Shown | undefined {
+    if (word === undefined || !/^#?\d{1,6}$/.test(word)) return undefined;
+    const number = Number(word.replace('#', ''));
+    return [...this.#shown.values()].find((shown) => shown.number === number);
+  }
+
+  #help(): string {
+    return [
+      'On an incident, by its number: approve 1 · dry-run 1 · reject 1 · ack 1 · snooze 1 · details 1',
+      `Anywhere: ${commands.join(' · ')}`,
+    ].join('\n');
+  }
+
+  #columns(): number {
+    return Math.max(20, this.#options.output.columns ?? 100);
+  }
+
+  #style(): TerminalStyle {
+    return { paint: painter(this.#options.color), columns: this.#columns(), timeZone: this.#options.timeZone };
+  }
+
+  /** Takes the prompt away, writes, and puts it back with what was typed so far. */
+  async #print(lines: readonly string[], signal?: AbortSignal): Promise<void> {
+    const { output } = this.#options;
+    if (this.#lines?.terminal === true) {
+      cursorTo(output, 0);
+      clearLine(output, 0);
+    }
+    if (lines.length > 0) await written(output, `${lines.join('\n')}\n`, signal);
+    if (this.#lines?.terminal === true) this.#lines.prompt(true);
+  }
+}
+
+function ignoreClosedPipe(): void {
+  // The write that failed has told its caller already.
+}
+
+function written(output: NodeJS.WritableStream, text: string, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal?.reason as Error);
+    signal?.addEventListener('abort', abort, { once: true });
+    output.write(text, (error) => {
+      signal?.removeEventListener('abort', abort);
+      if (error)
+        reject(new DeliveryFailure(`Cannot write to the terminal: ${messageOf(error)}`, { recoverable: false }));
+      else resolve();
+    });
+  });
+}
