@@ -43,6 +43,8 @@ export interface Bus {
     verb: string,
     handler: (data: Record<string, unknown>, from: AgentName) => Promise<Record<string, unknown>>,
   ): void;
+  /** Resolves when connected and every subscription so far was answered. Rejects with a Failure when the signal aborts. */
+  ready(signal: AbortSignal): Promise<void>;
   /** Resolves when everything published so far was acknowledged, or the signal aborts. */
   flush(signal: AbortSignal): Promise<void>;
   /** Publishes `offline`, flushes and disconnects. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Ident } from '../fields.ts';
+import { Ident, Instant } from '../fields.ts';
 import { AgentName, defineMessage } from '../message.ts';
 
 /** A question to the agent that serves the verb; the answer echoes the transaction (as Zigbee2MQTT does). */
@@ -8,6 +8,8 @@ export const Request = z.object({
   transaction: Ident,
   from: AgentName,
   data: z.record(z.string().max(64), z.unknown()),
+  /** Not answered from then on: a question may lie in a session for days. */
+  expiresAt: Instant.optional(),
 });
 export type Request = z.output<typeof Request>;
 

@@ -1,0 +1,90 @@
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+import { messageOf } from './failure.ts';
+import type { BusLog } from './log.ts';
+
+export type Row = Record<string, unknown>;
+type Done = (error?: Error | null) => void;
+
+/** What nobody waits for is on the disk at the latest then. */
+const lazyCommitMs = 50;
+
+/**
+ * One SQLite file with group commit. A change joins the open transaction and is visible at once; who calls
+ * `whenDurable` hears when it is on the disk (WAL, `synchronous=FULL`), and all who came during one turn of the event
+ * loop share that commit.
+ */
+export class DurableDatabase {
+  readonly #database: DatabaseSync;
+  readonly #log: BusLog;
+  readonly #statements = new Map<string, StatementSync>();
+  #waiting: Done[] = [];
+  #lazy: NodeJS.Timeout | undefined;
+  #eager: NodeJS.Immediate | undefined;
+
+  constructor(file: string, options: { schema: string; log: BusLog }) {
+    this.#log = options.log;
+    this.#database = new DatabaseSync(file, { timeout: 5_000 });
+    this.#database.exec('PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA journal_size_limit=67108864');
+    this.#database.exec(options.schema);
+  }
+
+  /** Returns the number of changed rows. */
+  write(sql: string, ...values: SQLInputValue[]): number {
+    if (!this.#database.isTransaction) {
+      this.#database.exec('BEGIN IMMEDIATE');
+      this.#lazy ??= setTimeout(() => this.#commit(), lazyCommitMs);
+    }
+    return Number(this.#statement(sql).run(...values).changes);
+  }
+
+  get(sql: string, ...values: SQLInputValue[]): Row | undefined {
+    return this.#statement(sql).get(...values);
+  }
+
+  all(sql: string, ...values: SQLInputValue[]): Row[] {
+    return this.#statement(sql).all(...values);
+  }
+
+  whenDurable(done: Done): void {
+    this.#waiting.push(done);
+    this.#eager ??= setImmediate(() => this.#commit());
+  }
+
+  close(): void {
+    this.#commit();
+    this.#statements.clear();
+    this.#database.close();
+  }
+
+  #commit(): void {
+    clearTimeout(this.#lazy);
+    clearImmediate(this.#eager);
+    this.#lazy = undefined;
+    this.#eager = undefined;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    const error = this.#committed();
+    for (const done of waiting) done(error);
+  }
+
+  #committed(): Error | null {
+    if (!this.#database.isTransaction) return null;
+    try {
+      this.#database.exec('COMMIT');
+      return null;
+    } catch (error) {
+      this.#log.error({ error: messageOf(error) }, 'The bus cannot write to its disk');
+      // SQLite may have rolled back by itself, as it does when the disk is full.
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+      return error instanceof Error ? error : new Error(String(error));
+    }
+  }
+
+  #statement(sql: string): StatementSync {
+    const known = this.#statements.get(sql);
+    if (known !== undefined) return known;
+    const statement = this.#database.prepare(sql);
+    this.#statements.set(sql, statement);
+    return statement;
+  }
+}
