@@ -25,11 +25,11 @@ export function formatDuration(ms: number): string {
   return text === '' ? '0s' : text;
 }
 
+const wanted = { error: 'must be a duration such as 30s, 5m, 2h or 1h30m' };
+
 /** A duration in the configuration; epoch-free milliseconds inside. */
 export const Duration = z.codec(
-  z
-    .string()
-    .refine((text) => parseDuration(text) !== undefined, { error: 'must be a duration such as 30s, 5m, 2h or 1h30m' }),
+  z.string(wanted).refine((text) => parseDuration(text) !== undefined, wanted),
   z.number().int().nonnegative(),
   { decode: (text) => parseDuration(text) ?? 0, encode: formatDuration },
 );

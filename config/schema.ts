@@ -87,7 +87,8 @@ export interface CheckConfig extends CommonKeys {
   options: Record<string, unknown>;
 }
 
-const Check = CheckCommon.transform((check): CheckConfig => {
+/** One check of the configuration: common keys checked, the kind's own keys gathered in `options`. */
+export const Check = CheckCommon.transform((check): CheckConfig => {
   const options = Object.fromEntries(Object.entries(check).filter(([key]) => !(key in CheckCommon.shape)));
   return { ...check, options };
 });

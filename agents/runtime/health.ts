@@ -1,0 +1,66 @@
+import type { Bus } from '#bus/bus.ts';
+import { agentHealth, type AgentHealth } from '#bus/messages/agent-health.ts';
+import { type Clock, toInstant } from './clock.ts';
+import { lastErrorOf, type Log } from './log.ts';
+import { type Metrics, watchEventLoop } from './metrics.ts';
+
+export interface HealthOptions {
+  agent: AgentHealth['agent'];
+  bus: Bus;
+  clock: Clock;
+  metrics: Metrics;
+  log: Log;
+  queues(): Record<string, number>;
+  /** Head of the agent's journal; the others keep it. */
+  journalHead?(): { sequence: number; head: string } | undefined;
+}
+
+const intervalMs = 60_000;
+
+/** Publishes how the agent is: on every connect and each minute. The same numbers become metrics. */
+export function startHealth(options: HealthOptions): { stop(): void } {
+  const { agent, bus, clock, metrics, log } = options;
+  const loop = watchEventLoop();
+  let cancel: () => void = () => undefined;
+  let isStopped = false;
+
+  function publish(): void {
+    const queues = options.queues();
+    for (const [queue, value] of Object.entries(queues)) {
+      metrics.gauge('queue_length', 'Entries that wait in a queue of an agent.', { labels: { agent, queue }, value });
+    }
+    const up = Number(bus.connected);
+    metrics.gauge('bus_connected', 'Whether the agent is connected to the bus.', { labels: { agent }, value: up });
+    const { user, system } = process.cpuUsage();
+    const journal = options.journalHead?.();
+    const lastError = lastErrorOf(log);
+    bus.publish(agentHealth, {
+      agent,
+      at: toInstant(clock.now()),
+      queues,
+      eventLoopLagMs: loop.p99Ms(),
+      residentBytes: process.memoryUsage.rss(),
+      cpuSeconds: (user + system) / 1_000_000,
+      ...(lastError !== undefined && { lastError }),
+      ...(journal !== undefined && { journal }),
+    });
+  }
+
+  function tick(): void {
+    if (isStopped) return;
+    if (bus.connected) publish();
+    cancel = clock.after(intervalMs, tick);
+  }
+
+  // A listener of the bus cannot be taken back, so it asks.
+  bus.onConnect(() => {
+    if (!isStopped) publish();
+  });
+  tick();
+  return {
+    stop() {
+      isStopped = true;
+      cancel();
+    },
+  };
+}

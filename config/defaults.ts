@@ -1,0 +1,66 @@
+import { Check, type CheckConfig, type Config, type HostConfig } from './schema.ts';
+
+/** A default check before it got its id: `written` is what a person would have written. */
+interface DefaultCheck {
+  suffix: string;
+  host: string;
+  written: { kind: string; [key: string]: unknown };
+}
+
+/**
+ * The checks that fit any machine, for each host of the configuration: resources, units, containers, and whether the
+ * SSH port of a remote one answers. A check of the same kind that the person wrote for the host replaces the default.
+ */
+export function defaultChecks(config: Config): CheckConfig[] {
+  if (!config.defaultChecks) return [];
+  const taken = new Set(config.checks.map((check) => check.id));
+  const written = new Set(config.checks.map((check) => `${check.kind}\0${check.host ?? ''}`));
+  return Object.entries(config.hosts).flatMap(([name, host]) => {
+    const wanted = [...reachability(name, host), ...looks(name, host)].filter(
+      (check) => !written.has(`${check.written.kind}\0${name}`),
+    );
+    const reachable = wanted.find((check) => check.suffix === 'reachable');
+    const reachableId = reachable && freeId(reachable, taken);
+    return wanted.map((check) => {
+      const dependsOn = reachableId === undefined || check === reachable ? [] : [reachableId];
+      return Check.parse({ ...check.written, host: name, id: freeId(check, taken), dependsOn });
+    });
+  });
+}
+
+function reachability(name: string, host: HostConfig): DefaultCheck[] {
+  if (host.via === 'local') return [];
+  return [
+    {
+      suffix: 'reachable',
+      host: name,
+      written: {
+        kind: 'tcp',
+        every: '30s',
+        timeout: '5s',
+        severity: 'critical',
+        condition: 'host-down',
+        address: host.address ?? name,
+        port: host.port,
+      },
+    },
+  ];
+}
+
+/** What is looked at on the host itself: here without a login, elsewhere only with one for reading. */
+function looks(name: string, host: HostConfig): DefaultCheck[] {
+  if (host.via === 'ssh' && host.read === undefined) return [];
+  return [
+    { suffix: 'resources', host: name, written: { kind: 'host-resources', every: '60s' } },
+    { suffix: 'units', host: name, written: { kind: 'systemd-unit', every: '60s' } },
+    { suffix: 'containers', host: name, written: { kind: 'docker-container', every: '60s' } },
+  ];
+}
+
+/** `<host>-<suffix>`, with a number when the person has a check of that name. */
+function freeId(check: DefaultCheck, taken: ReadonlySet<string>): string {
+  const plain = `${check.host}-${check.suffix}`;
+  let id = plain;
+  for (let number = 2; taken.has(id); number += 1) id = `${plain}-${number}`;
+  return id;
+}
