@@ -70,10 +70,7 @@ function loadDocument(document: ConfigDocument, place: { file?: string; baseFold
   if (!parsed.success) {
     const { issues } = parsed.error;
     const rest = salvage(document.value, issues);
-    const further =
-      rest === undefined
-        ? []
-        : crossCheck(rest.config, Date.now()).faults.map((remark) => ({ ...remark, path: rest.original(remark.path) }));
+    const further = rest === undefined ? [] : crossCheck(rest, Date.now()).faults;
     throw new ConfigFailure(inOrder([...issues.flatMap(remarksOf), ...further].map(locate)));
   }
   const { faults, warnings } = crossCheck(parsed.data, Date.now());

@@ -1,48 +1,40 @@
 import type { z } from 'zod';
-import type { ConfigPath } from './fault.ts';
-import { type Config, ConfigSchema } from './schema.ts';
+import { CheckCommon, type Config, ConfigSchema } from './schema.ts';
 
-/** What is usable of a configuration with faults, so that the rest of it is looked at too. */
-export interface Salvage {
-  config: Config;
-  /** The path in the file of a path in `config`. */
-  original(path: ConfigPath): ConfigPath;
-}
+type Raw = Record<string, unknown>;
 
-/** Leaves out the checks, hosts, services and sections with a fault; their names stay known. */
-export function salvage(value: unknown, issues: readonly z.core.$ZodIssue[]): Salvage | undefined {
-  if (!isRecord(value)) return undefined;
-  const copy: Record<string, unknown> = { ...value };
-  const badChecks = new Set<number>();
-  for (const { path, code } of issues) {
+/**
+ * What is usable of a configuration with faults, so that the rest of it is looked at too: a check, host or service
+ * with a fault is replaced by one that only keeps its name, any other section by its defaults. Paths stay the same.
+ */
+export function salvage(value: unknown, issues: readonly z.core.$ZodIssue[]): Config | undefined {
+  if (!isRaw(value)) return undefined;
+  const known = Object.entries(value).filter(([key]) => key in ConfigSchema.shape);
+  const copy: Raw = Object.fromEntries(known);
+  for (const { path } of issues) {
     const [section, entry] = path;
-    if (section === undefined && code === 'unrecognized_keys') continue;
-    if (section === 'checks' && typeof entry === 'number') badChecks.add(entry);
-    else if ((section === 'hosts' || section === 'services') && typeof entry === 'string') {
-      copy[section] = { ...(copy[section] as object), [entry]: standIn(section, value) };
-    } else if (typeof section === 'string') delete copy[section];
+    if (typeof section !== 'string') continue;
+    const entries = copy[section];
+    if (Array.isArray(entries) && section === 'checks' && typeof entry === 'number') {
+      copy[section] = entries.with(entry, standInCheck(entries[entry], entry));
+    } else if (isRaw(entries) && typeof entry === 'string' && (section === 'hosts' || section === 'services')) {
+      copy[section] = { ...entries, [entry]: section === 'hosts' ? { via: 'local' } : standInService(value) };
+    } else delete copy[section];
   }
-  for (const key of Object.keys(copy)) if (!(key in ConfigSchema.shape)) delete copy[key];
-  const checks = Array.isArray(copy['checks']) ? (copy['checks'] as unknown[]) : [];
-  const kept = [...checks.keys()].filter((index) => !badChecks.has(index));
-  if (Array.isArray(copy['checks'])) copy['checks'] = kept.map((index) => checks[index]);
   const parsed = ConfigSchema.safeParse(copy);
-  if (!parsed.success) return undefined;
-  return {
-    config: parsed.data,
-    original: ([section, entry, ...rest]) =>
-      section === 'checks' && typeof entry === 'number'
-        ? ['checks', kept[entry] ?? entry, ...rest]
-        : [section, entry, ...rest].filter((part) => part !== undefined),
-  };
+  return parsed.success ? parsed.data : undefined;
 }
 
-/** Valid and without consequences: a place for the name alone. */
-function standIn(section: 'hosts' | 'services', value: Record<string, unknown>): object {
-  if (section === 'hosts') return { via: 'local' };
-  return { on: Object.keys(isRecord(value['hosts']) ? value['hosts'] : {})[0] ?? 'unknown' };
+function standInCheck(check: unknown, index: number): Raw {
+  const id = CheckCommon.shape.id.safeParse(isRaw(check) ? check['id'] : undefined);
+  return { id: id.success ? id.data : `faulty-check-${index}`, kind: 'faulty' };
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+function standInService(value: Raw): Raw {
+  const hosts = value['hosts'];
+  return { on: Object.keys(isRaw(hosts) ? hosts : {})[0] ?? 'unknown' };
+}
+
+function isRaw(value: unknown): value is Raw {
   return value !== null && typeof value === 'object' && !Array.isArray(value);
 }
