@@ -14,15 +14,23 @@ export function salvage(value: unknown, issues: readonly z.core.$ZodIssue[]): Co
   for (const { path } of issues) {
     const [section, entry] = path;
     if (typeof section !== 'string') continue;
-    const entries = copy[section];
-    if (Array.isArray(entries) && section === 'checks' && typeof entry === 'number') {
-      copy[section] = entries.with(entry, standInCheck(entries[entry], entry));
-    } else if (isRaw(entries) && typeof entry === 'string' && (section === 'hosts' || section === 'services')) {
-      copy[section] = { ...entries, [entry]: section === 'hosts' ? { via: 'local' } : standInService(value) };
-    } else delete copy[section];
+    const mended = mend(copy[section], { section, entry, value });
+    if (mended === undefined) delete copy[section];
+    else copy[section] = mended;
   }
   const parsed = ConfigSchema.safeParse(copy);
   return parsed.success ? parsed.data : undefined;
+}
+
+/** The section with its faulty entry replaced, or undefined when it has no entries that stand alone. */
+function mend(entries: unknown, at: { section: string; entry: unknown; value: Raw }): unknown {
+  const { section, entry, value } = at;
+  if (section === 'checks' && Array.isArray(entries) && typeof entry === 'number') {
+    return entries.with(entry, standInCheck(entries[entry], entry));
+  }
+  if (!isRaw(entries) || typeof entry !== 'string') return undefined;
+  if (section === 'hosts') return { ...entries, [entry]: { via: 'local' } };
+  return section === 'services' ? { ...entries, [entry]: standInService(value) } : undefined;
 }
 
 function standInCheck(check: unknown, index: number): Raw {
