@@ -54,6 +54,8 @@ export interface CheckContext {
   /** Read-only commands on that host: this machine, or over SSH with the `read` login. */
   probe: CommandRunner;
   clock: Clock;
+  /** What relative paths in the options are relative to; absent: the working folder. */
+  baseFolder?: string;
   /** Aborts when the check's time is up or the sentinel stops. */
   signal: AbortSignal;
   memory: CheckMemory;

@@ -1,0 +1,140 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { messageOf } from '#bus/failure.ts';
+import { BoundedOutput } from './bounded-output.ts';
+import { systemClock } from './clock.ts';
+import type { CommandEnd, CommandOptions, CommandOutput, CommandRunner } from './command.ts';
+
+const defaultOutputBytes = 65_536;
+/** Between SIGTERM and SIGKILL. */
+const termGraceMs = 1_000;
+/** A process in uninterruptible sleep (a dead mount) ignores SIGKILL; nobody waits longer for it. */
+const killGraceMs = 1_000;
+/** A daemon started by the command may keep its pipes open after it has ended. */
+const pipeGraceMs = 500;
+
+/**
+ * Commands on this machine: argv without a shell, in a process group of its own that is killed whole, with no standard
+ * input, the C locale and little of our environment.
+ */
+export const localRunner: CommandRunner = {
+  run: (argv, options) => new LocalCommand(argv, options).done,
+};
+
+class LocalCommand {
+  readonly done: Promise<CommandEnd>;
+  readonly #options: CommandOptions;
+  readonly #stdout: BoundedOutput;
+  readonly #stderr: BoundedOutput;
+  readonly #cancels: (() => void)[] = [];
+  #child: ChildProcess | undefined;
+  #stopped: { as: 'timed-out' } | { as: 'aborted' } | undefined;
+  #settle: (end: CommandEnd) => void;
+  #fail: (reason: unknown) => void;
+
+  constructor(argv: readonly string[], options: CommandOptions) {
+    const { promise, resolve, reject } = Promise.withResolvers<CommandEnd>();
+    this.done = promise;
+    this.#settle = resolve;
+    this.#fail = reject;
+    this.#options = options;
+    const limit = options.maximumOutputBytes ?? defaultOutputBytes;
+    this.#stdout = new BoundedOutput(limit);
+    this.#stderr = new BoundedOutput(limit);
+    if (options.signal.aborted) reject(options.signal.reason as Error);
+    else this.#start(argv);
+  }
+
+  #start(argv: readonly string[]): void {
+    const [program, ...rest] = argv;
+    if (program === undefined) throw new TypeError('Cannot run an empty argv');
+    const child = spawn(program, rest, {
+      cwd: '/',
+      detached: true,
+      env: environment(),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#child = child;
+    child.stdout.on('data', (chunk: Buffer) => this.#stdout.push(chunk));
+    child.stderr.on('data', (chunk: Buffer) => this.#stderr.push(chunk));
+    child.on('error', (error) => this.#end({ end: 'unreachable', reason: startFailure(program, error) }));
+    child.on('exit', (code, signal) => this.#after(pipeGraceMs, () => this.#exited(code, signal)));
+    child.on('close', (code, signal) => this.#exited(code, signal));
+    this.#after(this.#options.timeoutMs, () => this.#stop('timed-out'));
+    const abort = (): void => this.#stop('aborted');
+    this.#options.signal.addEventListener('abort', abort, { once: true });
+    this.#cancels.push(() => this.#options.signal.removeEventListener('abort', abort));
+  }
+
+  #stop(as: 'timed-out' | 'aborted'): void {
+    if (this.#stopped !== undefined) return;
+    this.#stopped = { as };
+    this.#kill('SIGTERM');
+    this.#after(termGraceMs, () => {
+      this.#kill('SIGKILL');
+      this.#after(killGraceMs, () => this.#exited(null, 'SIGKILL'));
+    });
+  }
+
+  #kill(signal: NodeJS.Signals): void {
+    const pid = this.#child?.pid;
+    if (pid === undefined) return;
+    try {
+      process.kill(-pid, signal);
+    } catch (error) {
+      // ESRCH: the group has ended by itself meanwhile.
+      if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+    }
+  }
+
+  #exited(code: number | null, signal: NodeJS.Signals | null): void {
+    if (this.#stopped?.as === 'aborted') {
+      this.#release();
+      this.#fail(this.#options.signal.reason);
+    } else if (this.#stopped !== undefined) {
+      this.#end({ end: 'timed-out', afterMs: this.#options.timeoutMs, output: this.#output() });
+    } else if (signal !== null) {
+      this.#end({ end: 'killed', signal, output: this.#output() });
+    } else {
+      this.#end({ end: 'exited', code: code ?? 0, output: this.#output() });
+    }
+  }
+
+  #end(end: CommandEnd): void {
+    this.#release();
+    this.#settle(end);
+  }
+
+  #release(): void {
+    // What ignored SIGTERM in a group whose leader is gone must not outlive the command.
+    if (this.#stopped !== undefined) this.#kill('SIGKILL');
+    for (const cancel of this.#cancels.splice(0)) cancel();
+    this.#child?.stdout?.destroy();
+    this.#child?.stderr?.destroy();
+    this.#child?.unref();
+  }
+
+  #output(): CommandOutput {
+    return {
+      stdout: this.#stdout.text(),
+      stderr: this.#stderr.text(),
+      truncated: this.#stdout.truncated || this.#stderr.truncated,
+    };
+  }
+
+  #after(ms: number, callback: () => void): void {
+    this.#cancels.push(systemClock.after(ms, callback));
+  }
+}
+
+function environment(): Record<string, string> {
+  const path = process.env['PATH'] ?? '/usr/bin:/bin';
+  // Debian gives ordinary users no sbin, where `ss` of old releases and `dpkg` tools live.
+  return { PATH: `${path}:/usr/local/sbin:/usr/sbin:/sbin`, LC_ALL: 'C', HOME: process.env['HOME'] ?? '/' };
+}
+
+function startFailure(program: string, error: Error): string {
+  const code = 'code' in error ? error.code : undefined;
+  if (code === 'ENOENT') return `"${program}" is not installed`;
+  if (code === 'EACCES') return `"${program}" may not be run by this user`;
+  return messageOf(error);
+}

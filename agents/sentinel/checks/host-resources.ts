@@ -1,0 +1,110 @@
+import type { Evidence } from '#bus/messages/finding.ts';
+import { formatDuration } from '#config/duration.ts';
+import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
+import { readCommand } from '#agents/sentinel/probes/command-reading.ts';
+import { type HostLook, hostPartObservers, wantsUpdates } from '#agents/sentinel/probes/host-look.ts';
+import { HostOptions, hostParts } from '#agents/sentinel/probes/host-options.ts';
+import { hostEvidenceScript, hostScript } from '#agents/sentinel/probes/host-script.ts';
+import { splitSections } from '#agents/sentinel/probes/sections.ts';
+import { counted, evidenceOf, oneLine } from '#agents/sentinel/probes/text.ts';
+
+/** Longer than any check should take: the signal of the look ends it before. */
+const execTimeoutMs = 60_000;
+const evidenceTimeoutMs = 12_000;
+/** A host with a thousand mounts or ports. */
+const maximumOutputBytes = 1_048_576;
+
+export const check = defineCheck({
+  kind: 'host-resources',
+  about:
+    'Space, inodes, memory, swap, load, clock, pending reboots and security updates, and new open ports of a host.',
+  options: HostOptions,
+  reach: 'host',
+  resourceOf: () => 'host',
+  observe,
+  evidence,
+});
+
+async function observe(options: HostOptions, context: CheckContext): Promise<Observation[]> {
+  const askedAt = context.clock.now();
+  const wanted = [
+    ...(options.off.includes('ports') ? [] : ['ports']),
+    ...(wantsUpdates(context.memory, options, askedAt) ? ['updates'] : []),
+  ];
+  const end = await context.probe.run(['sh', '-c', hostScript, 'sh', ...wanted], {
+    timeoutMs: execTimeoutMs,
+    signal: context.signal,
+    maximumOutputBytes,
+  });
+  const answer = readCommand(end);
+  const sections = splitSections(answer.ok ? answer.text : '');
+  if (!answer.ok) return [whole({ is: 'unknown', reason: answer.reason }, `cannot look at the host: ${answer.reason}`)];
+  if (!sections.has('meminfo') && !sections.has('blocks')) {
+    const reason = 'the host did not run the script';
+    return [whole({ is: 'unknown', reason }, `cannot look at the host: ${reason}`)];
+  }
+  const isLocal = context.host?.config.via === 'local';
+  const look: HostLook = {
+    sections,
+    askedAt,
+    answeredAt: context.clock.now(),
+    isLocal,
+    options,
+    memory: context.memory,
+  };
+  const found = hostParts
+    .filter((part) => !options.off.includes(part))
+    .flatMap((part) => hostPartObservers[part](look));
+  return [
+    whole({ is: 'state', ok: true, severity: 'critical' }, `looked at ${counted(found.length, 'value')}`),
+    ...found,
+  ];
+}
+
+function whole(reading: Observation['reading'], summary: string): Observation {
+  return { condition: 'host-resources', resource: 'host', reading, summary };
+}
+
+async function evidence(_options: HostOptions, context: CheckContext, observation: Observation): Promise<Evidence[]> {
+  const topic = topicOf(observation.condition);
+  // Only a mount point as the host itself printed it is given to `du`; anything else would not be a path.
+  const path = topic === 'filesystem' ? (observation.labels?.['path'] ?? '/') : '/';
+  const end = await context.probe.run(
+    ['sh', '-c', hostEvidenceScript, 'sh', topic, path.startsWith('/') ? path : '/'],
+    {
+      timeoutMs: evidenceTimeoutMs,
+      signal: context.signal,
+    },
+  );
+  const answer = readCommand(end);
+  if (!answer.ok) return [];
+  const sections = splitSections(answer.text);
+  const lines = (name: string): string[] => sections.get(name)?.text.split('\n') ?? [];
+  return [
+    ...evidenceOf('state', 'Largest folders (KiB)', lines('largest')),
+    ...evidenceOf('state', 'Processes by memory', lines('memory')),
+    ...evidenceOf('state', 'Processes by CPU', lines('cpu')),
+    ...evidenceOf('change', 'Package changes (dpkg.log)', lines('packages')),
+    ...evidenceOf('change', 'Running since', uptimeLines(lines('uptime'))),
+  ];
+}
+
+function topicOf(condition: string): 'filesystem' | 'memory' | 'load' | 'none' {
+  switch (condition) {
+    case 'filesystem-full':
+    case 'filesystem-inodes-low':
+      return 'filesystem';
+    case 'memory-low':
+    case 'swap-used':
+      return 'memory';
+    case 'load-high':
+      return 'load';
+    default:
+      return 'none';
+  }
+}
+
+function uptimeLines(lines: readonly string[]): string[] {
+  const seconds = Number.parseFloat(lines.find((line) => line !== '') ?? '');
+  return Number.isFinite(seconds) ? [oneLine(`booted ${formatDuration(Math.floor(seconds / 60) * 60_000)} ago`)] : [];
+}

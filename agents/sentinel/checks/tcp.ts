@@ -1,0 +1,145 @@
+import { connect } from 'node:net';
+import { z } from 'zod';
+import type { Evidence } from '#bus/messages/finding.ts';
+import { durationOr, formatDuration } from '#config/duration.ts';
+import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
+import { startDeadline } from '#agents/sentinel/probes/deadline.ts';
+import { classifyNetworkError } from '#agents/sentinel/probes/network-error.ts';
+import { oneLine, resourceName } from '#agents/sentinel/probes/text.ts';
+import { resolveAddresses } from '#agents/sentinel/probes/addresses.ts';
+
+/** A greeting is one line; the rest of what a chatty service says is not read. */
+const maximumBannerBytes = 4_096;
+
+const Options = z.strictObject({
+  address: z.string().min(1).max(255).describe('Name or address to connect to.'),
+  port: z.number().int().min(1).max(65_535).describe('TCP port.'),
+  condition: z
+    .enum(['port-closed', 'host-down'])
+    .default('port-closed')
+    .describe('`host-down`: asks whether the host is there at all; a refused connection is an answer as well.'),
+  expect: z
+    .string()
+    .max(500)
+    .refine(isPattern, { error: 'must be a regular expression' })
+    .optional()
+    .describe('Regular expression that what the service says first must match, for example ^SSH-2.'),
+  giveUpAfter: durationOr('4s').describe('No answer for so long means closed or down. Shorter than `timeout`.'),
+});
+type Options = z.output<typeof Options>;
+
+export const check = defineCheck({
+  kind: 'tcp',
+  about: 'Whether a TCP port accepts connections, and optionally what it says first; or whether a host answers at all.',
+  options: Options,
+  reach: 'network',
+  resourceOf: endpointOf,
+  observe,
+  evidence,
+});
+
+export function isPattern(text: string): boolean {
+  try {
+    return new RegExp(text, 'u').source !== '';
+  } catch {
+    return false;
+  }
+}
+
+function endpointOf(options: Options): string {
+  const address = options.address.includes(':') ? `[${options.address}]` : options.address;
+  return resourceName(`${address}:${options.port}`);
+}
+
+type Outcome =
+  | { is: 'open'; ms: number }
+  | { is: 'closed'; text: string; answered: boolean }
+  | { is: 'unknown'; text: string };
+
+async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
+  const outcome = await tryPort(options, context);
+  const endpoint = endpointOf(options);
+  const base = { condition: options.condition, resource: endpoint };
+  switch (outcome.is) {
+    case 'unknown':
+      return [
+        {
+          ...base,
+          reading: { is: 'unknown', reason: outcome.text },
+          summary: `cannot look at ${endpoint}: ${outcome.text}`,
+        },
+      ];
+    case 'open':
+      return [
+        {
+          ...base,
+          summary: `${endpoint} answered in ${outcome.ms} ms`,
+          reading: { is: 'state', ok: true, severity: 'critical' },
+        },
+      ];
+    case 'closed': {
+      const isThere = options.condition === 'host-down' && outcome.answered;
+      const summary = isThere
+        ? `${options.address} is there: ${outcome.text} on port ${options.port}`
+        : `${endpoint} does not answer: ${outcome.text}`;
+      return [{ ...base, summary: oneLine(summary), reading: { is: 'state', ok: isThere, severity: 'critical' } }];
+    }
+  }
+}
+
+function tryPort(options: Options, context: CheckContext): Promise<Outcome> {
+  context.signal.throwIfAborted();
+  const started = context.clock.now();
+  const expected = options.expect === undefined ? undefined : new RegExp(options.expect, 'u');
+  const { promise, resolve, reject } = Promise.withResolvers<Outcome>();
+  const socket = connect({ host: options.address, port: options.port, noDelay: true });
+  const finish = (outcome: Outcome): void => {
+    cancel();
+    // No lingering half-closed connection on the target: it is told at once.
+    socket.destroy();
+    resolve(outcome);
+  };
+  let isConnected = false;
+  let banner = '';
+  const cancel = startDeadline({ ms: options.giveUpAfter, clock: context.clock, signal: context.signal }, (why) => {
+    if (why === 'time') return finish(silence(options, isConnected));
+    socket.destroy();
+    reject(context.signal.reason as Error);
+  });
+  const open = (): void => finish({ is: 'open', ms: context.clock.now() - started });
+  socket.on('connect', () => {
+    isConnected = true;
+    if (expected === undefined || options.condition === 'host-down') open();
+  });
+  socket.on('data', (chunk: Buffer) => {
+    banner += chunk.toString('latin1');
+    if (expected?.test(banner.slice(0, maximumBannerBytes)) === true) open();
+    else if (banner.includes('\n') || banner.length >= maximumBannerBytes) finish(otherBanner(banner));
+  });
+  socket.on('end', () => finish(banner === '' ? hungUp : otherBanner(banner)));
+  socket.on('error', (error) => {
+    const { cause, text } = classifyNetworkError(error);
+    finish(cause === 'ours' ? { is: 'unknown', text } : { is: 'closed', text, answered: isAnswer(cause) });
+  });
+  return promise;
+}
+
+/** A host that refuses or resets is there. */
+function isAnswer(cause: string): boolean {
+  return cause === 'refused' || cause === 'reset';
+}
+
+const hungUp: Outcome = { is: 'closed', text: 'it hung up without a word', answered: true };
+
+function otherBanner(banner: string): Outcome {
+  return { is: 'closed', text: `it says "${oneLine(banner, 80)}", which is not what is expected`, answered: true };
+}
+
+function silence(options: Options, isConnected: boolean): Outcome {
+  const text = isConnected ? 'connected, but it says nothing' : 'no answer';
+  return { is: 'closed', text: `${text} within ${formatDuration(options.giveUpAfter)}`, answered: isConnected };
+}
+
+async function evidence(options: Options, context: CheckContext): Promise<Evidence[]> {
+  return resolveAddresses(options.address, context.signal);
+}

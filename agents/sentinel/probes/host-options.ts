@@ -1,0 +1,67 @@
+import { z } from 'zod';
+import { durationOr } from '#config/duration.ts';
+
+export const hostParts = [
+  'filesystems',
+  'inodes',
+  'memory',
+  'swap',
+  'load',
+  'clock',
+  'reboot',
+  'updates',
+  'ports',
+] as const;
+export type HostPart = (typeof hostParts)[number];
+
+const percent = z.number().min(0).max(100);
+
+function levels(about: string, of: { warning: number; critical: number }) {
+  return z
+    .strictObject({
+      warning: percent.default(of.warning).describe('Where a warning begins.'),
+      critical: percent.default(of.critical).describe('Where it is critical.'),
+    })
+    .prefault({})
+    .describe(about);
+}
+
+const gibibytes = z.number().nonnegative();
+
+/** The keys of a `host-resources` check. Defaults: the seeds' thresholds, made calm for large disks and busy nights. */
+export const HostOptions = z.strictObject({
+  off: z.array(z.enum(hostParts)).default([]).describe('Parts that are not looked at.'),
+  filesystems: z
+    .strictObject({
+      warning: percent.default(85).describe('Percent used where a warning begins.'),
+      critical: percent.default(95).describe('Percent used where it is critical.'),
+      warningFree: gibibytes.default(20).describe('No warning while more GiB than that are free.'),
+      criticalFree: gibibytes.default(5).describe('Not critical while more GiB than that are free.'),
+      ignore: z.array(z.string().max(300)).default([]).describe('Mount points to leave out; `*` stands for any text.'),
+    })
+    .prefault({})
+    .describe('Space of local file systems. Lasts 5 minutes before it fires.'),
+  inodes: levels('Percent of inodes that are free, below which it fires.', { warning: 10, critical: 3 }),
+  memory: levels('Percent of memory that programs cannot get. Lasts 10 minutes before it fires.', {
+    warning: 92,
+    critical: 97,
+  }),
+  swap: levels('Percent of swap used, while it is read back or memory is short.', { warning: 50, critical: 80 }),
+  load: z
+    .strictObject({
+      warning: z.number().positive().default(2).describe('Where a warning begins.'),
+      critical: z.number().positive().default(4).describe('Where it is critical.'),
+    })
+    .prefault({})
+    .describe('15 minute load per CPU, on machines and VMs. Lasts 15 minutes before it fires.'),
+  clockSkew: durationOr('30s').describe('How far the clock of a host may be from ours.'),
+  updates: z
+    .strictObject({
+      look: durationOr('6h').describe('Interval between looks at the package manager, which cost seconds of CPU.'),
+      warning: durationOr('3d').describe('Age of a pending security update where a warning begins.'),
+      critical: durationOr('14d').describe('Age where it is critical.'),
+    })
+    .prefault({})
+    .describe('Pending security updates of apt; younger ones are information.'),
+});
+export type HostOptions = z.output<typeof HostOptions>;

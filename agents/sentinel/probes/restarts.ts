@@ -1,0 +1,46 @@
+/** Restarts seen of one thing: the counter at the last look and when it grew. JSON, kept in a check's memory. */
+export interface RestartHistory {
+  counter: number;
+  /** Epoch ms and how many, oldest first. */
+  seen: { at: number; count: number }[];
+}
+
+/** As the table of thresholds has it: 3 restarts within 10 minutes are a loop. */
+export const restartWindowMs = 600_000;
+export const restartLimit = 3;
+
+/**
+ * Takes a new counter value into the history. systemd and Docker set their counters to 0 when a person restarts the
+ * thing, so a smaller value counts from 0 and keeps what was seen before.
+ */
+export function noteRestarts(history: RestartHistory | undefined, counter: number, now: number): RestartHistory {
+  if (history === undefined) return { counter, seen: [] };
+  const grown = counter >= history.counter ? counter - history.counter : counter;
+  const seen = history.seen.filter((restart) => restart.at > now - restartWindowMs && restart.at <= now);
+  if (grown > 0) seen.push({ at: now, count: grown });
+  return { counter, seen: seen.slice(-20) };
+}
+
+/** Restarts within the window. */
+export function restartsIn(history: RestartHistory): number {
+  return history.seen.reduce((sum, restart) => sum + restart.count, 0);
+}
+
+/** Reads what memory holds; anything of another shape counts as nothing. */
+export function restartHistories(value: unknown): Map<string, RestartHistory> {
+  const histories = new Map<string, RestartHistory>();
+  if (value === null || typeof value !== 'object') return histories;
+  for (const [name, entry] of Object.entries(value)) if (isHistory(entry)) histories.set(name, entry);
+  return histories;
+}
+
+function isHistory(value: unknown): value is RestartHistory {
+  return (
+    value !== null &&
+    typeof value === 'object' &&
+    'counter' in value &&
+    typeof value.counter === 'number' &&
+    'seen' in value &&
+    Array.isArray(value.seen)
+  );
+}
