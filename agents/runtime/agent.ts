@@ -10,6 +10,8 @@ import type { Metrics } from './metrics.ts';
 /** What the composer hands to every agent. An agent opens its own store and connects to nothing else by itself. */
 export interface AgentContext {
   config: Config;
+  /** What relative paths in the configuration are relative to. */
+  baseFolder: string;
   inventory: Inventory;
   /** Folder for the agent's state, private to the user who runs it. */
   stateFolder: string;
@@ -29,6 +31,8 @@ export interface Agent {
   readonly name: 'sentinel' | 'triage' | 'remediation';
   start(): Promise<void>;
   stop(): Promise<void>;
+  /** Head of its journal, for the others to remember. */
+  journalHead(): { sequence: number; head: string };
   /** Lengths of its queues, for health messages and metrics. */
   queues(): Record<string, number>;
 }

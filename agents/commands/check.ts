@@ -1,0 +1,108 @@
+import type { Command } from 'commander';
+import { Failure, messageOf } from '#bus/failure.ts';
+import { systemClock } from '../runtime/clock.ts';
+import { createLimiter } from '../runtime/limiter.ts';
+import type { CheckContext, CheckMemory, Observation } from '../sentinel/check.ts';
+import { severityOf } from '../sentinel/judge.ts';
+import { createProbes, type Probes } from '../sentinel/probe.ts';
+import { type BoundCheck, loadKinds } from '../sentinel/registry.ts';
+import { visibleLine } from '../triage/render/visible.ts';
+import { bindLoaded } from './checks-of.ts';
+import { addCommand, type CommandContext, exitStatus } from './command.ts';
+
+interface Look {
+  check: BoundCheck;
+  observations: Observation[];
+}
+
+/** `lares check [id]`: look once, now, without the bus and without keeping anything. */
+export function addCheck(program: Command): void {
+  addCommand(program, {
+    name: 'check',
+    about: 'Run the checks once and print what they see; nothing is stored or sent',
+    arguments: [['[id]', 'only the check with this id']],
+    run: check,
+  });
+}
+
+async function check(context: CommandContext): Promise<number> {
+  const { config, baseFolder } = context.loaded;
+  const id = context.arguments[0];
+  const all = bindLoaded(context.loaded, await loadKinds());
+  const chosen = all.filter((bound) => id === undefined || bound.id === id);
+  if (chosen.length === 0) {
+    throw new Failure(`Cannot check "${id ?? ''}": known are ${all.map((bound) => bound.id).join(', ')}`, {
+      recoverable: false,
+    });
+  }
+  const probes = createProbes({ config, baseFolder, clock: systemClock, log: context.log });
+  const limiter = createLimiter({ perKey: 4, total: 64 });
+  try {
+    const looks = await Promise.all(
+      chosen.map((bound) =>
+        limiter.run(bound.host?.name ?? 'network', () => look(bound, { context, probes }), context.signal),
+      ),
+    );
+    return report(context, looks);
+  } finally {
+    await probes.close();
+  }
+}
+
+async function look(
+  check: BoundCheck,
+  { context, probes }: { context: CommandContext; probes: Probes },
+): Promise<Look> {
+  const signal = AbortSignal.any([context.signal, AbortSignal.timeout(check.config.timeout)]);
+  const host = check.host;
+  const within: CheckContext = {
+    host,
+    probe: probes.runnerFor(host?.name ?? ''),
+    clock: systemClock,
+    signal,
+    memory: forgettingMemory(),
+    pings: { last: () => undefined, knownSince: () => Date.now() },
+  };
+  try {
+    return { check, observations: await check.definition.observe(check.options, within) };
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    return { check, observations: [unseen(check, messageOf(signal.reason))] };
+  }
+}
+
+function unseen(check: BoundCheck, reason: string): Observation {
+  return { condition: 'check-unknown', resource: check.resource, reading: { is: 'unknown', reason }, summary: reason };
+}
+
+function forgettingMemory(): CheckMemory {
+  const values = new Map<string, unknown>();
+  return { get: (key) => values.get(key), set: (key, value) => void values.set(key, value) };
+}
+
+function report(context: CommandContext, looks: readonly Look[]): number {
+  const rows = looks.flatMap(({ check, observations }) =>
+    observations.map((observation) => ({
+      check: check.id,
+      condition: observation.condition,
+      resource: observation.resource,
+      state: stateOf(observation),
+      summary: observation.summary,
+    })),
+  );
+  if (context.json) context.printJson({ observations: rows });
+  else {
+    for (const row of rows) context.print(`${row.state.padEnd(8)}  ${row.check}  ${visibleLine(row.summary)}`);
+    const silent = looks.filter((look) => look.observations.length === 0).map((look) => look.check.id);
+    if (silent.length > 0) context.print(`nothing to look at for: ${silent.join(', ')}`);
+  }
+  if (rows.some((row) => row.state === 'warning' || row.state === 'critical' || row.state === 'info'))
+    return exitStatus.wrong;
+  return rows.some((row) => row.state === 'unknown') ? exitStatus.unable : exitStatus.well;
+}
+
+function stateOf({ reading }: Observation): string {
+  if (reading.is === 'unknown') return 'unknown';
+  if (reading.is === 'state') return reading.ok ? 'ok' : reading.severity;
+  return severityOf(reading) ?? 'ok';
+}

@@ -1,0 +1,117 @@
+import type { Command } from 'commander';
+import { Failure, messageOf } from '#bus/failure.ts';
+import { ConfigFailure, findConfig, formatFaults, loadConfig, type LoadedConfig } from '#config/load.ts';
+import { createLog, type Log } from '../runtime/log.ts';
+
+/** What a shell can tell from the exit status of any command. */
+export const exitStatus = {
+  /** Done, and what was looked at is well. */
+  well: 0,
+  /** Done, and something is wrong: a check, a run, the journal. */
+  wrong: 1,
+  /** The command line or the configuration cannot be used. */
+  usage: 2,
+  /** It could not be done: Lares does not run, a host or a broker does not answer. */
+  unable: 3,
+  /** A bug in Lares (EX_SOFTWARE of sysexits.h). */
+  bug: 70,
+} as const;
+
+export interface CommandContext {
+  loaded: LoadedConfig;
+  log: Log;
+  /** Print one JSON document, or JSON lines for a command that goes on. */
+  json: boolean;
+  arguments: readonly string[];
+  option(name: string): string | undefined;
+  options(name: string): readonly string[];
+  flag(name: string): boolean;
+  /** Aborts on Ctrl-C and on SIGTERM. */
+  signal: AbortSignal;
+  print(text: string): void;
+  printJson(value: unknown): void;
+}
+
+export interface CommandSpec {
+  name: string;
+  about: string;
+  /** In commander's syntax, with what each is: `[['[id]', 'identity of an incident']]`. */
+  arguments?: readonly (readonly [string, string])[];
+  options?: readonly (readonly [string, string, (string | string[] | boolean)?])[];
+  run(context: CommandContext): Promise<number>;
+}
+
+/** Adds a command with the options that all have. The process ends with the status that `run` returns. */
+export function addCommand(program: Command, spec: CommandSpec): void {
+  const command = program.command(spec.name).description(spec.about);
+  for (const [syntax, about] of spec.arguments ?? []) command.argument(syntax, about);
+  for (const [flags, about, preset] of spec.options ?? []) {
+    if (Array.isArray(preset)) command.option(flags, about, collect, preset);
+    else command.option(flags, about, preset);
+  }
+  command.option(
+    '-c, --config <file>',
+    'configuration file; default: $LARES_CONFIG, ./lares.yaml, /etc/lares/lares.yaml',
+  );
+  command.option('--json', 'print JSON', false);
+  command.option('--log-level <level>', 'debug, info, warn or error; default from the configuration');
+  command.action(async () => {
+    process.exitCode = await runCommand(spec, command);
+  });
+}
+
+function collect(value: string, previous: string[]): string[] {
+  return [...previous, value];
+}
+
+async function runCommand(spec: CommandSpec, command: Command): Promise<number> {
+  const values: Record<string, unknown> = command.opts();
+  const json = values['json'] === true;
+  try {
+    const loaded = await loadConfig(typeof values['config'] === 'string' ? values['config'] : findConfig());
+    const level = typeof values['logLevel'] === 'string' ? values['logLevel'] : loaded.config.logLevel;
+    return await spec.run({
+      loaded,
+      log: createLog({ level, name: 'lares' }),
+      json,
+      arguments: command.args,
+      option: (name) => (typeof values[name] === 'string' ? values[name] : undefined),
+      options: (name) => (Array.isArray(values[name]) ? values[name].map(String) : []),
+      flag: (name) => values[name] === true,
+      signal: endingSignal(),
+      print: (text) => void process.stdout.write(`${text}\n`),
+      printJson: (value) => void process.stdout.write(`${JSON.stringify(value)}\n`),
+    });
+  } catch (error) {
+    return explain(error, json);
+  }
+}
+
+/** The one place where a command's failure becomes words and a status. */
+function explain(error: unknown, json: boolean): number {
+  if (error instanceof ConfigFailure) {
+    if (json) process.stdout.write(`${JSON.stringify({ error: error.message, faults: error.faults })}\n`);
+    else process.stderr.write(`${formatFaults(error)}\n`);
+    return exitStatus.usage;
+  }
+  if (error instanceof Failure) {
+    if (json) process.stdout.write(`${JSON.stringify({ error: error.message })}\n`);
+    else process.stderr.write(`${error.message}\n`);
+    return error.recoverable ? exitStatus.unable : exitStatus.usage;
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : messageOf(error);
+  process.stderr.write(`This is a bug in Lares:\n${text}\n`);
+  return exitStatus.bug;
+}
+
+/** Aborts on the first Ctrl-C or SIGTERM; the second Ctrl-C ends the process at once, as a shell would (130). */
+function endingSignal(): AbortSignal {
+  const ending = new AbortController();
+  const end = (): void => {
+    if (ending.signal.aborted) process.exit(130);
+    ending.abort();
+  };
+  process.on('SIGINT', end);
+  process.on('SIGTERM', end);
+  return ending.signal;
+}

@@ -1,0 +1,29 @@
+import type { Command } from 'commander';
+import { examine } from '../doctor/doctor.ts';
+import type { Finding } from '../doctor/finding.ts';
+import { visibleLine } from '../triage/render/visible.ts';
+import { addCommand, type CommandContext, exitStatus } from './command.ts';
+
+/** `lares doctor`: what works, what does not, and the command that mends it. */
+export function addDoctor(program: Command): void {
+  addCommand(program, {
+    name: 'doctor',
+    about: 'Say what works, what does not, and how to mend it: state, bus, agents, hosts, Telegram, models',
+    run: doctor,
+  });
+}
+
+async function doctor(context: CommandContext): Promise<number> {
+  const findings: Finding[] = [];
+  for await (const finding of examine(context)) {
+    findings.push(finding);
+    if (!context.json) print(context, finding);
+  }
+  if (context.json) context.printJson({ findings });
+  return findings.every((finding) => finding.ok) ? exitStatus.well : exitStatus.wrong;
+}
+
+function print(context: CommandContext, finding: Finding): void {
+  context.print(`${finding.ok ? 'ok   ' : 'FAULT'}  ${finding.subject.padEnd(16)}  ${visibleLine(finding.text)}`);
+  if (finding.mend !== undefined) context.print(`       mend: ${visibleLine(finding.mend)}`);
+}

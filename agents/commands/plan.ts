@@ -1,0 +1,77 @@
+import type { Command } from 'commander';
+import { formatDuration } from '#config/duration.ts';
+import { openCatalogue } from '../crew.ts';
+import { loadKinds } from '../sentinel/registry.ts';
+import { bindLoaded } from './checks-of.ts';
+import { addCommand, type CommandContext, exitStatus } from './command.ts';
+import { withConsole } from './console.ts';
+import { printPlan, proposalOf, requestPlan } from './planning.ts';
+
+/** `lares plan`: what this configuration would do; `lares plan <playbook>`: the exact commands, without running them. */
+export function addPlan(program: Command): void {
+  addCommand(program, {
+    name: 'plan',
+    about: 'Say what would be watched, asked and sent; with a playbook, print the exact commands it would run',
+    arguments: [['[playbook]', 'identity of a playbook']],
+    options: planningOptions,
+    run: (context) => (context.arguments[0] === undefined ? describeConfig(context) : renderPlan(context)),
+  });
+}
+
+export const planningOptions = [
+  ['--host <name>', 'host of the inventory; may be repeated', [] as string[]],
+  ['-p, --parameter <name=value>', 'parameter of the playbook; may be repeated', [] as string[]],
+] as const satisfies readonly (readonly [string, string, (string | string[] | boolean)?])[];
+
+async function renderPlan(context: CommandContext): Promise<number> {
+  const plan = await withConsole(context, (bus) => requestPlan(bus, context, proposalOf(context)));
+  if (context.json) context.printJson(plan);
+  else printPlan(context, plan);
+  return plan.status === 'pending' ? exitStatus.well : exitStatus.wrong;
+}
+
+async function describeConfig(context: CommandContext): Promise<number> {
+  const { config } = context.loaded;
+  const checks = bindLoaded(context.loaded, await loadKinds());
+  const playbooks = (await openCatalogue(context.loaded)).all();
+  if (context.json) {
+    context.printJson({
+      watch: checks.map((check) => ({
+        id: check.id,
+        kind: check.kind,
+        host: check.host?.name ?? null,
+        everyMs: check.intervalMs,
+      })),
+      ask: config.llm.providers.map((provider) => ({
+        name: provider.name,
+        kind: provider.kind,
+        model: provider.model,
+      })),
+      send: channelsOf(context),
+      run: playbooks.map((playbook) => ({ id: playbook.id, risk: playbook.risk })),
+    });
+    return exitStatus.well;
+  }
+  context.print('Watched:');
+  for (const check of checks) {
+    context.print(
+      `  ${check.id} (${check.kind}${check.host ? ` on ${check.host.name}` : ''}) every ${formatDuration(check.intervalMs)}`,
+    );
+  }
+  const providers = config.llm.providers.map((provider) => `${provider.name} (${provider.model})`);
+  context.print(
+    `Asked: ${providers.length === 0 ? 'rules only, no model' : `${providers.join(', then ')}; at most ${config.llm.monthlyCapEuro} euro a month`}`,
+  );
+  context.print(
+    `Sent to: ${channelsOf(context).join(', ') || 'nobody'}; digest at ${config.digest.at} ${config.digest.timezone}`,
+  );
+  context.print(
+    `May be run, after approval: ${playbooks.map((playbook) => `${playbook.id} (${playbook.risk})`).join(', ')}`,
+  );
+  return exitStatus.well;
+}
+
+function channelsOf(context: CommandContext): string[] {
+  const { config } = context.loaded;
+  return [...(config.telegram ? ['telegram'] : []), ...(config.terminal ? ['terminal'] : [])];
+}

@@ -1,0 +1,130 @@
+import { randomUUID } from 'node:crypto';
+import { userInfo } from 'node:os';
+import { createInterface } from 'node:readline/promises';
+import type { Command } from 'commander';
+import type { Bus } from '#bus/bus.ts';
+import { Failure } from '#bus/failure.ts';
+import { loadSigner } from '#bus/keys.ts';
+import { approval as approvalKind } from '#bus/messages/approval.ts';
+import type { Plan } from '#bus/messages/plan.ts';
+import { type Run, run as runKind } from '#bus/messages/run.ts';
+import { signApproval } from '#bus/sign.ts';
+import { toInstant } from '../runtime/clock.ts';
+import { stateFolders } from '../state-folder.ts';
+import { visibleLine } from '../triage/render/visible.ts';
+import { addCommand, type CommandContext, exitStatus } from './command.ts';
+import { withConsole } from './console.ts';
+import { planningOptions } from './plan.ts';
+import { printPlan, proposalOf, requestPlan } from './planning.ts';
+
+/** How long an approval that was just given may travel. */
+const approvalMs = 60_000;
+const resendMs = 5_000;
+
+/** `lares run`: plan, show, ask, run, show what happened. The same path as a tap in Telegram, with the console's key. */
+export function addRun(program: Command): void {
+  addCommand(program, {
+    name: 'run',
+    about: 'Plan a playbook, show the exact commands, and run them after you approved',
+    arguments: [['<playbook>', 'identity of a playbook']],
+    options: [...planningOptions, ['--approve <digest>', 'approve without asking when the plan has this digest']],
+    run: (context) => withConsole(context, (bus) => planAndRun(bus, context)),
+  });
+}
+
+async function planAndRun(bus: Bus, context: CommandContext): Promise<number> {
+  const plan = await requestPlan(bus, context, proposalOf(context));
+  if (!context.json) printPlan(context, plan);
+  if (plan.status !== 'pending' || plan.digest === undefined) {
+    if (context.json) context.printJson({ plan });
+    return exitStatus.wrong;
+  }
+  const isApproved = await decide(context, plan);
+  const ended = await settle(bus, context, { plan, digest: plan.digest, decision: isApproved ? 'approve' : 'reject' });
+  if (ended === undefined) {
+    context.print('Not approved; nothing ran.');
+    return exitStatus.wrong;
+  }
+  if (context.json) context.printJson({ plan, run: ended });
+  else context.print(describe(ended));
+  return ended.end === 'succeeded' ? exitStatus.well : exitStatus.wrong;
+}
+
+async function decide(context: CommandContext, plan: Plan): Promise<boolean> {
+  const expected = context.option('approve');
+  if (expected !== undefined) {
+    if (expected === plan.digest) return true;
+    throw new Failure(`Cannot run: the plan's digest is ${plan.digest}, not the one to approve`, {
+      recoverable: false,
+    });
+  }
+  if (!process.stdin.isTTY || context.json) {
+    throw new Failure(`Cannot ask for approval here; repeat with --approve ${plan.digest}`, { recoverable: false });
+  }
+  const prompt = createInterface({ input: process.stdin, output: process.stdout });
+  const answer = await prompt.question('Type "approve" to run exactly this: ', { signal: context.signal });
+  prompt.close();
+  return answer.trim() === 'approve';
+}
+
+interface Decision {
+  plan: Plan;
+  digest: string;
+  decision: 'approve' | 'reject';
+}
+
+/** Sends the signed decision until its effect is seen, and follows the run to its end. */
+async function settle(bus: Bus, context: CommandContext, decided: Decision): Promise<Run | undefined> {
+  const now = Date.now();
+  const signer = loadSigner(stateFolders(context.loaded).keys, 'console');
+  const { username } = userInfo();
+  const signed = signApproval(
+    {
+      id: randomUUID(),
+      plan: decided.plan.id,
+      digest: decided.digest,
+      decision: decided.decision,
+      approver: `terminal:${username}`,
+      name: username,
+      proof: { kind: 'tap' },
+      decidedAt: toInstant(now),
+      expiresAt: toInstant(now + approvalMs),
+    },
+    signer,
+  );
+  const ended = following(bus, context, decided.plan);
+  bus.publish(approvalKind, signed);
+  if (decided.decision === 'reject') {
+    await bus.flush(AbortSignal.timeout(resendMs));
+    return undefined;
+  }
+  const again = setInterval(() => Date.now() < now + approvalMs && bus.publish(approvalKind, signed), resendMs);
+  try {
+    return await ended;
+  } finally {
+    clearInterval(again);
+  }
+}
+
+function following(bus: Bus, context: CommandContext, plan: Plan): Promise<Run> {
+  return new Promise((resolve, reject) => {
+    let shown = 0;
+    bus.subscribe(runKind, (run) => {
+      if (run.plan !== plan.id) return;
+      const done = run.steps.filter((step) => !['waiting', 'running'].includes(step.status));
+      if (!context.json)
+        for (const step of done.slice(shown))
+          context.print(`  ${step.status}: ${step.host}$ ${visibleLine(step.command)}`);
+      shown = done.length;
+      if (run.end !== undefined) resolve(run);
+    });
+    context.signal.addEventListener('abort', () => {
+      reject(new Failure('Stopped watching; the run goes on, see "lares incidents"', { recoverable: true }));
+    });
+  });
+}
+
+function describe(run: Run): string {
+  const reason = run.reason === undefined ? '' : `: ${visibleLine(run.reason)}`;
+  return `Run ${run.id} ${run.end}${reason}`;
+}

@@ -1,0 +1,126 @@
+import type { Command } from 'commander';
+import type { Bus } from '#bus/bus.ts';
+import { type Crew, everyone, type Member, startCrew, type TerminalIo } from '../crew.ts';
+import { version } from '../version.ts';
+import { addCommand, type CommandContext, exitStatus } from './command.ts';
+import { pair } from './pairing.ts';
+
+/** `lares up` runs the whole crew; `lares sentinel` and its like run one of them against an external broker. */
+export function addUp(program: Command): void {
+  addCommand(program, {
+    name: 'up',
+    about: 'Run all agents in this process: watch, explain, ask, fix, prove',
+    run: (context) => run(context, everyone),
+  });
+  for (const member of ['sentinel', 'triage', 'remediation'] as const) {
+    addCommand(program, {
+      name: member,
+      about: `Run ${member} alone, on the broker that bus.url names`,
+      run: (context) => run(context, [member]),
+    });
+  }
+}
+
+async function run(context: CommandContext, members: readonly Member[]): Promise<number> {
+  const crew = await startCrew({
+    loaded: context.loaded,
+    members,
+    log: context.log,
+    ...(members.includes('triage') && !context.json && { terminal: processTerminal() }),
+  });
+  try {
+    introduce(context, crew, members);
+    await Promise.race([aborted(context.signal), converse(context, crew, members)]);
+  } finally {
+    await crew.stop();
+  }
+  if (!context.json) context.print('Stopped.');
+  return exitStatus.well;
+}
+
+/** The terminal of this process as a channel. */
+export function processTerminal(): TerminalIo {
+  return {
+    input: process.stdin,
+    output: process.stdout,
+    color: process.stdout.isTTY && process.env['NO_COLOR'] === undefined,
+    interactive: process.stdin.isTTY,
+  };
+}
+
+function introduce(context: CommandContext, crew: Crew, members: readonly Member[]): void {
+  const { config, file } = context.loaded;
+  const hosts = Object.keys(config.hosts).length;
+  const health = `http://${config.http.address}:${crew.httpPort}`;
+  if (context.json) {
+    context.printJson({
+      event: 'started',
+      version,
+      members,
+      hosts,
+      file: file ?? null,
+      health,
+      state: crew.folders.root,
+    });
+    return;
+  }
+  const source = file === undefined ? 'no configuration file, so this machine with built-in checks' : file;
+  context.print(
+    `Lares ${version} (${members.length === everyone.length ? 'all agents' : members.join(', ')}) watches ${count(hosts, 'host')}: ${source}.`,
+  );
+  context.print(
+    `Health and metrics at ${health}, state in ${crew.folders.root}. Ctrl-C stops; a restart repeats no alert.`,
+  );
+  if (file === undefined)
+    context.print(
+      'Next: "npm start -- demo" shows the whole loop; README, "Ten minutes to a real set-up", adds hosts and Telegram.',
+    );
+}
+
+/** What is said once things are known: the first round, and the pairing link when nobody can read yet. */
+async function converse(context: CommandContext, crew: Crew, members: readonly Member[]): Promise<never> {
+  const { sentinel } = crew;
+  if (sentinel !== undefined) {
+    const summary = await sentinel.firstRound();
+    if (context.json) context.printJson({ event: 'first-round', ...summary });
+    else context.print(summary.text);
+  }
+  if (members.includes('triage') && context.loaded.config.telegram !== undefined) await invite(context, crew);
+  return never();
+}
+
+async function invite(context: CommandContext, crew: Crew): Promise<void> {
+  const isKnown = crew.people.withRole('reader').some((id) => id.startsWith('telegram:'));
+  if (isKnown) return;
+  const bus: Bus = crew.access.connect('console');
+  try {
+    await bus.ready(context.signal);
+    const person = await pair(bus, {
+      role: 'approver',
+      people: crew.people,
+      signal: context.signal,
+      onInvitation: ({ link, nonce }) =>
+        context.print(`Pair your Telegram (10 minutes, once): ${link ?? `send the bot /start ${nonce}`}`),
+    });
+    context.print(
+      person === undefined ? 'Nobody paired; "lares pair" makes a new link.' : `Paired: ${person.name} may approve.`,
+    );
+  } finally {
+    await bus.close();
+  }
+}
+
+export function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+function never(): Promise<never> {
+  return new Promise(() => undefined);
+}

@@ -1,0 +1,35 @@
+import type { Command } from 'commander';
+import { openCatalogue } from '../crew.ts';
+import { loadKinds } from '../sentinel/registry.ts';
+import { bindLoaded } from './checks-of.ts';
+import { addCommand, type CommandContext, exitStatus } from './command.ts';
+
+/** `lares validate`: every fault of the configuration, the checks and the playbooks, or none. */
+export function addValidate(program: Command): void {
+  addCommand(program, {
+    name: 'validate',
+    about: 'Check the configuration; list every fault with file, line and path',
+    run: validate,
+  });
+}
+
+async function validate(context: CommandContext): Promise<number> {
+  const checks = bindLoaded(context.loaded, await loadKinds());
+  const catalogue = await openCatalogue(context.loaded);
+  const { config, file } = context.loaded;
+  const facts = {
+    file: file ?? null,
+    hosts: Object.keys(config.hosts).length,
+    checks: checks.length,
+    playbooks: catalogue.all().length,
+    warnings: context.loaded.warnings,
+  };
+  if (context.json) context.printJson({ ok: true, ...facts });
+  else {
+    for (const warning of context.loaded.warnings) context.print(`warning: ${warning.message}`);
+    context.print(
+      `${file ?? 'built-in defaults'}: ok, ${facts.hosts} hosts, ${facts.checks} checks, ${facts.playbooks} playbooks`,
+    );
+  }
+  return exitStatus.well;
+}

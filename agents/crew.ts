@@ -1,0 +1,224 @@
+import { userInfo } from 'node:os';
+import { isAbsolute, resolve } from 'node:path';
+import type { Bus } from '#bus/bus.ts';
+import { Failure } from '#bus/failure.ts';
+import { createInventory } from '#config/inventory.ts';
+import type { LoadedConfig } from '#config/load.ts';
+import { openPeople, type People } from '#config/people.ts';
+import { resolveSecret } from '#config/secrets.ts';
+import { loadCatalogue } from '#playbooks/catalogue.ts';
+import type { Catalogue } from '#playbooks/playbook.ts';
+import { type BusAccess, embedBroker, reachBroker } from './bus-access.ts';
+import { createRemediation } from './remediation/remediation.ts';
+import type { Agent, AgentContext } from './runtime/agent.ts';
+import { type Clock, systemClock } from './runtime/clock.ts';
+import { startHealth } from './runtime/health.ts';
+import { createHttpSurface, type HttpAnswer } from './runtime/http.ts';
+import { lockInstance } from './runtime/instance-lock.ts';
+import type { Log } from './runtime/log.ts';
+import { createMetrics } from './runtime/metrics.ts';
+import { startOutboundHeartbeat } from './runtime/outbound-heartbeat.ts';
+import { createSentinel, type Sentinel } from './sentinel/sentinel.ts';
+import { makePrivateFolder, type StateFolders, stateFolders } from './state-folder.ts';
+import { createAssessor } from './triage/assess.ts';
+import type { Channel } from './triage/channel.ts';
+import { openTelegram, type TelegramChannel } from './triage/channels/telegram.ts';
+import { openTerminal } from './triage/channels/terminal.ts';
+import { createTriage } from './triage/triage.ts';
+
+export type Member = Agent['name'];
+
+/** Started in this order and stopped in reverse: who listens is there before who speaks. */
+export const everyone: readonly Member[] = ['triage', 'remediation', 'sentinel'];
+
+export interface TerminalIo {
+  input: NodeJS.ReadableStream;
+  output: NodeJS.WritableStream;
+  color: boolean;
+  interactive: boolean;
+}
+
+export interface CrewOptions {
+  loaded: LoadedConfig;
+  members: readonly Member[];
+  log: Log;
+  /** The terminal of the process, when it is a channel. */
+  terminal?: TerminalIo;
+  clock?: Clock;
+}
+
+export interface Crew {
+  folders: StateFolders;
+  access: BusAccess;
+  httpPort: number;
+  /** Present when sentinel is a member. */
+  sentinel: Sentinel | undefined;
+  people: People;
+  stop(): Promise<void>;
+}
+
+interface Shared extends Omit<AgentContext, 'bus' | 'stateFolder'> {
+  loaded: LoadedConfig;
+  folders: StateFolders;
+  options: CrewOptions;
+}
+
+/** Starts the members in this process. Throws a Failure when one cannot start; what had started is stopped again. */
+export async function startCrew(options: CrewOptions): Promise<Crew> {
+  await using starting = new AsyncDisposableStack();
+  const folders = stateFolders(options.loaded);
+  makePrivateFolder(folders.root);
+  for (const member of options.members) {
+    const lock = lockInstance(folders.root, member);
+    starting.defer(() => lock.release());
+  }
+  const access = await openAccess(options, folders);
+  starting.defer(() => access.close());
+  const { config } = options.loaded;
+  const metrics = createMetrics();
+  const http = createHttpSurface({ ...config.http, log: options.log });
+  const shared = shareContext(options, folders, { metrics, http });
+  const buses = new Map<Member, Bus>();
+  http.route(['GET'], '/metrics', () => ({
+    status: 200,
+    body: metrics.exposition(),
+    type: 'text/plain; version=0.0.4',
+  }));
+  http.route(['GET'], '/healthz', () => health(buses));
+  let sentinel: Sentinel | undefined;
+  for (const member of everyone.filter((name) => options.members.includes(name))) {
+    const agent = await startMember(member, { shared, access, buses, starting });
+    if (agent.name === 'sentinel') sentinel = agent as Sentinel;
+  }
+  const { port } = await http.listen();
+  starting.defer(() => http.close());
+  if (config.heartbeat !== undefined) {
+    const heartbeat = startOutboundHeartbeat({
+      ...config.heartbeat,
+      ...shared,
+      isWell: () => health(buses).status === 200,
+    });
+    starting.defer(() => heartbeat.stop());
+  }
+  const running = starting.move();
+  return { folders, access, httpPort: port, sentinel, people: shared.people, stop: () => running.disposeAsync() };
+}
+
+function openAccess(options: CrewOptions, folders: StateFolders): Promise<BusAccess> | BusAccess {
+  if (options.loaded.config.bus.url !== undefined) return reachBroker(options.loaded, folders, options.log);
+  if (options.members.length === everyone.length) return embedBroker(options.loaded, folders, options.log);
+  throw new Failure(
+    `Cannot start ${options.members.join(', ')} alone: bus.url names no broker, and the embedded one lives in "lares up"`,
+    {
+      recoverable: false,
+    },
+  );
+}
+
+function shareContext(
+  options: CrewOptions,
+  folders: StateFolders,
+  surfaces: Pick<Shared, 'metrics'> & { http: AgentContext['http'] },
+): Shared {
+  const { config } = options.loaded;
+  return {
+    ...surfaces,
+    config,
+    baseFolder: options.loaded.baseFolder,
+    inventory: createInventory(config),
+    keysFolder: folders.keys,
+    people: openPeople(config, folders.root),
+    clock: options.clock ?? systemClock,
+    log: options.log,
+    loaded: options.loaded,
+    folders,
+    options,
+  };
+}
+
+interface Start {
+  shared: Shared;
+  access: BusAccess;
+  buses: Map<Member, Bus>;
+  starting: AsyncDisposableStack;
+}
+
+async function startMember(member: Member, { shared, access, buses, starting }: Start): Promise<Agent> {
+  const bus = access.connect(member);
+  buses.set(member, bus);
+  starting.defer(() => bus.close());
+  makePrivateFolder(shared.folders.of(member));
+  const context: AgentContext = {
+    ...shared,
+    bus,
+    stateFolder: shared.folders.of(member),
+    log: shared.log.child({ agent: member }),
+  };
+  const agent = await create[member](context, shared, starting);
+  starting.defer(() => agent.stop());
+  await agent.start();
+  const reporter = startHealth({
+    ...context,
+    agent: member,
+    queues: () => agent.queues(),
+    journalHead: () => agent.journalHead(),
+  });
+  starting.defer(() => reporter.stop());
+  return agent;
+}
+
+type Create = (context: AgentContext, shared: Shared, starting: AsyncDisposableStack) => Promise<Agent> | Agent;
+
+const create: Record<Member, Create> = {
+  sentinel: (context) => createSentinel(context),
+  remediation: (context) => createRemediation(context),
+  triage: createTriageMember,
+};
+
+async function createTriageMember(
+  context: AgentContext,
+  shared: Shared,
+  starting: AsyncDisposableStack,
+): Promise<Agent> {
+  const catalogue = await openCatalogue(shared.loaded);
+  const assessor = await createAssessor({ ...context, catalogue });
+  starting.defer(() => assessor.close());
+  const telegram = await openConfiguredTelegram(context);
+  const terminal = openConfiguredTerminal(shared.options);
+  const channels: Channel[] = [...(telegram ? [telegram] : []), ...(terminal ? [terminal] : [])];
+  const pairLink = (nonce: string): string | undefined =>
+    telegram?.botName ? `https://t.me/${telegram.botName}?start=${nonce}` : undefined;
+  return createTriage(context, { channels, assessor, catalogue, pairLink });
+}
+
+/** The playbooks that ship and those of the configured folder. Throws a Failure that lists every fault. */
+export function openCatalogue(loaded: LoadedConfig): Promise<Catalogue> {
+  const folder = loaded.config.remediation.playbooks;
+  if (folder === undefined) return loadCatalogue();
+  return loadCatalogue(isAbsolute(folder) ? folder : resolve(loaded.baseFolder, folder));
+}
+
+async function openConfiguredTelegram(context: AgentContext): Promise<TelegramChannel | undefined> {
+  const { telegram } = context.config;
+  if (telegram === undefined) return undefined;
+  const { token, ...rest } = telegram;
+  return openTelegram({ ...context, ...rest, token: resolveSecret(token, context.baseFolder) });
+}
+
+function openConfiguredTerminal(options: CrewOptions): Channel | undefined {
+  if (options.terminal === undefined || !options.loaded.config.terminal) return undefined;
+  return openTerminal({ ...options.terminal, user: userInfo().username });
+}
+
+/** 200 while every agent of this process is connected to the bus. */
+function health(buses: ReadonlyMap<Member, Bus>): HttpAnswer {
+  const agents = Object.fromEntries(
+    [...buses].map(([name, bus]) => [name, bus.connected ? 'connected' : 'disconnected']),
+  );
+  const isWell = [...buses.values()].every((bus) => bus.connected);
+  return {
+    status: isWell ? 200 : 503,
+    body: JSON.stringify({ status: isWell ? 'ok' : 'degraded', agents }),
+    type: 'application/json',
+  };
+}

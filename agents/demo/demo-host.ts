@@ -1,0 +1,135 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import ssh2, { type Connection, type ServerChannel } from 'ssh2';
+import { fingerprintOfKey } from '../runtime/ssh-host-key.ts';
+
+const tools = join(import.meta.dirname, 'host');
+
+/** A host on loopback with an SSH server, one systemd-like unit and nothing else. Ends with every process it started. */
+export interface DemoHost {
+  port: number;
+  servicePort: number;
+  hostKey: string;
+  keyFile: string;
+  user: string;
+  /** Kills the service the hard way, as an out-of-memory kill would. */
+  breakService(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function startDemoHost(folder: string): Promise<DemoHost> {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const hostPair = ssh2.utils.generateKeyPairSync('ed25519');
+  const loginPair = ssh2.utils.generateKeyPairSync('ed25519');
+  const keyFile = join(folder, 'id_ed25519');
+  writeFileSync(keyFile, loginPair.private, { mode: 0o600 });
+  const servicePort = await freePort();
+  writeFileSync(join(folder, 'port'), String(servicePort));
+  writeFileSync(join(folder, 'log'), '');
+  const shell = createShell(folder);
+  const server = new ssh2.Server({ hostKeys: [hostPair.private] }, (client) =>
+    welcome(client, loginPair.public, shell),
+  );
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await shell.run('systemctl start shop.service');
+  return {
+    port: (server.address() as { port: number }).port,
+    servicePort,
+    hostKey: fingerprintOfKey(publicBytes(hostPair.public)),
+    keyFile,
+    user: 'demo',
+    breakService: () => shell.run('kill -9 "$(cat "$DEMO_FOLDER/pid")"'),
+    close: async () => {
+      await shell.run('systemctl stop shop.service');
+      shell.end();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+interface Shell {
+  start(command: string): ReturnType<typeof spawn>;
+  run(command: string): Promise<void>;
+  end(): void;
+}
+
+/** Runs commands as an sshd would, with the demo's own systemctl first on the path. */
+function createShell(folder: string): Shell {
+  const running = new Set<ReturnType<typeof spawn>>();
+  const env = {
+    PATH: `${tools}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin`,
+    HOME: folder,
+    DEMO_FOLDER: folder,
+    DEMO_NODE: process.execPath,
+    DEMO_SERVICE: join(tools, 'shop.mjs'),
+  };
+  const start = (command: string): ReturnType<typeof spawn> => {
+    const child = spawn('/bin/sh', ['-c', command], {
+      cwd: folder,
+      env,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    running.add(child);
+    child.once('exit', () => running.delete(child));
+    return child;
+  };
+  return {
+    start,
+    run: (command) =>
+      new Promise((resolve) => {
+        const child = start(command);
+        child.once('error', () => resolve());
+        child.once('exit', () => resolve());
+      }),
+    end: () => {
+      for (const child of running) if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    },
+  };
+}
+
+function welcome(client: Connection, allowedKey: string, shell: Shell): void {
+  const allowed = publicBytes(allowedKey);
+  client.on('authentication', (context) => {
+    const isAllowed = context.method === 'publickey' && context.key.data.equals(allowed);
+    if (isAllowed) context.accept();
+    else context.reject(['publickey']);
+  });
+  client.on('session', (accept) => {
+    accept().on('exec', (acceptExec, _reject, info) => serve(acceptExec(), info.command, shell));
+  });
+  // A client that goes away resets the connection; there is nobody to tell.
+  client.on('error', () => client.end());
+}
+
+function serve(channel: ServerChannel, command: string, shell: Shell): void {
+  const child = shell.start(command);
+  child.stdout?.pipe(channel, { end: false });
+  child.stderr?.pipe(channel.stderr, { end: false });
+  // `close` comes after both streams ended; a daemon that keeps them open must not keep the channel.
+  child.once('exit', (code, signal) => {
+    setImmediate(() => {
+      if (signal === null) channel.exit(code ?? 0);
+      else channel.exit(signal.replace('SIG', ''), false, '');
+      channel.end();
+    });
+  });
+}
+
+/** The key blob inside an OpenSSH public key line. */
+function publicBytes(line: string): Buffer {
+  return Buffer.from(line.split(' ')[1] ?? '', 'base64');
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.listen(0, '127.0.0.1', () => {
+      const { port } = probe.address() as { port: number };
+      probe.close(() => resolve(port));
+    });
+  });
+}

@@ -1,0 +1,83 @@
+import { resolve } from 'node:path';
+import type { HostConfig } from '#config/schema.ts';
+import type { CommandContext } from '../commands/command.ts';
+import { systemClock } from '../runtime/clock.ts';
+import { messageOf } from '#bus/failure.ts';
+import { createSshPool, type SshPool } from '../runtime/ssh.ts';
+import { scanHostKey } from '../runtime/ssh-host-key.ts';
+import type { Finding } from './finding.ts';
+
+const lookMs = 10_000;
+
+export async function* examineHosts(context: CommandContext): AsyncGenerator<Finding> {
+  const pool = createSshPool({ log: context.log, clock: systemClock });
+  try {
+    for (const [name, host] of Object.entries(context.loaded.config.hosts)) {
+      if (host.via === 'local') yield { subject: name, ok: true, text: 'this machine' };
+      else yield* examineHost({ name, host, pool, context });
+    }
+  } finally {
+    await pool.close();
+  }
+}
+
+interface Examined {
+  name: string;
+  host: HostConfig;
+  pool: SshPool;
+  context: CommandContext;
+}
+
+async function* examineHost(examined: Examined): AsyncGenerator<Finding> {
+  const { name, host, context } = examined;
+  const address = host.address ?? name;
+  let shown: readonly string[];
+  try {
+    shown = await scanHostKey(address, host.port, AbortSignal.any([context.signal, AbortSignal.timeout(lookMs)]));
+  } catch (error) {
+    yield { subject: name, ok: false, text: messageOf(error), mend: `ssh -p ${host.port} ${address}` };
+    return;
+  }
+  if (!shown.some((key) => host.hostKeys.includes(key))) {
+    const mend = `compare with "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub" on the host, then set hosts.${name}.hostKeys: [${shown.join(', ')}]`;
+    const text =
+      host.hostKeys.length === 0 ? 'its host key is not pinned' : 'it shows another host key than the pinned one';
+    yield { subject: name, ok: false, text, mend };
+    return;
+  }
+  yield { subject: name, ok: true, text: `${address}:${host.port} shows its pinned key` };
+  yield await examineLogin(examined, 'read');
+  yield await examineLogin(examined, 'act');
+}
+
+async function examineLogin({ name, host, pool, context }: Examined, purpose: 'read' | 'act'): Promise<Finding> {
+  const login = host[purpose];
+  const subject = `${name} (${purpose})`;
+  if (login === undefined) {
+    const lack = purpose === 'read' ? 'nothing on it can be looked at' : 'nothing can be run there';
+    return {
+      subject,
+      ok: purpose === 'act',
+      text: `no ${purpose} login: ${lack}`,
+      mend: `set hosts.${name}.${purpose}.user and .keyFile`,
+    };
+  }
+  const { baseFolder } = context.loaded;
+  const runner = pool.runner({
+    address: host.address ?? name,
+    port: host.port,
+    user: login.user,
+    hostKeys: host.hostKeys,
+    ...(login.keyFile !== undefined && { keyFile: resolve(baseFolder, login.keyFile) }),
+    ...(login.passphraseFile !== undefined && { passphraseFile: resolve(baseFolder, login.passphraseFile) }),
+  });
+  const end = await runner.run(['true'], { timeoutMs: lookMs, signal: context.signal });
+  if (end.end === 'exited' && end.code === 0) return { subject, ok: true, text: `${login.user} can log in` };
+  const reason = end.end === 'unreachable' || end.end === 'lost' ? end.reason : `"true" ended: ${end.end}`;
+  return {
+    subject,
+    ok: false,
+    text: reason,
+    mend: `ssh-copy-id -i <key>.pub -p ${host.port} ${login.user}@${host.address ?? name}`,
+  };
+}

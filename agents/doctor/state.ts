@@ -1,0 +1,45 @@
+import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { messageOf } from '#bus/failure.ts';
+import { bindLoaded } from '../commands/checks-of.ts';
+import type { CommandContext } from '../commands/command.ts';
+import { loadKinds } from '../sentinel/registry.ts';
+import { stateFolders } from '../state-folder.ts';
+import type { Finding } from './finding.ts';
+
+const leastFreeBytes = 100_000_000;
+
+export async function* examineState(context: CommandContext): AsyncGenerator<Finding> {
+  yield { subject: 'node', ok: true, text: `${process.version} at ${process.execPath}` };
+  const checks = bindLoaded(context.loaded, await loadKinds());
+  const { file, config } = context.loaded;
+  yield {
+    subject: 'configuration',
+    ok: true,
+    text: `${file ?? 'none: built-in defaults'}; ${Object.keys(config.hosts).length} hosts, ${checks.length} checks`,
+  };
+  yield examineFolder(stateFolders(context.loaded).root);
+}
+
+function examineFolder(root: string): Finding {
+  const subject = 'state folder';
+  const place = existsSync(root) ? root : dirname(root);
+  try {
+    accessSync(place, constants.W_OK);
+  } catch (error) {
+    return {
+      subject,
+      ok: false,
+      text: messageOf(error),
+      mend: `make "${place}" writable for this user, or set "state"`,
+    };
+  }
+  if (existsSync(root) && (statSync(root).mode & 0o077) !== 0) {
+    return { subject, ok: false, text: `${root} is open to other users; keys live there`, mend: `chmod 700 ${root}` };
+  }
+  const { bavail, bsize } = statfsSync(place);
+  const free = bavail * bsize;
+  const text = `${root}, ${Math.round(free / 1_000_000)} MB free`;
+  if (free >= leastFreeBytes) return { subject, ok: true, text };
+  return { subject, ok: false, text, mend: 'free some space: Lares stops writing loudly when the disk is full' };
+}
