@@ -12,8 +12,20 @@ const parameterBase = {
 export const Parameter = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('unit'), ...parameterBase }),
   z.strictObject({ type: z.literal('container'), ...parameterBase }),
-  z.strictObject({ type: z.literal('path'), under: z.array(z.string().startsWith('/')).min(1), ...parameterBase }),
-  z.strictObject({ type: z.literal('enum'), values: z.array(z.string().max(100)).min(1), ...parameterBase }),
+  z.strictObject({
+    type: z.literal('path'),
+    under: z
+      .array(z.union([z.string().startsWith('/'), z.literal('freePaths')]))
+      .min(1)
+      .describe('Folders that it may be or lie in; `freePaths` stands for those of `remediation.freePaths`.'),
+    ...parameterBase,
+  }),
+  z.strictObject({
+    type: z.literal('enum'),
+    values: z.array(z.string().max(100)).min(1),
+    ...parameterBase,
+    default: z.string().max(100).optional(),
+  }),
   z.strictObject({
     type: z.literal('number'),
     min: z.number(),
@@ -25,7 +37,11 @@ export const Parameter = z.discriminatedUnion('type', [
 ]);
 export type Parameter = z.output<typeof Parameter>;
 
-/** `{name}` stands for a parameter and must be a whole argument or follow a fixed prefix: `--vacuum-size={size}M`. */
+/**
+ * `{name}` stands for a parameter: a whole argument, or one between fixed texts as in `--vacuum-size={size}M`. At most
+ * one in an argument, none in the program's name and none in the script of a shell. `{{...}}` is itself (docker's
+ * formats).
+ */
 const Argv = z.array(z.string().min(1).max(500)).min(1).max(60);
 
 const commandKeys = {
@@ -57,6 +73,15 @@ export const ProbeUse = z.strictObject({
 });
 export type ProbeUse = z.output<typeof ProbeUse>;
 
+/** A probe for what is wrong. */
+export const ConditionUse = ProbeUse.extend({
+  of: z
+    .array(z.string().max(128))
+    .optional()
+    .describe('Names of the findings (`alertname`) that it speaks of; a plan for others does not look at it.'),
+});
+export type ConditionUse = z.output<typeof ConditionUse>;
+
 export const Playbook = z.strictObject({
   schema: z.literal('lares.playbook/1'),
   id: Ident,
@@ -69,7 +94,10 @@ export const Playbook = z.strictObject({
     .describe('Findings that it may end: label names and regular expressions that must match the whole value.'),
   parameters: z.record(z.string().regex(/^[a-z][a-z0-9-]*$/), Parameter).default({}),
   preconditions: z.array(ProbeUse).default([]).describe('Must hold before planning and again before running.'),
-  condition: z.array(ProbeUse).default([]).describe('What is wrong. When it no longer holds at the tap, nothing runs.'),
+  condition: z
+    .array(ConditionUse)
+    .default([])
+    .describe('What is wrong. When it no longer holds at the tap, nothing runs.'),
   steps: z.array(StepUse).min(1),
   verification: z.array(ProbeUse).default([]).describe('The worker looks at its own work; sentinel judges.'),
   rollback: z.array(StepUse).default([]),
@@ -92,8 +120,17 @@ export interface Candidate {
   missing: string[];
 }
 
+/** A file of the user's folder that is left out, and why. */
+export interface CatalogueFault {
+  file: string;
+  /** One-based; 0 when it is about the whole file. */
+  line: number;
+  message: string;
+}
+
 /** The playbooks that ship and the user's own. */
 export interface Catalogue {
+  readonly faults: readonly CatalogueFault[];
   all(): readonly Playbook[];
   get(id: string): Playbook | undefined;
   /** SHA-256 of the playbook's content. Throws for an unknown id. */

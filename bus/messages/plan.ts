@@ -48,6 +48,8 @@ export const PlanBody = z.object({
   parameters: Parameters,
   hosts: z.array(PlannedHost).min(1).max(20),
   preconditions: z.array(PlannedProbe).max(40),
+  /** What is wrong: when it no longer holds at the tap, nothing runs. */
+  condition: z.array(PlannedProbe).max(40).default([]),
   steps: z.array(PlannedStep).min(1).max(100),
   verification: z.array(PlannedProbe).max(40),
   rollback: z.array(PlannedStep).max(100),
