@@ -6,7 +6,7 @@ const HostName = Ident.regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'must be letters, d
 const HostKey = z
   .string()
   .regex(/^SHA256:[A-Za-z0-9+/]{43}$/, 'must be a fingerprint as "ssh-keygen -lf" prints it: SHA256:...');
-const Port = z.number().int().min(1).max(65_535);
+const Port = z.number().int().min(1).max(65_535).describe('TCP port.');
 const TimeZone = z
   .string()
   .refine((zone) => isTimeZone(zone), { error: 'must be a time zone such as Europe/Paris or UTC' })
@@ -44,15 +44,15 @@ const Host = z
     sudo: z.boolean().default(false).describe('Whether steps that need root go through `sudo -n`.'),
     on: HostName.optional().describe('The host that this one runs on.'),
     dependsOn: z.array(HostName).default([]).describe('Hosts or services without which this one cannot work.'),
-    labels: Labels.default({}),
+    labels: Labels.default({}).describe('Labels that its findings get.'),
   })
   .describe('A machine, VM or container with a system of its own.');
 
 const Service = z
   .strictObject({
     on: HostName.describe('The host that it runs on.'),
-    dependsOn: z.array(HostName).default([]),
-    labels: Labels.default({}),
+    dependsOn: z.array(HostName).default([]).describe('Hosts or services without which it cannot work.'),
+    labels: Labels.default({}).describe('Labels that its findings get.'),
   })
   .describe('Something that hosts serve.');
 
@@ -68,14 +68,17 @@ export const CheckCommon = z.looseObject({
   timeout: durationOr('10s').describe('A look that takes longer is unknown.'),
   for: Duration.optional().describe('How long a condition must hold before it fires. Default 2m, or `window`.'),
   window: z
-    .strictObject({ failures: z.number().int().min(1).max(20), of: z.number().int().min(1).max(20) })
+    .strictObject({
+      failures: z.number().int().min(1).max(20).describe('Bad looks that fire.'),
+      of: z.number().int().min(1).max(20).describe('Looks that are counted.'),
+    })
     .optional()
     .describe('Fire after so many failures of so many looks, instead of or beside `for`.'),
   keepFiringFor: durationOr('0s').describe('How long a finding goes on firing after the condition ended.'),
   clearAfter: z.number().int().min(1).max(20).default(2).describe('Good looks in a row that end a finding.'),
   unknownFor: durationOr('5m').describe('How long a check must be unable to look before that is a finding itself.'),
   severity: Severity.optional().describe('Replaces the severity that the kind gives.'),
-  labels: Labels.default({}),
+  labels: Labels.default({}).describe('Labels that its findings get.'),
   dependsOn: z.array(HostName).default([]).describe('Hosts, services or checks without which this one cannot be well.'),
 });
 
@@ -136,17 +139,23 @@ const Provider = z.strictObject({
   kind: z
     .enum(['anthropic', 'openai', 'compatible'])
     .describe('`compatible`: any endpoint that speaks Chat Completions.'),
-  model: z.string().min(1).max(120),
+  model: z.string().min(1).max(120).describe('Name of the model, as the provider spells it.'),
   baseUrl: z.url().optional().describe('Needed for `compatible`.'),
   apiKey: SecretRef.optional(),
-  timeout: durationOr('45s'),
+  timeout: durationOr('45s').describe('One question may take so long; then the next provider is asked.'),
   sees: z
     .enum(['local', 'cloud'])
     .default('cloud')
     .describe('`local` may see log lines as they are; `cloud` sees redacted text.'),
   price: Price.optional().describe('Absent: the worst price of `llm.worstPrice`. A local provider costs 0.'),
   maxInputTokens: z.number().int().min(1_000).default(100_000).describe('Size of its context window.'),
-  maxOutputTokens: z.number().int().min(100).max(16_000).default(1_500),
+  maxOutputTokens: z
+    .number()
+    .int()
+    .min(100)
+    .max(16_000)
+    .default(1_500)
+    .describe('Longest answer; reserved against the cap.'),
 });
 
 const Llm = z.strictObject({
@@ -162,15 +171,22 @@ const Triage = z.strictObject({
   groupInterval: durationOr('5m').describe('Least time between two updates of one incident that make a sound.'),
   repeatInterval: durationOr('4h').describe('Reminder of an open critical incident that nobody acknowledged.'),
   quietHours: z
-    .strictObject({ from: TimeOfDay, to: TimeOfDay, timezone: TimeZone, floor: Severity.default('critical') })
+    .strictObject({
+      from: TimeOfDay.describe('Begin, as 22:00.'),
+      to: TimeOfDay.describe('End, as 07:00; may be on the next day.'),
+      timezone: TimeZone,
+      floor: Severity.default('critical').describe('Least severity that makes a sound all the same.'),
+    })
     .optional()
     .describe('Messages below the floor make no sound then.'),
 });
 
 const DigestConfig = z.strictObject({
-  at: TimeOfDay.default('07:00'),
-  timezone: TimeZone.default(Intl.DateTimeFormat().resolvedOptions().timeZone),
-  enabled: z.boolean().default(true),
+  at: TimeOfDay.default('07:00').describe('Local time of the nightly digest.'),
+  timezone: TimeZone.optional()
+    .transform((zone) => zone ?? Intl.DateTimeFormat().resolvedOptions().timeZone)
+    .describe("IANA time zone of the digest. Default: the machine's."),
+  enabled: z.boolean().default(true).describe('Whether there is a nightly digest.'),
 });
 
 const Remediation = z.strictObject({
@@ -185,11 +201,19 @@ const Remediation = z.strictObject({
     .describe('Folders whose old files may be deleted by disk-free.'),
   planExpiry: durationOr('12h').describe('How long a plan waits for an approval.'),
   brake: z
-    .strictObject({ runs: z.number().int().min(1).default(2), within: durationOr('30m') })
+    .strictObject({
+      runs: z.number().int().min(1).default(2).describe('Runs that are allowed.'),
+      within: durationOr('30m').describe('The time in which they are counted.'),
+    })
     .prefault({})
     .describe('So many runs of one playbook on one target, then stop and escalate.'),
   signers: z
-    .array(z.strictObject({ name: Ident, publicKeyFile: z.string() }))
+    .array(
+      z.strictObject({
+        name: Ident.describe('Name for messages.'),
+        publicKeyFile: z.string().describe('PEM file: `keys/triage.pub` or `keys/console.pub` of the other machine.'),
+      }),
+    )
     .default([])
     .describe('Public keys whose approvals count, when the agents do not share a state folder.'),
 });
@@ -213,12 +237,15 @@ const BusConfig = z.strictObject({
 });
 
 const Http = z.strictObject({
-  address: z.string().default('127.0.0.1'),
+  address: z.string().default('127.0.0.1').describe('Address that health, metrics and heartbeats listen on.'),
   port: z.number().int().min(0).max(65_535).default(9477).describe('0 takes a free one.'),
 });
 
 const Heartbeat = z
-  .strictObject({ url: z.url(), every: durationOr('1m') })
+  .strictObject({
+    url: z.url().describe('Address that is called with GET.'),
+    every: durationOr('1m').describe('Time between calls.'),
+  })
   .describe('An address to call while all is well: who watches the watcher.');
 
 export const ConfigSchema = z.strictObject({
