@@ -58,10 +58,16 @@ const patterns: readonly (readonly [RegExp, string])[] = [
   [/(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?/g, mask],
   // Proxmox VE: `PVEAPIToken=user@realm!name=uuid`; Proxmox Backup Server writes a colon before the uuid.
   [/(P[VB][ES]APIToken[= ][^\s"'=:!]{1,100}![^\s"'=:]{1,100}[=:])[^\s"'\\]+/g, `$1${mask}`],
-  [/((?:proxy-)?authorization\\?["']?\s{0,4}[:=]\s{0,4}\\?["']?(?:[a-z-]{1,20}\s{1,4})?)[^\s"'\\,[]+/gi, `$1${mask}`],
+  [
+    /(authorization(?:\\{0,3}["']\s{0,4}:\s{0,4}\\{0,3}["']|\s{0,4}[:=]\s{0,4}\\{0,3}["']?)(?:[a-z-]{1,20}\s{1,4})?)[^\s"'\\,[]+/gi,
+    `$1${mask}`,
+  ],
   [/(\bbearer\s{1,4})[A-Za-z0-9+/=._~-]{8,}/gi, `$1${mask}`],
   [/(\bbasic\s{1,4})(?=[A-Za-z+/]{0,200}[0-9=])[A-Za-z0-9+/=]{8,}/gi, `$1${mask}`],
-  [/((?:set-)?cookie\\?["']?\s{0,4}:\s{0,4}\\?["']?)[^\s"'\\[][^\r\n"'\\]*/gi, `$1${mask}`],
+  [
+    /(cookie(?:\\{0,3}["']\s{0,4}:\s{0,4}\\{0,3}["']|\s{0,4}:\s{0,4}\\{0,3}["']?))[^\s"'\\[][^\r\n"'\\]*/gi,
+    `$1${mask}`,
+  ],
   // `scheme://user:password@host`, and a long user alone, which is a token.
   [/([a-z][a-z0-9+.-]{1,20}:\/\/)[^\s/"'<>@:]*:[^\s/"'<>]*@/gi, `$1${mask}@`],
   [/([a-z][a-z0-9+.-]{1,20}:\/\/)[^\s/"'<>@:[]{20,}@/gi, `$1${mask}@`],
@@ -102,7 +108,7 @@ function withoutAssignedSecrets(text: string): string {
   assignment.lastIndex = 0;
   for (let match = assignment.exec(text); match !== null; match = assignment.exec(text)) {
     const start = assignment.lastIndex;
-    const value = valueAt(text, start);
+    const value = valueAt(text, start, match[1] !== undefined);
     if (value.end === value.start) continue;
     // A bare JSON value becomes a JSON string, so that the line can still be parsed.
     const quote = value.isQuoted ? '' : (match[1] ?? '');
@@ -119,7 +125,7 @@ interface Span {
   isQuoted: boolean;
 }
 
-function valueAt(text: string, start: number): Span {
+function valueAt(text: string, start: number, isJson: boolean): Span {
   const opener = /^(\\{0,7})(["'])/.exec(text.slice(start, start + 8));
   if (opener !== null) {
     const [whole, slashes = '', quote = '"'] = opener;
@@ -128,11 +134,15 @@ function valueAt(text: string, start: number): Span {
   }
   const rest = text.slice(start, start + 16);
   if (harmless.test(rest) || /^[{[]/.test(rest)) return { start, end: start, isQuoted: false };
-  return { start, end: endOfBare(text, start), isQuoted: false };
+  return { start, end: endOfBare(text, start, isJson), isQuoted: false };
 }
 
-/** The closing quote is escaped as deeply as the opening one or less; the line's end closes it too. */
+/**
+ * The closing quote is escaped as deeply as the opening one or less; the line's end closes it too. In JSON that was
+ * escaped `n` times a quote has 2^n - 1 backslashes before it and each backslash of the value itself is 2^(n+1).
+ */
 function endOfQuoted(text: string, from: number, opener: { quote: string; slashes: number }): number {
+  const oneBackslash = 2 * (opener.slashes + 1);
   let slashes = 0;
   for (let at = from; at < text.length; at += 1) {
     const character = text[at];
@@ -140,18 +150,19 @@ function endOfQuoted(text: string, from: number, opener: { quote: string; slashe
       slashes += 1;
       continue;
     }
-    if (character === opener.quote && slashes <= opener.slashes) return at - slashes;
+    const own = slashes % oneBackslash;
+    if (character === opener.quote && own <= opener.slashes) return at - own;
     if (character === '\n') return at;
     slashes = 0;
   }
   return text.length;
 }
 
-const bareEnd = /[\s"'\\]|$/g;
-
-function endOfBare(text: string, start: number): number {
-  bareEnd.lastIndex = start;
-  const end = bareEnd.exec(text)?.index ?? text.length;
+/** In JSON a bare value is a number; elsewhere it may hold commas and brackets. */
+function endOfBare(text: string, start: number, isJson: boolean): number {
+  const pattern = isJson ? /[\s"'\\,}\]]|$/g : /[\s"'\\]|$/g;
+  pattern.lastIndex = start;
+  const end = pattern.exec(text)?.index ?? text.length;
   // A closing bracket belongs to the surrounding structure when the value stands in one: `{token:abc}`.
   return text[end - 1] === '}' || text[end - 1] === ']' ? Math.max(start, end - 1) : end;
 }

@@ -134,7 +134,10 @@ class JobRunner {
 
   async #tick(): Promise<void> {
     if (this.#controller.signal.aborted) return;
-    if (this.#options.clock.now() < this.#nextAt) {
+    const now = this.#options.clock.now();
+    if (now < this.#nextAt) {
+      // A clock that was set back brings times that come before the one that was waited for.
+      this.#nextAt = Math.min(this.#nextAt, this.#plan.nextAfter(now));
       this.#arm();
       return;
     }
@@ -208,8 +211,8 @@ function intervalPlan(
   return {
     firstAt: anchor,
     nextAfter(nowMs) {
-      // A clock that was set back would leave the job waiting for the old time: start a new series.
-      if (nowMs < anchor) anchor = nowMs;
+      // The clock was set back: a new series begins.
+      if (nowMs < anchor - everyMs) anchor = nowMs;
       const turn = Math.floor((nowMs - anchor) / everyMs) + 1;
       return anchor + turn * everyMs + jitter(turn);
     },

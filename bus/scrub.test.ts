@@ -1,0 +1,168 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { registerSecret, scrub } from './scrub.ts';
+
+const uuid = '5b0c4a6e-8f3d-4a53-9f4e-1d2c3b4a5f60';
+
+describe('what looks like a secret is removed', () => {
+  test.each([
+    ['a bot token', 'polling 123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsawQ now', 'AAHdqTcv'],
+    [
+      'a bot token in a URL',
+      'https://api.telegram.org/bot123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsawQ/getMe',
+      'AAHdq',
+    ],
+    ['an Anthropic key', 'key sk-ant-api03-abcdefghijklmnop-QRSTUV', 'abcdefghijklmnop'],
+    ['a GitHub token', 'ghp_abcdefghijklmnopqrstuvwxyz0123456789', 'abcdefghijkl'],
+    ['a bearer header', 'Authorization: Bearer abc.def-ghi_jkl', 'abc.def'],
+    ['a bearer token alone', 'sent bearer abcdefgh12345678', 'abcdefgh12345678'],
+    ['a basic header', 'authorization: Basic dXNlcjpwYXNz', 'dXNlcjpwYXNz'],
+    ['a basic token alone', 'curl said Basic dXNlcjpwYXNzMQ==', 'dXNlcjpwYXNzMQ'],
+    ['a Proxmox API token', `PVEAPIToken=root@pam!lares=${uuid}`, uuid],
+    ['a Proxmox backup token', `PBSAPIToken=root@pam!lares:${uuid}`, uuid],
+    ['a password in a URL', 'mqtts://lares:hunter2@broker:8883', 'hunter2'],
+    ['a password with an at sign in a URL', 'https://u:p@ss@host/path', 'p@ss'],
+    ['a token as user of a URL', 'https://abcdefghijklmnopqrstuvwxyz@git.example.org/x', 'abcdefghij'],
+    ['an assignment', 'password=hunter2 user=joe', 'hunter2'],
+    ['an assignment with a prefix', 'export DB_PASSWORD="hunter 2"', 'hunter 2'],
+    ['a YAML value', "  api_key: 'hunter2'", 'hunter2'],
+    ['an option', 'mysqldump --password hunter2 db', 'hunter2'],
+    ['an option with an equals sign', 'restic --password=hunter2', 'hunter2'],
+    ['a JSON member', '{"token":"hunter2","a":1}', 'hunter2'],
+    ['a JSON member with escapes', String.raw`{"token":"hun\"ter2","a":1}`, 'ter2'],
+    ['JSON inside JSON', String.raw`{"msg":"{\"password\":\"hunter2\"}"}`, 'hunter2'],
+    ['an AWS key', 'AKIAIOSFODNN7EXAMPLE and aws_secret_access_key = wJalrXUtnFEMI/K7MDENG', 'wJalrXUtnFEMI'],
+    ['an AWS key id', 'id AKIAIOSFODNN7EXAMPLE', 'IOSFODNN7'],
+    [
+      'a JSON web token',
+      'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P',
+      'dozjgNry',
+    ],
+    ['a cookie', 'Set-Cookie: session=abcdef; Path=/', 'abcdef'],
+  ])('%s', (_, text, secret) => {
+    expect(text).toContain(secret);
+    expect(scrub(text)).not.toContain(secret);
+    expect(scrub(text)).toContain('[redacted]');
+  });
+
+  test('a private key, whole, cut off or escaped in JSON', () => {
+    const body = 'b3BlbnNzaC1rZXktdjEAAAAABG5vbmU='.repeat(4);
+    const key = `-----BEGIN OPENSSH PRIVATE KEY-----\n${body}\n-----END OPENSSH PRIVATE KEY-----`;
+    expect(scrub(`before ${key}\nafter"`)).not.toContain('b3Blbn');
+    expect(scrub(`cut ${key.slice(0, 90)}`)).toBe('cut [redacted]');
+    const line = JSON.stringify({ key, next: 'kept' });
+    expect(scrub(line)).not.toContain('b3Blbn');
+    expect(JSON.parse(scrub(line))).toMatchObject({ next: 'kept' });
+  });
+
+  test('a certificate is no secret', () => {
+    const text = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----';
+    expect(scrub(text)).toBe(text);
+  });
+});
+
+describe('what is no secret stays', () => {
+  test.each([
+    'connected to mqtt://127.0.0.1:1883/ in 12 ms',
+    'ssh://lares@web-1:22 uses SHA256:AbCdEf',
+    'token usage: 5 of 10',
+    '{"inputTokens":123,"token":null,"password":{"file":"/etc/x"}}',
+    'Basic checks passed',
+    'unit nginx.service failed: exit 1 at 2026-11-20T03:00:00Z',
+    'disk sda1 is 93.5 % full (limit 90 %)',
+  ])('%s', (text) => {
+    expect(scrub(text)).toBe(text);
+  });
+});
+
+const secretText = fc.string({ unit: 'grapheme', minLength: 8, maxLength: 40 });
+
+describe('a registered secret', () => {
+  test('never survives, wherever it is planted', () => {
+    fc.assert(
+      fc.property(secretText, fc.array(fc.string(), { maxLength: 6 }), (secret, parts) => {
+        fc.pre(!'[redacted]'.includes(secret) && !secret.includes('[redacted]'));
+        registerSecret(secret);
+        expect(scrub(parts.join(secret))).not.toContain(secret);
+        expect(scrub(`${secret}${secret}`)).not.toContain(secret);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('never survives in JSON, in a URL or in base64', () => {
+    fc.assert(
+      fc.property(secretText, (secret) => {
+        registerSecret(secret);
+        const line = JSON.stringify({ msg: `failed with ${secret}`, at: 1 });
+        expect(JSON.stringify(JSON.parse(scrub(line)))).not.toContain(JSON.stringify(secret).slice(1, -1));
+        expect(scrub(`?q=${encodeURIComponent(secret)}`)).not.toContain(encodeURIComponent(secret));
+        const encoded = Buffer.from(secret).toString('base64');
+        expect(scrub(`x ${encoded} y`)).not.toContain(encoded);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('of fewer than four characters is not torn out of every word', () => {
+    registerSecret('abc');
+    expect(scrub('the abc of it')).toBe('the abc of it');
+  });
+});
+
+test('a line of JSON stays a line of JSON', () => {
+  const key = fc.constantFrom('token', 'password', 'apiKey', 'msg', 'authorization', 'n');
+  const value = fc.oneof(
+    fc.string(),
+    fc.integer(),
+    fc.boolean(),
+    fc.constantFrom('password=x', 'Bearer abcdefgh1', 'token: "a"', '-----BEGIN RSA PRIVATE KEY-----\nAA'),
+  );
+  fc.assert(
+    fc.property(fc.dictionary(key, value), (record) => {
+      expect(() => JSON.parse(scrub(JSON.stringify(record))) as unknown).not.toThrow();
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('scrubbing twice changes nothing more', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.constantFrom('token', '=', ': ', '"', ' ', 'Bearer ', 'abcdefgh1', '\\', '{', '}')),
+      (parts) => {
+        const once = scrub(parts.join(''));
+        expect(scrub(once)).toBe(once);
+      },
+    ),
+  );
+});
+
+test.each([
+  'a',
+  '1',
+  ' ',
+  'password',
+  'password=',
+  'sk-',
+  'eyJ',
+  '-eyJa.',
+  'a://',
+  'a:',
+  'Bearer ',
+  'basic ',
+  '"\\',
+  '-----BEGIN ',
+  '-----BEGIN RSA PRIVATE KEY-----',
+  'token="',
+  'authorization:',
+  'cookie:',
+  'PVEAPIToken=a!b',
+  '--password ',
+])('a hostile megabyte of %j costs no more than time for reading it', (unit) => {
+  const text = unit.repeat(Math.ceil(1_000_000 / unit.length));
+  const start = performance.now();
+  scrub(text);
+  // A quadratic pattern takes minutes; the bound leaves room for a loaded machine.
+  expect(performance.now() - start).toBeLessThan(5_000);
+});
