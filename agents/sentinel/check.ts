@@ -30,7 +30,7 @@ export interface Observation {
   summary: string;
   /** Labels beside those of the check, for grouping and for a playbook's parameters: `unit`, `container`, `path`. */
   labels?: Labels;
-  /** Overrides of the check's `for` where a sort of trouble has its own. */
+  /** Replaces the default `for` where a sort of trouble has its own; 0 for an event, which fires whatever `for` says. */
   holdMs?: number;
 }
 

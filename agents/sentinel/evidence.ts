@@ -1,0 +1,138 @@
+import { messageOf } from '#bus/failure.ts';
+import type { Evidence, Finding } from '#bus/messages/finding.ts';
+import { scrub } from '#bus/scrub.ts';
+import { formatDuration } from '#config/duration.ts';
+import { toInstant } from '#agents/runtime/clock.ts';
+import { Slots } from '#agents/runtime/slots.ts';
+import type { History, PastOccurrence } from './history.ts';
+import { type LedgerEvent, seriesOf } from './ledger.ts';
+import { contextFor, type LookOptions } from './look.ts';
+import type { Memories } from './memory.ts';
+
+/** A host in trouble may hang; the finding is out already and does not wait longer than this for its evidence. */
+const gatherMs = 5_000;
+/** A storm of findings must not become a storm of log reading. */
+const gatheredAtOnce = 8;
+const maximumPieces = 8;
+const maximumLines = 40;
+const maximumLine = 600;
+const valuesShown = 30;
+const occurrencesShown = 5;
+
+export interface EvidenceOptions extends LookOptions {
+  history: History;
+  memories: Memories;
+}
+
+/** Looks around at the moment a finding fires: what the kind finds on the host, the last values, how it went before. */
+export class EvidenceGatherer {
+  readonly #options: EvidenceOptions;
+  readonly #slots = new Slots(gatheredAtOnce);
+  #waiting = 0;
+
+  constructor(options: EvidenceOptions) {
+    this.#options = options;
+  }
+
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** Best effort: what cannot be had in time is left out. Rejects only when the signal aborts. */
+  async gather(event: LedgerEvent, signal: AbortSignal): Promise<Evidence[]> {
+    this.#waiting += 1;
+    try {
+      const leave = await this.#slots.take(signal);
+      try {
+        const own = [...this.#values(event), ...this.#past(event.finding)];
+        const found = await this.#ofKind(event, signal);
+        return [...found.slice(0, maximumPieces - own.length), ...own].map(bounded);
+      } finally {
+        leave();
+      }
+    } finally {
+      this.#waiting -= 1;
+    }
+  }
+
+  async #ofKind({ watch, track }: LedgerEvent, signal: AbortSignal): Promise<Evidence[]> {
+    const { check } = watch;
+    const { evidence } = check.definition;
+    if (evidence === undefined || track.last === undefined) return [];
+    const time = new AbortController();
+    const inner = AbortSignal.any([signal, time.signal]);
+    const { promise: over, resolve } = Promise.withResolvers<Evidence[]>();
+    const cancel = this.#options.clock.after(gatherMs, () => {
+      resolve([]);
+      time.abort();
+    });
+    const { memory } = this.#options.memories.openFor(check.id);
+    const context = contextFor(check, this.#options, { memory, signal: inner });
+    const { last } = track;
+    const found = Promise.resolve()
+      .then(() => evidence(check.options, context, last))
+      .catch((error: unknown) => {
+        if (!inner.aborted) {
+          this.#options.log.warn({ check: check.id, reason: messageOf(error) }, 'evidence could not be gathered');
+        }
+        return [];
+      });
+    try {
+      return await Promise.race([found, over]);
+    } finally {
+      cancel();
+    }
+  }
+
+  #values({ watch, track }: LedgerEvent): Evidence[] {
+    if (track.last?.reading.is !== 'level') return [];
+    const samples = this.#options.history.samples(seriesOf(watch.check, track.condition, track.resource), valuesShown);
+    const values = samples.map(({ value }) => value);
+    const [first] = samples;
+    if (first === undefined || values.length < 2) return [];
+    const { unit } = track.last.reading;
+    const span = formatDuration(Math.round((this.#options.clock.now() - first.at) / 1_000) * 1_000);
+    const lines = [
+      sparkline(values),
+      `${shown(Math.min(...values))} to ${shown(Math.max(...values))} ${unit}, now ${shown(values.at(-1) ?? 0)} ${unit}`,
+    ];
+    return [{ kind: 'values', title: `The last ${values.length} values, ${span}`, lines, truncated: 0 }];
+  }
+
+  #past(finding: Finding): Evidence[] {
+    const { total, last } = this.#options.history.before(finding, occurrencesShown);
+    if (total === 0) return [];
+    const title = total === 1 ? 'It happened once before' : `It happened ${total} times before`;
+    return [{ kind: 'history', title, lines: last.map(occurrenceLine), truncated: total - last.length }];
+  }
+}
+
+function occurrenceLine({ startsAt, endsAt, endedBy, summary }: PastOccurrence): string {
+  if (endsAt === undefined) return `${toInstant(startsAt)}: ${summary}`;
+  const lasted = formatDuration(Math.round((endsAt - startsAt) / 1_000) * 1_000);
+  return `${toInstant(startsAt)} for ${lasted}, ended ${endedBy ?? 'by itself'}: ${summary}`;
+}
+
+function bounded(evidence: Evidence): Evidence {
+  const lines = evidence.lines.slice(0, maximumLines).map((line) => scrub(line).slice(0, maximumLine));
+  return {
+    kind: evidence.kind,
+    title: scrub(evidence.title).slice(0, 120),
+    lines,
+    truncated: evidence.truncated + evidence.lines.length - lines.length,
+  };
+}
+
+const bars = '▁▂▃▄▅▆▇█';
+
+function sparkline(values: readonly number[]): string {
+  const low = Math.min(...values);
+  const span = Math.max(...values) - low;
+  return values
+    .map((value) => bars[span === 0 ? 0 : Math.round(((value - low) / span) * (bars.length - 1))] ?? '')
+    .join('');
+}
+
+function shown(value: number): string {
+  return String(Number(value.toPrecision(4)));
+}

@@ -1,0 +1,179 @@
+import { join } from 'node:path';
+import type { Finding } from '#bus/messages/finding.ts';
+import type { Clock } from '#agents/runtime/clock.ts';
+import { openStore, type Store } from '#agents/runtime/store.ts';
+import type { Ping } from './check.ts';
+
+const migrations = [
+  `CREATE TABLE series (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+   CREATE TABLE samples (series INTEGER NOT NULL, at INTEGER NOT NULL, value REAL NOT NULL, PRIMARY KEY (series, at))
+     WITHOUT ROWID;
+   CREATE INDEX samples_at ON samples (at);
+   CREATE TABLE occurrences (
+     occurrence TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, starts_at INTEGER NOT NULL, ends_at INTEGER,
+     summary TEXT NOT NULL, ended_by TEXT
+   ) WITHOUT ROWID;
+   CREATE INDEX occurrences_of ON occurrences (fingerprint, starts_at);
+   CREATE TABLE heartbeats (id TEXT PRIMARY KEY, known_since INTEGER NOT NULL) WITHOUT ROWID;
+   CREATE TABLE pings (id TEXT PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;`,
+];
+
+const flushMs = 1_000;
+/** A value that hardly moves is written this often, one that moves at most each minute. */
+const restMs = 60 * 60_000;
+const busyMs = 60_000;
+/** Smaller moves are noise for a sparkline. */
+const relativeMove = 0.01;
+const samplesKeptMs = 3 * 86_400_000;
+const maximumSamples = 500_000;
+const occurrencesKeptMs = 365 * 86_400_000;
+
+export interface PastOccurrence {
+  startsAt: number;
+  endsAt?: number;
+  summary: string;
+  endedBy?: string;
+}
+
+/** What may lose its last second in a power cut: values, past occurrences, pings. */
+export class History {
+  readonly #rows: Store;
+  readonly #clock: Clock;
+  readonly #series = new Map<string, { id: number; at: number; value: number }>();
+  #waiting: (readonly [series: number, at: number, value: number])[] = [];
+  #cancelFlush: (() => void) | undefined;
+
+  constructor(folder: string, clock: Clock) {
+    this.#rows = openStore({ path: join(folder, 'history.db'), migrations, synchronous: 'NORMAL' });
+    this.#clock = clock;
+  }
+
+  /** Keeps a value when it moved or has not been kept for long. Written within a second. */
+  sample(name: string, value: number): void {
+    const at = this.#clock.now();
+    const known = this.#series.get(name) ?? this.#openSeries(name);
+    const hasMoved = Math.abs(value - known.value) > relativeMove * Math.max(Math.abs(known.value), 1e-9);
+    if (at - known.at < (hasMoved || Number.isNaN(known.value) ? busyMs : restMs)) return;
+    known.at = at;
+    known.value = value;
+    this.#waiting.push([known.id, at, value]);
+    this.#cancelFlush ??= this.#clock.after(flushMs, () => this.flush());
+  }
+
+  #openSeries(name: string): { id: number; at: number; value: number } {
+    const find = (): Record<string, unknown> | undefined =>
+      this.#rows.get('SELECT id FROM series WHERE name = ?', name);
+    let row = find();
+    if (row === undefined) {
+      this.#rows.run('INSERT INTO series (name) VALUES (?)', name);
+      row = find();
+    }
+    const series = { id: Number(row?.['id']), at: Number.NEGATIVE_INFINITY, value: Number.NaN };
+    this.#series.set(name, series);
+    return series;
+  }
+
+  /** The last values of a series, oldest first. */
+  samples(name: string, limit: number): { at: number; value: number }[] {
+    this.flush();
+    const rows = this.#rows.all(
+      `SELECT at, value FROM samples WHERE series = (SELECT id FROM series WHERE name = ?) ORDER BY at DESC LIMIT ?`,
+      name,
+      limit,
+    );
+    return rows.map((row) => ({ at: Number(row['at']), value: Number(row['value']) })).toReversed();
+  }
+
+  flush(): void {
+    this.#cancelFlush?.();
+    this.#cancelFlush = undefined;
+    const waiting = this.#waiting.splice(0);
+    if (waiting.length === 0) return;
+    this.#rows.transaction(() => {
+      for (const row of waiting) this.#rows.run('INSERT OR REPLACE INTO samples VALUES (?, ?, ?)', ...row);
+    });
+  }
+
+  began(finding: Finding): void {
+    this.#rows.run(
+      'INSERT OR IGNORE INTO occurrences (occurrence, fingerprint, starts_at, summary) VALUES (?, ?, ?, ?)',
+      finding.occurrence,
+      finding.fingerprint,
+      Date.parse(finding.startsAt),
+      finding.summary,
+    );
+  }
+
+  ended(finding: Finding, endedBy: string): void {
+    this.began(finding);
+    this.#rows.run(
+      'UPDATE occurrences SET ends_at = ?, ended_by = ? WHERE occurrence = ?',
+      Date.parse(finding.endsAt ?? finding.updatedAt),
+      endedBy,
+      finding.occurrence,
+    );
+  }
+
+  /** Earlier occurrences of the same condition, newest first. */
+  before(finding: Finding, limit: number): { total: number; last: PastOccurrence[] } {
+    const key = [finding.fingerprint, finding.occurrence] as const;
+    const count = this.#rows.get(
+      'SELECT count(*) AS n FROM occurrences WHERE fingerprint = ? AND occurrence <> ?',
+      ...key,
+    );
+    const rows = this.#rows.all(
+      `SELECT * FROM occurrences WHERE fingerprint = ? AND occurrence <> ? ORDER BY starts_at DESC LIMIT ?`,
+      ...key,
+      limit,
+    );
+    const last = rows.map((row) => ({
+      startsAt: Number(row['starts_at']),
+      summary: String(row['summary']),
+      ...(row['ends_at'] !== null && { endsAt: Number(row['ends_at']) }),
+      ...(typeof row['ended_by'] === 'string' && { endedBy: row['ended_by'] }),
+    }));
+    return { total: Number(count?.['n'] ?? 0), last };
+  }
+
+  ping(id: string, ping: Ping): void {
+    this.#rows.run('INSERT OR REPLACE INTO pings VALUES (?, ?, ?, ?)', id, ping.at, ping.kind, ping.body);
+  }
+
+  lastPing(id: string): Ping | undefined {
+    const row = this.#rows.get('SELECT at, kind, body FROM pings WHERE id = ?', id);
+    if (row === undefined) return undefined;
+    return { at: Number(row['at']), kind: String(row['kind']) as Ping['kind'], body: String(row['body']) };
+  }
+
+  /** When a heartbeat was first asked about; from then on its silence counts. */
+  knownSince(id: string): number {
+    const row = this.#rows.get('SELECT known_since FROM heartbeats WHERE id = ?', id);
+    if (row !== undefined) return Number(row['known_since']);
+    const now = this.#clock.now();
+    this.#rows.run('INSERT INTO heartbeats VALUES (?, ?)', id, now);
+    return now;
+  }
+
+  /** Keeps the file small whatever comes in. */
+  prune(now: number): void {
+    this.flush();
+    this.#rows.transaction(() => {
+      this.#rows.run('DELETE FROM samples WHERE at < ?', now - samplesKeptMs);
+      const count = Number(this.#rows.get('SELECT count(*) AS n FROM samples')?.['n'] ?? 0);
+      if (count > maximumSamples) {
+        this.#rows.run(
+          'DELETE FROM samples WHERE at < (SELECT at FROM samples ORDER BY at LIMIT 1 OFFSET ?)',
+          count - maximumSamples,
+        );
+      }
+      this.#rows.run('DELETE FROM series WHERE id NOT IN (SELECT DISTINCT series FROM samples)');
+      this.#rows.run('DELETE FROM occurrences WHERE starts_at < ?', now - occurrencesKeptMs);
+    });
+    this.#series.clear();
+  }
+
+  close(): void {
+    this.flush();
+    this.#rows.close();
+  }
+}

@@ -1,0 +1,113 @@
+import { compareSeverity } from '#bus/fields.ts';
+import type { HostState } from '#bus/messages/host-state.ts';
+import type { Manifest } from '#bus/messages/manifest.ts';
+import type { Finding } from '#bus/messages/finding.ts';
+import type { BoundCheck } from './registry.ts';
+import { isFiring, type TrackState } from './state.ts';
+import type { Track, Watch } from './tracks.ts';
+
+const maximumReasons = 20;
+const staleReason = 'not looked at for three intervals';
+
+type Counts = Manifest['counts'];
+type Watches = ReadonlyMap<string, Watch>;
+
+/** Everything counted once, worst word first: what nobody could look at is never counted as well. */
+export function countAll(watches: Watches, hosts: number): Pick<Manifest, 'counts' | 'unseen'> {
+  const counts: Counts = { checks: watches.size, hosts, ok: 0, pending: 0, firing: 0, unknown: 0, stale: 0 };
+  const reasons = new Map<string, number>();
+  for (const watch of watches.values()) {
+    for (const { word, reason } of wordsOf(watch)) {
+      counts[word] += 1;
+      if (reason !== undefined) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+    }
+  }
+  const unseen = [...reasons]
+    .toSorted(([, a], [, b]) => b - a)
+    .slice(0, maximumReasons)
+    .map(([reason, count]) => ({ reason: reason.slice(0, 200), count }));
+  return { counts, unseen };
+}
+
+type Word = 'ok' | 'pending' | 'firing' | 'unknown' | 'stale';
+
+interface Counted {
+  word: Word;
+  reason?: string;
+}
+
+function wordsOf(watch: Watch): Counted[] {
+  const tracks = [...watch.tracks.values()];
+  const isStale = tracks.some((track) => track.sort === 'stale' && track.state.phase !== 'ok');
+  const problems = tracks.filter((track) => track.sort === 'problem');
+  const named = new Set(problems.map((track) => track.resource));
+  const unseen = tracks.filter(
+    (track) => track.sort === 'unknown' && track.state.phase !== 'ok' && !named.has(track.resource),
+  );
+  const words = [...problems.map((track) => wordOf(track, isStale)), ...unseen.map(unknownOf)];
+  return isStale && words.length === 0 ? [{ word: 'stale', reason: staleReason }] : words;
+}
+
+function wordOf(track: Track, isStale: boolean): Counted {
+  if (isFiring(track.state)) return { word: 'firing' };
+  if (isStale) return { word: 'stale', reason: staleReason };
+  if (track.unseen !== undefined) return unknownOf(track);
+  return { word: track.state.phase === 'pending' ? 'pending' : 'ok' };
+}
+
+function unknownOf(track: Track): Counted {
+  return { word: 'unknown', reason: track.unseen ?? 'it could not be looked at' };
+}
+
+/** The checks that ask whether a host is there, by host. */
+export function reachabilityChecks(watches: Watches): ReadonlyMap<string, readonly Watch[]> {
+  const asking = [...watches.values()].filter(
+    ({ check }) => check.config.host !== undefined && asksReachability(check),
+  );
+  return Map.groupBy(asking, ({ check }) => check.config.host ?? '');
+}
+
+/** What those checks say of their host. */
+export function reachabilityOf(asking: readonly Watch[] = []): HostState['reachability'] {
+  let isSeen = false;
+  for (const { tracks, lookedAt } of asking) {
+    for (const track of tracks.values()) {
+      if (track.sort !== 'problem') continue;
+      if (isBad(track.state)) return 'unreachable';
+      isSeen ||= track.unseen === undefined && lookedAt !== undefined;
+    }
+  }
+  return isSeen ? 'reachable' : 'unknown';
+}
+
+/** The default `<host>-reachable`, or whatever the person wrote in its place. */
+function asksReachability(check: BoundCheck): boolean {
+  return check.id === `${check.config.host}-reachable` || check.options['condition'] === 'host-down';
+}
+
+/** Bad at the last look that saw anything. */
+export function isBad(state: TrackState): boolean {
+  return state.phase === 'firing' || (state.phase === 'pending' && state.heldSince !== null);
+}
+
+export function hostStates(options: {
+  asking: ReadonlyMap<string, readonly Watch[]>;
+  hosts: readonly string[];
+  firing: readonly Finding[];
+}): Omit<HostState, 'at'>[] {
+  const byHost = Map.groupBy(options.firing, (finding) => finding.host ?? '');
+  return options.hosts.map((host) => {
+    const findings = byHost.get(host) ?? [];
+    const worst = findings
+      .map((finding) => finding.severity)
+      .toSorted(compareSeverity)
+      .at(-1);
+    return {
+      host,
+      problem: findings.length > 0,
+      findings: findings.length,
+      ...(worst !== undefined && { worst }),
+      reachability: reachabilityOf(options.asking.get(host)),
+    };
+  });
+}

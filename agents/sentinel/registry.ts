@@ -1,0 +1,137 @@
+import type { z } from 'zod';
+import { CheckCommon, type CheckConfig, type Config, type HostConfig } from '#config/schema.ts';
+import { suggest } from '#config/suggest.ts';
+import { loadPlugins } from '#agents/runtime/plugins.ts';
+import { gapOf } from './cadence.ts';
+import type { CheckDefinition } from './check.ts';
+
+/** Default interval between looks. */
+const defaultEveryMs = 60_000;
+
+/** A check of the configuration with its kind, its parsed options and its host. */
+export interface BoundCheck {
+  id: string;
+  kind: string;
+  config: CheckConfig;
+  definition: CheckDefinition;
+  options: Record<string, unknown>;
+  host?: { name: string; config: HostConfig };
+  /** What a finding is about when the whole look fails. */
+  resource: string;
+  /** Between looks; for a cron expression the longest gap of its next runs. */
+  intervalMs: number;
+  /** Whether the look leaves this machine, so that a dead gateway can be the reason of a bad result. */
+  isRemote: boolean;
+}
+
+/** A mistake in the configuration, at the place where a person can mend it. */
+export interface Fault {
+  path: (string | number)[];
+  message: string;
+}
+
+export type CheckKinds = ReadonlyMap<string, CheckDefinition>;
+
+/** The kinds that ship: one file each. */
+export function loadKinds(): Promise<Map<string, CheckDefinition>> {
+  return loadPlugins({
+    folder: new URL('./checks/', import.meta.url),
+    exportName: 'check',
+    kindOf: (check: CheckDefinition) => check.kind,
+  });
+}
+
+/**
+ * Binds each check of a configuration that was loaded to its kind. Contract: reports all faults at once; a check with a
+ * fault is left out of `checks`. A check that the person wrote replaces a default one of the same id.
+ */
+export function bindChecks(
+  config: Config,
+  kinds: CheckKinds,
+  defaults: readonly CheckConfig[] = [],
+): { checks: BoundCheck[]; faults: Fault[] } {
+  const faults: Fault[] = [];
+  const checks: BoundCheck[] = [];
+  const bind = (check: CheckConfig, path: (string | number)[]): void => {
+    const bound = bindOne(check, { config, kinds, path });
+    if (Array.isArray(bound)) faults.push(...bound);
+    else checks.push(bound);
+  };
+  for (const [index, check] of config.checks.entries()) bind(check, ['checks', index]);
+  const written = new Set(config.checks.map((check) => check.id));
+  for (const check of defaults) if (!written.has(check.id)) bind(check, ['defaultChecks']);
+  return { checks, faults };
+}
+
+interface Binding {
+  config: Config;
+  kinds: CheckKinds;
+  path: (string | number)[];
+}
+
+function bindOne(check: CheckConfig, { config, kinds, path }: Binding): BoundCheck | Fault[] {
+  const definition = kinds.get(check.kind);
+  if (definition === undefined) return [{ path: [...path, 'kind'], message: unknownKind(check.kind, kinds) }];
+  const host = check.host === undefined ? undefined : config.hosts[check.host];
+  const parsed = parseOptions(definition, check, path);
+  const faults = parsed.ok ? [] : parsed.faults;
+  if (definition.reach === 'host' && host === undefined) {
+    faults.push({ path, message: `needs a "host": the kind "${check.kind}" looks on a host` });
+  }
+  if (!parsed.ok || faults.length > 0) return faults;
+  return {
+    id: check.id,
+    kind: check.kind,
+    config: check,
+    definition,
+    options: parsed.options,
+    ...(host !== undefined && check.host !== undefined && { host: { name: check.host, config: host } }),
+    resource: definition.resourceOf(parsed.options),
+    intervalMs: intervalOf(check),
+    isRemote: isRemote(host, parsed.options),
+  };
+}
+
+type Options = { ok: true; options: Record<string, unknown> } | { ok: false; faults: Fault[] };
+
+function parseOptions(definition: CheckDefinition, check: CheckConfig, path: (string | number)[]): Options {
+  // A misspelt key must not be dropped in silence, unless the kind itself takes any.
+  const schema = definition.options.def.catchall === undefined ? definition.options.strict() : definition.options;
+  const parsed = schema.safeParse(check.options);
+  if (parsed.success) return { ok: true, options: parsed.data };
+  const known = Object.keys({ ...definition.options.shape, ...CheckCommon.shape });
+  return { ok: false, faults: parsed.error.issues.flatMap((issue) => faultsOf(issue, path, known)) };
+}
+
+function faultsOf(issue: z.core.$ZodIssue, path: (string | number)[], known: readonly string[]): Fault[] {
+  const at = [...path, ...issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part))];
+  if (issue.code !== 'unrecognized_keys') return [{ path: at, message: issue.message }];
+  return issue.keys.map((key) => ({
+    path: [...at, key],
+    message: `is no option of this kind of check: "${key}"${hint(key, known)}`,
+  }));
+}
+
+function unknownKind(kind: string, kinds: CheckKinds): string {
+  const known = [...kinds.keys()].toSorted();
+  return `is no kind of check: "${kind}"${hint(kind, known)}; known are ${known.join(', ')}`;
+}
+
+function hint(word: string, known: readonly string[]): string {
+  const near = suggest(word, known);
+  return near === undefined ? '' : `, did you mean "${near}"?`;
+}
+
+function intervalOf({ cron, timezone = 'UTC', every }: CheckConfig): number {
+  if (cron === undefined) return every ?? defaultEveryMs;
+  return gapOf({ expression: cron, timezone, from: Date.UTC(2026, 0, 1) });
+}
+
+function isRemote(host: HostConfig | undefined, options: Record<string, unknown>): boolean {
+  if (host?.via === 'local') return false;
+  return !Object.values(options).some((value) => typeof value === 'string' && namesLoopback(value));
+}
+
+function namesLoopback(text: string): boolean {
+  return /^(?:[a-z][a-z0-9+.-]*:\/\/)?(?:[^@/]*@)?(?:localhost|127(?:\.\d{1,3}){3}|\[?::1\]?)(?:[:/]|$)/i.test(text);
+}

@@ -1,0 +1,46 @@
+import type { Manifest } from '#bus/messages/manifest.ts';
+
+/** What the first look at everything saw. */
+export interface RoundSummary {
+  checks: number;
+  hosts: number;
+  ok: number;
+  /** Bad, fired already or not yet. */
+  bad: number;
+  unknown: number;
+  unseen: { reason: string; count: number }[];
+  tookMs: number;
+  /** All of it in one sentence for a person. */
+  text: string;
+}
+
+const reasonsShown = 3;
+
+export function summarize({ counts, unseen }: Pick<Manifest, 'counts' | 'unseen'>, tookMs: number): RoundSummary {
+  const bad = counts.pending + counts.firing;
+  const unknown = counts.unknown + counts.stale;
+  const looked = counts.ok + bad;
+  const state = bad === 0 ? 'all well' : `${counts.ok} well, ${bad} not well`;
+  const seen = looked === 0 ? 'Could check nothing' : `Checked ${things(looked)} on ${hosts(counts.hosts)}: ${state}`;
+  const reasons = unseen.slice(0, reasonsShown).map(({ reason, count }) => `${reason} (${count})`);
+  const more = unseen.length > reasonsShown ? `; and ${unseen.length - reasonsShown} more reasons` : '';
+  const blind = unknown === 0 ? '' : `; could not check ${things(unknown)} because ${reasons.join('; ')}${more}`;
+  return {
+    checks: counts.checks,
+    hosts: counts.hosts,
+    ok: counts.ok,
+    bad,
+    unknown,
+    unseen,
+    tookMs,
+    text: `${seen}${blind}.`,
+  };
+}
+
+function things(count: number): string {
+  return count === 1 ? '1 thing' : `${count} things`;
+}
+
+function hosts(count: number): string {
+  return count === 1 ? '1 host' : `${count} hosts`;
+}

@@ -1,0 +1,177 @@
+import { Failure, messageOf } from '#bus/failure.ts';
+import { createLimiter } from '#agents/runtime/limiter.ts';
+import type { Metrics } from '#agents/runtime/metrics.ts';
+import { createSchedule, type JobHandle, type Schedule } from '#agents/runtime/schedule.ts';
+import type { Observation } from './check.ts';
+import { type LookOptions, observe, whole } from './look.ts';
+import type { Memories } from './memory.ts';
+import type { BoundCheck } from './registry.ts';
+import type { LookResult } from './tracks.ts';
+
+/** More at once would load a small host with being watched. */
+const looksPerHost = 4;
+const looksInAll = 64;
+/** Spreads checks of one interval over a tenth of it. */
+const jitterShare = 0.1;
+
+export interface RunnerOptions extends LookOptions {
+  checks: readonly BoundCheck[];
+  memories: Memories;
+  metrics: Metrics;
+  /** Why a look cannot succeed now, so that it is not tried. */
+  blockedBy: (check: BoundCheck) => string | undefined;
+  /** Has the last word on what was seen before it counts. */
+  review: (check: BoundCheck, observations: Observation[], signal: AbortSignal) => Promise<Observation[]>;
+  onLook: (check: BoundCheck, result: LookResult, memory: string | undefined) => void;
+  /** When a check that is not settled wants its next look, from now; undefined leaves it to the schedule. */
+  followUpMs: (check: BoundCheck) => number | undefined;
+}
+
+interface Entry {
+  check: BoundCheck;
+  handle?: JobHandle;
+  /** Asked for: the next run looks however fresh the last result is. */
+  isWanted: boolean;
+  lingering?: Promise<unknown>;
+  last?: LookResult;
+  dueAt?: number;
+  cancelFollowUp?: () => void;
+}
+
+/** Looks on time: no check overlaps itself, few at once per host, and no check can hold up or end another. */
+export class Runner {
+  readonly #options: RunnerOptions;
+  readonly #schedule: Schedule;
+  readonly #entries: Map<string, Entry>;
+  readonly #limiter = createLimiter({ perKey: looksPerHost, total: looksInAll });
+  #underWay = 0;
+
+  constructor(options: RunnerOptions) {
+    this.#options = options;
+    this.#schedule = createSchedule({ clock: options.clock, log: options.log });
+    this.#entries = new Map(options.checks.map((check) => [check.id, { check, isWanted: false }]));
+  }
+
+  /** Looks under way or waiting for a slot. */
+  get underWay(): number {
+    return this.#underWay;
+  }
+
+  /** Schedules all checks and begins the first round at once; resolves when every check had its first look. */
+  async start(): Promise<void> {
+    const entries = [...this.#entries.values()];
+    for (const entry of entries) entry.handle = this.#schedule.add(this.#jobOf(entry));
+    await Promise.all(entries.map((entry) => this.#trigger(entry)));
+  }
+
+  /** Looks now; a look already under way does not count, because it may have begun before the question. */
+  async lookNow(id: string): Promise<LookResult> {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) throw new Failure(`Cannot look: there is no check "${id}"`, { recoverable: false });
+    await this.#trigger(entry);
+    if (entry.last === undefined) throw new Failure(`Cannot look: check "${id}" was stopped`, { recoverable: true });
+    return entry.last;
+  }
+
+  async stop(): Promise<void> {
+    for (const entry of this.#entries.values()) entry.cancelFollowUp?.();
+    await this.#schedule.stop();
+  }
+
+  async #trigger(entry: Entry): Promise<void> {
+    entry.isWanted = true;
+    await entry.handle?.trigger();
+  }
+
+  #jobOf(entry: Entry): Parameters<Schedule['add']>[0] {
+    const { config, intervalMs, id } = entry.check;
+    return {
+      id,
+      timing:
+        config.cron === undefined
+          ? { everyMs: intervalMs, jitterMs: Math.floor(intervalMs * jitterShare) }
+          : { cron: config.cron, timezone: config.timezone ?? 'UTC' },
+      run: (signal) => this.#run(entry, signal),
+      onScheduled(nextAt) {
+        entry.dueAt = nextAt;
+      },
+    };
+  }
+
+  async #run(entry: Entry, signal: AbortSignal): Promise<void> {
+    this.#measureSlip(entry);
+    // A result so fresh is as good as another look: the first round and follow-ups do not double the load.
+    const age = this.#options.clock.now() - (entry.last?.at ?? Number.NEGATIVE_INFINITY);
+    if (!entry.isWanted && age < entry.check.intervalMs / 4) return;
+    entry.isWanted = false;
+    this.#underWay += 1;
+    try {
+      const key = entry.check.host?.name ?? `check ${entry.check.id}`;
+      await this.#limiter.run(key, () => this.#look(entry, signal), signal);
+    } finally {
+      this.#underWay -= 1;
+    }
+    this.#followUp(entry);
+  }
+
+  async #look(entry: Entry, signal: AbortSignal): Promise<void> {
+    const { check } = entry;
+    const { clock, memories } = this.#options;
+    const startedAt = clock.now();
+    const kept = memories.openFor(check.id);
+    const seen = await this.#observe(entry, { memory: kept.memory, signal });
+    const observations = await this.#options.review(check, seen, signal);
+    const at = clock.now();
+    const result: LookResult = { at, tookMs: at - startedAt, observations };
+    entry.last = result;
+    this.#measure(check, result);
+    this.#options.onLook(check, result, this.#memoryText(kept));
+  }
+
+  async #observe(entry: Entry, of: Parameters<typeof observe>[2]): Promise<Observation[]> {
+    const { check } = entry;
+    const reason = this.#options.blockedBy(check);
+    if (reason !== undefined) return [whole(check, reason)];
+    if (entry.lingering !== undefined) return [whole(check, 'the look before has not ended yet')];
+    const { observations, lingering } = await observe(check, this.#options, of);
+    entry.lingering = lingering;
+    void lingering.then(() => delete entry.lingering);
+    return observations;
+  }
+
+  #memoryText(kept: ReturnType<Memories['openFor']>): string | undefined {
+    try {
+      return kept.changed();
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      this.#options.log.error({ reason: messageOf(error) }, 'a check keeps too much');
+      return undefined;
+    }
+  }
+
+  #followUp(entry: Entry): void {
+    entry.cancelFollowUp?.();
+    delete entry.cancelFollowUp;
+    const afterMs = this.#options.followUpMs(entry.check);
+    if (afterMs === undefined) return;
+    entry.cancelFollowUp = this.#options.clock.after(afterMs, () => this.#trigger(entry));
+  }
+
+  #measure(check: BoundCheck, result: LookResult): void {
+    const { metrics } = this.#options;
+    const words = result.observations.map(({ reading }) => reading.is);
+    const kind = { kind: check.kind };
+    metrics.count('checks_total', 'Looks by kind and result.', {
+      labels: { ...kind, result: words.length > 0 && words.every((word) => word === 'unknown') ? 'unknown' : 'seen' },
+    });
+    metrics.count('check_seconds_total', 'Time spent looking.', { labels: kind, by: result.tookMs / 1_000 });
+  }
+
+  #measureSlip(entry: Entry): void {
+    if (entry.dueAt === undefined || entry.isWanted) return;
+    const slipMs = Math.max(0, this.#options.clock.now() - entry.dueAt);
+    this.#options.metrics.gauge('schedule_slip_seconds', 'How late the last scheduled look began.', {
+      value: slipMs / 1_000,
+    });
+  }
+}

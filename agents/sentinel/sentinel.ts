@@ -1,0 +1,203 @@
+import { Failure, messageOf } from '#bus/failure.ts';
+import { run } from '#bus/messages/run.ts';
+import { defaultChecks } from '#config/defaults.ts';
+import type { Agent, AgentContext } from '#agents/runtime/agent.ts';
+import type { CheckDefinition } from './check.ts';
+import { acceptHeartbeats } from './intake/heartbeat.ts';
+import type { LedgerEvent } from './ledger.ts';
+import { assemble, type Parts } from './parts.ts';
+import { countAll } from './picture.ts';
+import type { Probes } from './probe.ts';
+import { bindChecks, type BoundCheck, loadKinds } from './registry.ts';
+import { type RoundSummary, summarize } from './round.ts';
+import { serveVerbs } from './verbs.ts';
+
+export type { RoundSummary } from './round.ts';
+
+export interface SentinelOptions {
+  /** Ways to look at hosts; by default this machine and SSH with the `read` logins. Closed by whoever made them. */
+  probes?: Probes;
+  /** The kinds of checks; by default those that ship. */
+  checks?: Map<string, CheckDefinition>;
+}
+
+export interface Sentinel extends Agent {
+  /** What the first look at everything saw; resolves once every check had its first look. */
+  firstRound(): Promise<RoundSummary>;
+}
+
+/** Looks on a schedule and says what is true: findings, verdicts, and what it could not look at. */
+export function createSentinel(context: AgentContext, options: SentinelOptions = {}): Sentinel {
+  return new SentinelAgent(context, options);
+}
+
+/** Housekeeping: stale checks and gauges each minute, old rows once a day. */
+const tickMs = 60_000;
+const pruneMs = 24 * 3_600_000;
+const emptyJournal = { sequence: 0, head: '0'.repeat(64) };
+
+class SentinelAgent implements Sentinel {
+  readonly name = 'sentinel';
+  readonly #context: AgentContext;
+  readonly #options: SentinelOptions;
+  readonly #round = Promise.withResolvers<RoundSummary>();
+  readonly #stopping = new AbortController();
+  readonly #gathering = new Set<Promise<void>>();
+  #parts: Parts | undefined;
+  #cancelTick: () => void = () => undefined;
+  #prunedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(context: AgentContext, options: SentinelOptions) {
+    this.#context = context;
+    this.#options = options;
+    // Nobody may be waiting for it when the process ends early.
+    this.#round.promise.catch(() => undefined);
+  }
+
+  async start(): Promise<void> {
+    const checks = this.#bind(this.#options.checks ?? (await loadKinds()));
+    const parts = assemble(this.#context, {
+      checks,
+      ...(this.#options.probes !== undefined && { probes: this.#options.probes }),
+      onEvent: (event) => this.#onEvent(event),
+    });
+    this.#parts = parts;
+    this.#listen(parts);
+    parts.publisher.start();
+    this.#tick(parts);
+    this.#beginRound(parts);
+    parts.rechecks.resume();
+  }
+
+  async stop(): Promise<void> {
+    const parts = this.#parts;
+    this.#stopping.abort(new Failure('Stopped', { recoverable: true }));
+    this.#round.reject(new Failure('Cannot finish the first round: sentinel was stopped', { recoverable: true }));
+    this.#cancelTick();
+    if (parts === undefined) return;
+    parts.publisher.stop();
+    await Promise.all([parts.runner.stop(), parts.rechecks.stop(), ...this.#gathering]);
+    if (this.#options.probes === undefined) await parts.probes.close();
+    parts.history.close();
+    parts.store.close();
+  }
+
+  firstRound(): Promise<RoundSummary> {
+    return this.#round.promise;
+  }
+
+  journalHead(): { sequence: number; head: string } {
+    return this.#stopping.signal.aborted ? emptyJournal : (this.#parts?.journal.head() ?? emptyJournal);
+  }
+
+  queues(): Record<string, number> {
+    const parts = this.#parts;
+    return {
+      looks: parts?.runner.underWay ?? 0,
+      evidence: parts?.evidence.waiting ?? 0,
+      rechecks: parts?.rechecks.underWay ?? 0,
+      resolved: parts?.publisher.unseen ?? 0,
+    };
+  }
+
+  #bind(kinds: ReadonlyMap<string, CheckDefinition>): BoundCheck[] {
+    const { config } = this.#context;
+    const { checks, faults } = bindChecks(config, kinds, defaultChecks(config));
+    if (faults.length === 0) return checks;
+    const lines = faults.map(({ path, message }) => `${path.join('.')} ${message}`);
+    throw new Failure(`Cannot start sentinel: ${lines.join('; ')}`, { recoverable: false });
+  }
+
+  #listen(parts: Parts): void {
+    const { bus, http, clock, config } = this.#context;
+    const { ledger, runner, rechecks, history } = parts;
+    const lookNow = (id: string): ReturnType<typeof runner.lookNow> => runner.lookNow(id);
+    serveVerbs(bus, { ledger, hosts: Object.keys(config.hosts), lookNow });
+    bus.subscribe(run, (message) => {
+      if (!this.#stopping.signal.aborted) rechecks.onRun(message);
+    });
+    bus.onConnect(() => rechecks.tellAgain());
+    const waiting = heartbeatsOf(ledger.watches.values());
+    acceptHeartbeats(http, {
+      clock,
+      isKnown: (id) => waiting.has(id),
+      onPing: (id, ping) => {
+        const before = history.lastPing(id);
+        history.ping(id, ping);
+        // News is looked at now; the rest can wait for the schedule.
+        if (before?.kind !== ping.kind) for (const check of waiting.get(id) ?? []) this.#lookSoon(parts, check);
+      },
+    });
+  }
+
+  #lookSoon({ runner }: Parts, check: string): void {
+    runner.lookNow(check).catch((error: unknown) => {
+      if (!(error instanceof Failure)) throw error;
+      this.#context.log.debug({ check, reason: messageOf(error) }, 'a look after a ping did not happen');
+    });
+  }
+
+  #beginRound(parts: Parts): void {
+    const { clock, config } = this.#context;
+    const startedAt = clock.now();
+    const hosts = Object.keys(config.hosts).length;
+    void parts.runner.start().then(() => {
+      parts.publisher.changed();
+      this.#round.resolve(summarize(countAll(parts.ledger.watches, hosts), clock.now() - startedAt));
+    });
+  }
+
+  #onEvent(event: LedgerEvent): void {
+    const parts = this.#parts;
+    if (parts === undefined) return;
+    parts.publisher.tell(event.finding);
+    if (event.event !== 'fired') return;
+    const work = this.#gather(parts, event).finally(() => this.#gathering.delete(work));
+    this.#gathering.add(work);
+  }
+
+  /** The finding is out; its evidence follows as an update. */
+  async #gather({ evidence, ledger }: Parts, event: LedgerEvent): Promise<void> {
+    try {
+      const found = await evidence.gather(event, this.#stopping.signal);
+      if (found.length > 0 && !this.#stopping.signal.aborted) ledger.addEvidence(event, found);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      this.#context.log.debug({ reason: messageOf(error) }, 'evidence was not gathered');
+    }
+  }
+
+  #tick(parts: Parts): void {
+    const { clock, metrics } = this.#context;
+    const now = clock.now();
+    parts.ledger.markStale();
+    const { counts } = countAll(parts.ledger.watches, 0);
+    for (const state of ['ok', 'pending', 'firing', 'unknown', 'stale'] as const) {
+      metrics.gauge('resources', 'Watched resources by state.', { labels: { state }, value: counts[state] });
+    }
+    metrics.gauge('findings_firing', 'Findings that are firing.', { value: parts.ledger.firing().length });
+    if (now - this.#prunedAt >= pruneMs) this.#prune(parts, now);
+    this.#cancelTick = clock.after(tickMs, () => this.#tick(parts));
+  }
+
+  #prune(parts: Parts, now: number): void {
+    this.#prunedAt = now;
+    try {
+      parts.store.prune(now);
+      parts.history.prune(now);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      this.#context.log.error({ reason: messageOf(error) }, 'old state could not be removed');
+    }
+  }
+}
+
+/** The checks that wait for pings, by the id in the address. */
+function heartbeatsOf(watches: Iterable<{ check: BoundCheck }>): Map<string, string[]> {
+  const waiting = new Map<string, string[]>();
+  for (const { check } of watches) {
+    const id = check.options['ping'];
+    if (check.kind === 'heartbeat' && typeof id === 'string') waiting.set(id, [...(waiting.get(id) ?? []), check.id]);
+  }
+  return waiting;
+}

@@ -1,0 +1,48 @@
+import type { Bus } from '#bus/bus.ts';
+import { Failure } from '#bus/failure.ts';
+import { scrub } from '#bus/scrub.ts';
+import { toInstant } from '#agents/runtime/clock.ts';
+import type { Observation } from './check.ts';
+import type { Ledger } from './ledger.ts';
+import { countAll, hostStates, reachabilityChecks } from './picture.ts';
+import type { LookResult } from './tracks.ts';
+
+/** An answer must fit into one message. */
+const maximumObservations = 200;
+const maximumSummary = 300;
+
+/** Answers `check` (look now) and `status` (how everything stands). */
+export function serveVerbs(
+  bus: Bus,
+  options: { ledger: Ledger; hosts: readonly string[]; lookNow: (id: string) => Promise<LookResult> },
+): void {
+  const { ledger, hosts } = options;
+  bus.serve('check', async ({ id }) => {
+    if (typeof id !== 'string' || !ledger.watches.has(id)) {
+      throw new Failure(`Cannot look: there is no check "${String(id).slice(0, 80)}"`, { recoverable: false });
+    }
+    const result = await options.lookNow(id);
+    return {
+      check: id,
+      at: toInstant(result.at),
+      tookMs: result.tookMs,
+      observations: result.observations.slice(0, maximumObservations).map(shown),
+      leftOut: Math.max(0, result.observations.length - maximumObservations),
+    };
+  });
+  const asking = reachabilityChecks(ledger.watches);
+  bus.serve('status', async () => ({
+    ...countAll(ledger.watches, hosts.length),
+    hosts: hostStates({ asking, hosts, firing: ledger.firing() }),
+  }));
+}
+
+function shown({ condition, resource, reading, summary }: Observation): Record<string, unknown> {
+  return {
+    condition,
+    resource: resource.slice(0, maximumSummary),
+    reading:
+      reading.is === 'unknown' ? { ...reading, reason: scrub(reading.reason).slice(0, maximumSummary) } : reading,
+    summary: scrub(summary).slice(0, maximumSummary),
+  };
+}
