@@ -4,6 +4,7 @@ import { type CheckContext, defineCheck, type Observation } from '#agents/sentin
 import { readCommand } from '#agents/sentinel/probes/command-reading.ts';
 import { matchesAny } from '#agents/sentinel/probes/glob.ts';
 import { parseJournal } from '#agents/sentinel/probes/journal.ts';
+import { remember, rememberedTexts } from '#agents/sentinel/probes/remembered.ts';
 import {
   noteRestarts,
   type RestartHistory,
@@ -95,7 +96,7 @@ function observeNamed(names: readonly string[], sections: Sections, context: Che
   const triggered = new Map(parseUnits(sections.get('triggered')?.text ?? '').map((unit) => [unit.id, unit]));
   // Blocks come in the order of the arguments; the name of a block is the unit's first one, not the alias asked for.
   if (units.length !== names.length) return [unseen(`asked for ${names.length} units, got ${units.length}`)];
-  const seen = new Set(textsIn(context.memory.get('seen')));
+  const seen = new Set(rememberedTexts(context.memory, 'seen'));
   const observations = names.flatMap((name, index): Observation[] => {
     const unit = units[index];
     if (unit === undefined) return [];
@@ -103,7 +104,7 @@ function observeNamed(names: readonly string[], sections: Sections, context: Che
     if (verdict.is !== 'absent') seen.add(name);
     return [observationOf(name, verdict, seen.has(name))];
   });
-  remember(context, 'seen', [...seen].slice(-200));
+  remember(context.memory, 'seen', [...seen].slice(-200));
   const named = new Map(names.map((name, index) => [name, units[index]]));
   return [...observations, ...observeRestarts(named, context)];
 }
@@ -165,7 +166,7 @@ function observeRestarts(units: ReadonlyMap<string, Unit | undefined>, context: 
     if (unit.restarts > 0 || history.seen.length > 0) after.set(name, history);
     if (restartsIn(history) > 0 || isAutoRestarting(unit)) observations.push(restartObservation(name, unit, history));
   }
-  remember(context, 'restarts', Object.fromEntries([...after].slice(0, 400)));
+  remember(context.memory, 'restarts', Object.fromEntries([...after].slice(0, 400)));
   return observations;
 }
 
@@ -185,14 +186,6 @@ function restartObservation(name: string, unit: Unit, history: RestartHistory): 
     ),
     reading: { is: 'state', ok: !isLoop && !isBetween, severity: 'critical' },
   };
-}
-
-function textsIn(value: unknown): string[] {
-  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
-}
-
-function remember(context: CheckContext, key: string, value: unknown): void {
-  if (JSON.stringify(context.memory.get(key)) !== JSON.stringify(value)) context.memory.set(key, value);
 }
 
 async function evidence(_options: Options, context: CheckContext, observation: Observation): Promise<Evidence[]> {

@@ -5,6 +5,7 @@ import { durationOr, formatDuration } from '#config/duration.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { startDeadline } from '#agents/sentinel/probes/deadline.ts';
 import { classifyNetworkError } from '#agents/sentinel/probes/network-error.ts';
+import { patternOption } from '#agents/sentinel/probes/pattern.ts';
 import { oneLine, resourceName } from '#agents/sentinel/probes/text.ts';
 import { resolveAddresses } from '#agents/sentinel/probes/addresses.ts';
 
@@ -18,10 +19,7 @@ const Options = z.strictObject({
     .enum(['port-closed', 'host-down'])
     .default('port-closed')
     .describe('`host-down`: asks whether the host is there at all; a refused connection is an answer as well.'),
-  expect: z
-    .string()
-    .max(500)
-    .refine(isPattern, { error: 'must be a regular expression' })
+  expect: patternOption()
     .optional()
     .describe('Regular expression that what the service says first must match, for example ^SSH-2.'),
   giveUpAfter: durationOr('4s').describe('No answer for so long means closed or down. Shorter than `timeout`.'),
@@ -37,14 +35,6 @@ export const check = defineCheck({
   observe,
   evidence,
 });
-
-export function isPattern(text: string): boolean {
-  try {
-    return new RegExp(text, 'u').source !== '';
-  } catch {
-    return false;
-  }
-}
 
 function endpointOf(options: Options): string {
   const address = options.address.includes(':') ? `[${options.address}]` : options.address;

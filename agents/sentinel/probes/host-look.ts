@@ -13,6 +13,7 @@ import { clockObservations, loadObservations, rebootObservations } from './host-
 import type { HostOptions, HostPart } from './host-options.ts';
 import { type MemoryUse, observeMemory, observeSwap, parseMemory, parseVmstat } from './memory.ts';
 import { isPortMemory, type ListeningPort, parsePorts, portSettlesMs, rememberPorts } from './ports.ts';
+import { remember, rememberedTexts } from './remembered.ts';
 import type { Section } from './sections.ts';
 import { oneLine } from './text.ts';
 import { isPendingUpdates, observeUpdates, parseUpdates, rememberUpdates } from './updates.ts';
@@ -63,7 +64,7 @@ function filesystemObservations(look: HostLook): Observation[] {
   const giB = 1_024 ** 3;
   const bytes = { warningFreeBytes: limits.warningFree * giB, criticalFreeBytes: limits.criticalFree * giB };
   const readOnly = parseMounts(look.sections.get('mounts')?.text ?? '');
-  const written = new Set(textsIn(look.memory.get('writable')));
+  const written = new Set(rememberedTexts(look.memory, 'writable'));
   const observations: Observation[] = [];
   for (const filesystem of filesystemsOf(look)) {
     const isReadOnly = readOnly.get(filesystem.mount) ?? false;
@@ -169,13 +170,4 @@ function newPort(port: ListeningPort, fresh: { since: number; process: string } 
       reading: { is: 'state', ok: false, severity: 'info' },
     },
   ];
-}
-
-function textsIn(value: unknown): string[] {
-  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
-}
-
-/** Keeps a value; an unchanged one costs the store nothing. */
-function remember(memory: CheckMemory, key: string, value: unknown): void {
-  if (JSON.stringify(memory.get(key)) !== JSON.stringify(value)) memory.set(key, value);
 }

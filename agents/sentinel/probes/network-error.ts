@@ -39,6 +39,7 @@ const causes: Record<string, NetworkCause> = {
   ENETDOWN: 'ours',
   EACCES: 'ours',
   EPERM: 'ours',
+  UND_ERR_INVALID_ARG: 'ours',
 };
 
 const texts: Record<NetworkCause, string> = {

@@ -1,0 +1,204 @@
+import type { Evidence } from '#bus/messages/finding.ts';
+import { Failure } from '#bus/failure.ts';
+import { formatDuration } from '#config/duration.ts';
+import { resolveSecret } from '#config/secrets.ts';
+import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
+import { resolveAddresses } from '#agents/sentinel/probes/addresses.ts';
+import { readAuthorities } from '#agents/sentinel/probes/authority.ts';
+import { type Certificate, isSoonReplaced, observeLifetime } from '#agents/sentinel/probes/certificate.ts';
+import { startDeadline } from '#agents/sentinel/probes/deadline.ts';
+import { chainKey, type HttpAgents, httpAgents } from '#agents/sentinel/probes/http-agents.ts';
+import type { ExchangeEnd, HttpPlan } from '#agents/sentinel/probes/http-exchange.ts';
+import { type Expectation, expectationOf, headerText, statusText } from '#agents/sentinel/probes/http-expect.ts';
+import { Follow, type FollowedEnd, publicHeaders } from '#agents/sentinel/probes/http-follow.ts';
+import { HttpOptions } from '#agents/sentinel/probes/http-options.ts';
+import { remember } from '#agents/sentinel/probes/remembered.ts';
+import { evidenceOf, oneLine, resourceName } from '#agents/sentinel/probes/text.ts';
+
+export const check = defineCheck({
+  kind: 'http',
+  about: 'Whether an address answers as expected: status, body, JSON values, time, and how long its certificate lasts.',
+  options: HttpOptions,
+  reach: 'network',
+  resourceOf: (options) => prepared(options).resource,
+  observe,
+  evidence,
+});
+
+/** What of the options is the same at each look. */
+interface Prepared {
+  url: URL;
+  /** The address without its query, which may hold a token. */
+  resource: string;
+  expectation: Expectation;
+}
+
+const known = new WeakMap<HttpOptions, Prepared>();
+
+function prepared(options: HttpOptions): Prepared {
+  const ready = known.get(options);
+  if (ready !== undefined) return ready;
+  const url = new URL(options.url);
+  const fresh = { url, resource: resourceName(`${url.origin}${url.pathname}`), expectation: expectationOf(options) };
+  known.set(options, fresh);
+  return fresh;
+}
+
+async function observe(options: HttpOptions, context: CheckContext): Promise<Observation[]> {
+  context.signal.throwIfAborted();
+  const { url, resource, expectation } = prepared(options);
+  const ready = prepareExchange(options, context, expectation.needsBody);
+  if (!ready.ok) return [unknown(resource, ready.reason)];
+  const started = context.clock.now();
+  const { end } = await ask(options, context, ready);
+  const ms = context.clock.now() - started;
+  if (end.is === 'failed' && end.cause === 'ours') return [unknown(resource, end.text)];
+  const fault = end.is === 'failed' ? failureText(end) : expectation.fault(end);
+  return [
+    {
+      condition: 'http-down',
+      resource,
+      summary: oneLine(`${resource} ${fault ?? `answered ${answerText(end)} in ${ms} ms`}`),
+      reading: { is: 'state', ok: fault === undefined, severity: 'critical' },
+    },
+    // An error page that comes fast says nothing about the speed of the service.
+    ...(fault === undefined ? slowness(options, resource, ms) : []),
+    ...(url.protocol === 'https:' && options.certificate ? lifetime(ready.agents, context, { url, resource }) : []),
+  ];
+}
+
+function unknown(resource: string, reason: string): Observation {
+  return {
+    condition: 'http-down',
+    resource,
+    reading: { is: 'unknown', reason },
+    summary: oneLine(`cannot ask ${resource}: ${reason}`),
+  };
+}
+
+function failureText(end: Extract<ExchangeEnd, { is: 'failed' }>): string {
+  return `does not answer: ${end.text}${end.status === undefined ? '' : ` (status ${end.status})`}`;
+}
+
+function answerText(end: ExchangeEnd): string {
+  return end.is === 'answered' ? statusText(end.status) : '';
+}
+
+interface Ready {
+  ok: true;
+  agents: HttpAgents;
+  plan: HttpPlan;
+}
+
+function prepareExchange(
+  options: HttpOptions,
+  context: CheckContext,
+  keepBody: boolean,
+): Ready | { ok: false; reason: string } {
+  const authorities = options.caFile === undefined ? undefined : readAuthorities(options.caFile, context.baseFolder);
+  if (authorities?.ok === false) return authorities;
+  const secrets = secretHeaders(options, context);
+  if (!secrets.ok) return secrets;
+  return {
+    ok: true,
+    agents: httpAgents({
+      verify: options.verifyTls,
+      ...(authorities !== undefined && { ca: { certificates: authorities.ca, version: authorities.version } }),
+    }),
+    plan: {
+      url: prepared(options).url,
+      method: options.method,
+      headers: { ...publicHeaders, ...options.headers, ...secrets.headers },
+      ...(options.body !== undefined && { body: options.body }),
+      keepBody,
+    },
+  };
+}
+
+/** Read at each look, so that a token that was renewed is used without a restart. */
+function secretHeaders(
+  options: HttpOptions,
+  context: CheckContext,
+): { ok: true; headers: Record<string, string> } | { ok: false; reason: string } {
+  const headers: Record<string, string> = {};
+  try {
+    for (const [name, ref] of Object.entries(options.headersFrom)) {
+      headers[name] = resolveSecret(ref, context.baseFolder ?? '.');
+    }
+  } catch (error) {
+    if (error instanceof Failure) return { ok: false, reason: error.message };
+    throw error;
+  }
+  return { ok: true, headers };
+}
+
+async function ask(options: HttpOptions, context: CheckContext, ready: Ready): Promise<FollowedEnd> {
+  const { kept, fresh, chains } = ready.agents;
+  const chain = chains.get(chainKey(ready.plan.url));
+  const isAnew = options.certificate && chain !== undefined && isSoonReplaced(chain, context.clock.now());
+  const follow = new Follow({
+    plan: ready.plan,
+    agents: { kept: isAnew ? fresh : kept, fresh },
+    redirects: options.redirects,
+    isExpected: prepared(options).expectation.status,
+  });
+  const cancel = startDeadline({ ms: options.giveUpAfter, clock: context.clock, signal: context.signal }, () =>
+    follow.stop(formatDuration(options.giveUpAfter)),
+  );
+  const end = await follow.run();
+  cancel();
+  context.signal.throwIfAborted();
+  return end;
+}
+
+function slowness(options: HttpOptions, resource: string, ms: number): Observation[] {
+  const { slowAfter, verySlowAfter } = options;
+  if (slowAfter === undefined && verySlowAfter === undefined) return [];
+  return [
+    {
+      condition: 'http-slow',
+      resource,
+      summary: `${resource} answered in ${ms} ms`,
+      reading: {
+        is: 'level',
+        value: ms,
+        unit: 'ms',
+        bad: 'above',
+        ...(slowAfter !== undefined && { warning: { trigger: slowAfter, clear: slowAfter * 0.8 } }),
+        ...(verySlowAfter !== undefined && { critical: { trigger: verySlowAfter, clear: verySlowAfter * 0.8 } }),
+      },
+    },
+  ];
+}
+
+/** From the connection in use; while there is none, from what was seen last. */
+function lifetime(agents: HttpAgents, context: CheckContext, of: { url: URL; resource: string }): Observation[] {
+  const chain = agents.chains.get(chainKey(of.url));
+  if (chain !== undefined) remember(context.memory, 'chain', chain);
+  const before = context.memory.get('chain');
+  const shown = chain ?? (Array.isArray(before) ? (before as Certificate[]) : []);
+  return observeLifetime(shown, { resource: of.resource, now: context.clock.now() });
+}
+
+const evidenceHeaders = ['server', 'date', 'content-type', 'location', 'retry-after', 'via'];
+
+async function evidence(options: HttpOptions, context: CheckContext): Promise<Evidence[]> {
+  const { url, resource } = prepared(options);
+  const addresses = await resolveAddresses(url.hostname.replaceAll(/[[\]]/g, ''), context.signal);
+  const ready = prepareExchange(options, context, true);
+  // What is not a plain question is not asked a second time.
+  if (!ready.ok || (options.method !== 'GET' && options.method !== 'HEAD')) return addresses;
+  const { end, url: last } = await ask(options, context, ready);
+  if (end.is === 'failed') return [...addresses, ...evidenceOf('state', `Asked ${resource} again`, [end.text])];
+  const headers = evidenceHeaders.flatMap((name) => {
+    const value = headerText(end.headers[name]);
+    return value === '' ? [] : [`${name}: ${value}`];
+  });
+  const from = last.href === url.href ? [] : [`redirected to ${last.origin}${last.pathname}`];
+  const lines = end.body.slice(0, 20_000).split('\n').slice(0, 20);
+  return [
+    ...addresses,
+    ...evidenceOf('state', `Answer of ${resource}`, [statusText(end.status), ...from, ...headers]),
+    ...evidenceOf('log', 'Its first lines', lines),
+  ];
+}

@@ -1,0 +1,125 @@
+import { checkServerIdentity, type DetailedPeerCertificate } from 'node:tls';
+import type { Observation } from '#agents/sentinel/check.ts';
+import { formatDuration } from '#config/duration.ts';
+import { oneLine } from './text.ts';
+
+/** What is kept of a certificate: JSON, so that a check remembers it while the target is down. */
+export interface Certificate {
+  name: string;
+  /** Epoch ms. */
+  notBefore: number;
+  notAfter: number;
+  /** SHA-256 in upper-case hex with colons, as OpenSSL prints it. */
+  fingerprint: string;
+}
+
+const dayMs = 86_400_000;
+const shortLivedMs = 10 * dayMs;
+const maximumChain = 10;
+
+/** The certificates that a server showed, its own first, without the root, which clients have themselves. */
+export function chainOf(peer: DetailedPeerCertificate): Certificate[] {
+  const chain: Certificate[] = [];
+  let next: DetailedPeerCertificate | undefined = peer;
+  while (next !== undefined && 'valid_to' in next && chain.length < maximumChain) {
+    const issuer: DetailedPeerCertificate | undefined = next.issuerCertificate;
+    const isRoot: boolean = issuer === undefined || issuer.fingerprint256 === next.fingerprint256;
+    if (!isRoot || chain.length === 0) chain.push(certificateOf(next));
+    next = isRoot ? undefined : issuer;
+  }
+  return chain;
+}
+
+function certificateOf(peer: DetailedPeerCertificate): Certificate {
+  const subject = textOf(peer.subject?.CN);
+  return {
+    name: oneLine(subject === '' ? (peer.subjectaltname ?? 'unnamed') : subject, 100),
+    notBefore: Date.parse(peer.valid_from),
+    notAfter: Date.parse(peer.valid_to),
+    fingerprint: peer.fingerprint256,
+  };
+}
+
+/** A subject may hold several common names. */
+function textOf(name: string | string[] | undefined): string {
+  return Array.isArray(name) ? name.join(', ') : (name ?? '');
+}
+
+/**
+ * Days left of the certificate that ends first. A warning at 14 days or a third of its lifetime, critical at 3 days or a
+ * tenth, whichever is less: certificates of 12 and 24 hours are ordinary with Caddy and step-ca, and what renews them
+ * does it when a third is left.
+ */
+export function observeLifetime(chain: readonly Certificate[], at: { resource: string; now: number }): Observation[] {
+  const first = chain.toSorted((a, b) => a.notAfter - b.notAfter)[0];
+  if (first === undefined || !Number.isFinite(first.notAfter)) return [];
+  const lifetimeMs = Math.max(dayMs / 24, first.notAfter - first.notBefore);
+  const leftMs = first.notAfter - at.now;
+  const warning = Math.min(14 * dayMs, lifetimeMs / 3) / dayMs;
+  const critical = Math.min(3 * dayMs, lifetimeMs / 10) / dayMs;
+  const isCritical = leftMs / dayMs <= critical;
+  // What renews at one third has until a twentieth later before it counts as overdue.
+  const isPatient = lifetimeMs <= shortLivedMs && !isCritical;
+  const whose = chain[0] === first ? 'the certificate' : `the issuer's certificate "${first.name}"`;
+  return [
+    {
+      condition: 'certificate-expiring',
+      resource: at.resource,
+      ...(isPatient && { holdMs: Math.round(lifetimeMs / 20) }),
+      summary: oneLine(`${at.resource}: ${whose} ${lifetimeText(leftMs)} (${new Date(first.notAfter).toISOString()})`),
+      reading: {
+        is: 'level',
+        value: leftMs / dayMs,
+        unit: 'd',
+        bad: 'below',
+        warning: { trigger: warning, clear: warning * 1.05 },
+        critical: { trigger: critical, clear: critical * 1.05 },
+      },
+    },
+  ];
+}
+
+/** Whether a look should ask for the certificate anew: a kept connection goes on showing the one it began with. */
+export function isSoonReplaced(chain: readonly Certificate[], now: number): boolean {
+  return chain.some(({ notBefore, notAfter }) => notAfter - now < 15 * dayMs || notAfter - notBefore <= shortLivedMs);
+}
+
+function lifetimeText(leftMs: number): string {
+  const span = formatDuration(Math.floor(Math.abs(leftMs) / 60_000) * 60_000);
+  return leftMs >= 0 ? `ends in ${span}` : `ended ${span} ago`;
+}
+
+/** Why a client would not trust the certificate, apart from its end, or undefined. */
+export function distrust(
+  peer: DetailedPeerCertificate,
+  of: { hostname: string; now: number; authorizationError: string | undefined; pinned: string | undefined },
+): string | undefined {
+  const [own] = chainOf(peer);
+  if (own === undefined) return 'the server shows no certificate';
+  if (own.notBefore > of.now) return `it is not valid before ${new Date(own.notBefore).toISOString()}`;
+  if (of.pinned !== undefined) {
+    return normalFingerprint(own.fingerprint) === normalFingerprint(of.pinned)
+      ? undefined
+      : `it is not the pinned one: SHA-256 ${own.fingerprint}`;
+  }
+  const wrongName = checkServerIdentity(of.hostname, peer);
+  if (wrongName !== undefined) return `it is for another name: ${oneLine(peer.subjectaltname ?? own.name, 200)}`;
+  const error = of.authorizationError;
+  // Its end is a finding of its own.
+  if (error === undefined || error === 'CERT_HAS_EXPIRED') return undefined;
+  return distrustTexts[error] ?? `it is not trusted (${oneLine(error, 80)})`;
+}
+
+const distrustTexts: Record<string, string> = {
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'it is self-signed',
+  SELF_SIGNED_CERT_IN_CHAIN: 'its root is not trusted here',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its issuer is not known here, or the server does not send the certificates between',
+  UNABLE_TO_GET_ISSUER_CERT: 'its issuer is not known here',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its issuer is not known here',
+  CERT_REVOKED: 'it was revoked',
+};
+
+/** Colons and case do not matter. */
+export function normalFingerprint(text: string): string {
+  return text.replaceAll(':', '').toLowerCase();
+}

@@ -1,0 +1,83 @@
+import type { CommandRunner } from '#agents/runtime/command.ts';
+import { readCommand } from './command-reading.ts';
+import { type Container, parseContainer } from './containers.ts';
+import { type ContainerList, type Docker, logLines, maximumContainers, permissionHint } from './docker.ts';
+import { splitSections } from './sections.ts';
+import { oneLine } from './text.ts';
+
+/** Only the fields that are read: health logs and environments would be megabytes, and hold secrets. */
+const template = [
+  '{"Id":{{json .Id}},"Name":{{json .Name}},"RestartCount":{{json .RestartCount}}',
+  '"State":{"Status":{{json .State.Status}},"Restarting":{{json .State.Restarting}}',
+  '"OOMKilled":{{json .State.OOMKilled}},"ExitCode":{{json .State.ExitCode}},"Error":{{json .State.Error}}',
+  '"Health":{{if .State.Health}}{"Status":{{json .State.Health.Status}}}{{else}}null{{end}}}',
+  '"HostConfig":{"RestartPolicy":{{json .HostConfig.RestartPolicy}}}',
+  '"Config":{"Image":{{json .Config.Image}},"Tty":{{json .Config.Tty}}}}',
+].join(',');
+
+/** Ids are hex digits that Docker made; the list and its details come from one command. */
+const listScript = String.raw`
+export LC_ALL=C
+part() { name=$1; shift; echo; echo "@@$name"; "$@"; code=$?; echo; echo "@@end $name $code"; }
+command -v docker >/dev/null 2>&1 || { part absent true; exit 0; }
+ids=$(docker ps -aq --no-trunc) || {
+  [ -z "$DOCKER_HOST" ] && ! [ -e /var/run/docker.sock ] && part absent true
+  part failed true
+  exit 0
+}
+if [ -n "$ids" ]; then part containers docker inspect --type container --format "$1" $ids; else part containers true; fi
+exit 0
+`;
+
+const timeoutMs = 30_000;
+const maximumOutputBytes = 1_048_576;
+
+/** The `docker` command of a host, where only commands reach it. */
+export function dockerCommand(probe: CommandRunner): Docker {
+  return {
+    async list(signal) {
+      const end = await probe.run(['sh', '-c', listScript, 'sh', template], { timeoutMs, signal, maximumOutputBytes });
+      const answer = readCommand(end);
+      if (!answer.ok) return { is: 'unknown', reason: answer.reason };
+      const stderr = end.end === 'exited' ? end.output.stderr : '';
+      return listedIn(answer.text, stderr);
+    },
+    async logs(container, signal) {
+      const argv = ['docker', 'logs', '--timestamps', '--tail', String(logLines), '--', container.name];
+      const end = await probe.run(argv, { timeoutMs: 10_000, signal });
+      if (end.end !== 'exited' || end.code !== 0) return [];
+      // Both streams begin with the time: sorted, they are one.
+      return `${end.output.stdout}\n${end.output.stderr}`.split('\n').toSorted();
+    },
+  };
+}
+
+function listedIn(text: string, stderr: string): ContainerList {
+  const sections = splitSections(text);
+  if (sections.has('absent')) return { is: 'absent' };
+  const section = sections.get('containers');
+  if (section === undefined) return { is: 'unknown', reason: refusal(stderr) };
+  const containers: Container[] = [];
+  for (const line of section.text.split('\n').slice(0, maximumContainers * 2)) {
+    const container = line.startsWith('{') ? parseContainer(json(line)) : undefined;
+    if (container !== undefined) containers.push(container);
+  }
+  // One that was removed since the list was made ends the command with 1 and harms no other.
+  const isRace = /No such (?:object|container)/i.test(stderr);
+  if (section.code !== 0 && !isRace) return { is: 'unknown', reason: refusal(stderr) };
+  return { is: 'listed', containers: containers.toSorted((a, b) => (a.name < b.name ? -1 : 1)) };
+}
+
+function json(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}
+
+function refusal(stderr: string): string {
+  if (/permission denied/i.test(stderr)) return permissionHint;
+  const said = oneLine(stderr, 200);
+  return said === '' ? '"docker" did not answer' : `"docker" did not answer: ${said}`;
+}
