@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Ident, Instant, Line, Parameters, Text } from '../fields.ts';
+import { Digest, Ident, Instant, Line, Parameters, Text } from '../fields.ts';
 import { defineMessage } from '../message.ts';
 
 /** An opinion: a cause with a confidence and the evidence used. Never an action. */
@@ -18,6 +18,8 @@ export const Assessment = z.object({
   costEuro: z.number().nonnegative(),
   /** Why there is no model's opinion, when there is none. */
   notAssessed: Line.optional(),
+  /** SHA-256 of the prompt that the answer was given to, for the journal. */
+  promptDigest: Digest.optional(),
   at: Instant,
 });
 export type Assessment = z.output<typeof Assessment>;

@@ -60,6 +60,8 @@ export class Router {
   readonly #tally: Tally;
   readonly #slots = new Slots(questionsAtOnce);
   readonly #ending = new AbortController();
+  #underWay = 0;
+  #closed: (() => void) | undefined;
 
   constructor(options: RouterOptions) {
     this.#options = options;
@@ -71,11 +73,13 @@ export class Router {
   async ask<T>(inquiry: Inquiry<T>, signal: AbortSignal): Promise<Outcome<T>> {
     const journey = this.#begin(inquiry, signal);
     const give = await this.#slots.take(journey.context.signal);
+    this.#underWay += 1;
     try {
       const turn = (await this.#walk(journey)) ?? (await this.#waitForProbes(journey));
       return this.#arrive(journey, turn);
     } finally {
       give();
+      this.#leave(1);
     }
   }
 
@@ -83,10 +87,20 @@ export class Router {
     return this.#options.members.map((member) => ({ provider: member.name, state: describeState(member.state) }));
   }
 
-  /** Ends what is under way, probes too. */
-  async close(): Promise<void> {
+  /** Ends what is under way, probes too. `then` is called once nothing is, at once when nothing was. */
+  close(then: () => void): void {
     this.#ending.abort(new Error('The router is closed'));
-    await Promise.all(this.#options.members.map((member) => member.probe ?? Promise.resolve()));
+    this.#closed = then;
+    this.#leave(0);
+  }
+
+  /** Counts those under way down; the last one out turns off the light. */
+  #leave(count: number): void {
+    this.#underWay -= count;
+    if (this.#underWay > 0 || this.#closed === undefined) return;
+    const closed = this.#closed;
+    this.#closed = undefined;
+    closed();
   }
 
   #begin<T>(inquiry: Inquiry<T>, signal: AbortSignal): Journey<T> {
@@ -149,8 +163,11 @@ export class Router {
   }
 
   #startProbe(member: Member): Promise<void> {
-    member.probe ??= this.#probe(member).finally(() => {
+    if (member.probe !== undefined) return member.probe;
+    this.#underWay += 1;
+    member.probe = this.#probe(member).finally(() => {
       member.probe = undefined;
+      this.#leave(1);
     });
     return member.probe;
   }
