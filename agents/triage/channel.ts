@@ -9,7 +9,7 @@ export interface Person {
 
 /** What a button does. The token is short and random; what it stands for is kept in triage's store. */
 export interface Button {
-  action: 'approve' | 'dry-run' | 'reject' | 'acknowledge' | 'snooze' | 'details';
+  action: 'approve' | 'dry-run' | 'reject' | 'acknowledge' | 'snooze' | 'details' | 'ask-again';
   label: string;
   token: string;
 }

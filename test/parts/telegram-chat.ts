@@ -4,8 +4,10 @@ export interface ChatMessage {
   id: number;
   chat: number;
   topic: number | undefined;
-  /** As a reader sees it. */
+  /** As a reader sees it: invisible word joiners left out. */
   text: string;
+  /** As it came out of the parser; `entities` count in it. */
+  parsed: string;
   /** As the bot sent it when it said `parse_mode: HTML`. */
   html: string | undefined;
   entities: ParsedText['entities'];
@@ -66,7 +68,8 @@ export class Chats {
     }
     const document = fields['document'] as ChatMessage['document'];
     const body = document === undefined ? bodyOf(fields['text'], fields['parse_mode']) : captionOf(fields);
-    if (document === undefined && body.text.length > 4_096) throw new ApiError(400, 'Bad Request: message is too long');
+    if (document === undefined && body.parsed.length > 4_096)
+      throw new ApiError(400, 'Bad Request: message is too long');
     const message: ChatMessage = {
       ...body,
       id: this.nextId(),
@@ -87,9 +90,9 @@ export class Chats {
     const message = this.#existing(fields, 'Bad Request: message to edit not found');
     const buttons = keyboardOf(fields['reply_markup']);
     const body = 'text' in fields ? bodyOf(fields['text'], fields['parse_mode']) : message;
-    if (body.text.length > 4_096) throw new ApiError(400, 'Bad Request: MESSAGE_TOO_LONG');
-    const facts = (from: Pick<ChatMessage, 'text' | 'entities' | 'buttons'>): string =>
-      JSON.stringify([from.text, from.entities, from.buttons]);
+    if (body.parsed.length > 4_096) throw new ApiError(400, 'Bad Request: MESSAGE_TOO_LONG');
+    const facts = (from: Pick<ChatMessage, 'parsed' | 'entities' | 'buttons'>): string =>
+      JSON.stringify([from.parsed, from.entities, from.buttons]);
     if (facts({ ...body, buttons }) === facts(message)) {
       throw new ApiError(
         400,
@@ -97,7 +100,13 @@ export class Chats {
       );
     }
     message.versions.push(message.text);
-    return Object.assign(message, { text: body.text, html: body.html, entities: body.entities, buttons });
+    return Object.assign(message, {
+      text: body.text,
+      parsed: body.parsed,
+      html: body.html,
+      entities: body.entities,
+      buttons,
+    });
   }
 
   remove(fields: Fields): true {
@@ -134,7 +143,7 @@ function isTrue(value: unknown): boolean {
   return value === true || value === 'true';
 }
 
-type Body = Pick<ChatMessage, 'text' | 'html' | 'entities'>;
+type Body = Pick<ChatMessage, 'text' | 'parsed' | 'html' | 'entities'>;
 
 function bodyOf(value: unknown, parseMode: unknown): Body {
   const body = format(typeof value === 'string' ? value : '', parseMode);
@@ -145,22 +154,26 @@ function bodyOf(value: unknown, parseMode: unknown): Body {
 function captionOf(fields: Fields): Body {
   const caption = fields['caption'];
   const body = format(typeof caption === 'string' ? caption : '', fields['parse_mode']);
-  if (body.text.length > 1_024) throw new ApiError(400, 'Bad Request: message caption is too long');
+  if (body.parsed.length > 1_024) throw new ApiError(400, 'Bad Request: message caption is too long');
   return body;
 }
 
 /** Telegram takes white space off both ends. Entities beyond the hundredth are dropped. */
 function format(value: string, parseMode: unknown): Body {
   if (!value.isWellFormed()) throw new ApiError(400, 'Bad Request: strings must be encoded in UTF-8');
-  if (parseMode === undefined) return { text: value.trim(), html: undefined, entities: [] };
+  if (parseMode === undefined) return bodyFrom(value.trim(), undefined, []);
   if (parseMode !== 'HTML') throw new ApiError(400, 'Bad Request: unsupported parse_mode');
   try {
     const { text, entities } = parseHtml(value);
-    return { text: text.trim(), html: value, entities: entities.slice(0, 100) };
+    return bodyFrom(text.trim(), value, entities.slice(0, 100));
   } catch (error) {
     if (!(error instanceof EntityError)) throw error;
     throw new ApiError(400, `Bad Request: can't parse entities: ${error.message}`);
   }
+}
+
+function bodyFrom(parsed: string, html: string | undefined, entities: Body['entities']): Body {
+  return { text: parsed.replaceAll('\u2060', ''), parsed, html, entities };
 }
 
 function keyboardOf(value: unknown): ChatMessage['buttons'] {

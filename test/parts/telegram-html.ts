@@ -79,10 +79,12 @@ function openTag(scan: Scan): void {
   const match = /^<([^\s>]*)([^>]*)(>?)/.exec(scan.source.slice(start));
   const [all = '', name = '', attributes = '', end = ''] = match ?? [];
   const tag = name.toLowerCase();
-  if (end === '') throw new EntityError(`Unclosed start tag at byte offset ${bytes(scan, start)}`);
+  const unclosed = new EntityError(`Unclosed start tag at byte offset ${bytes(scan, start)}`);
+  if (end === '' && attributes === '') throw unclosed;
   if (types[tag] === undefined) {
     throw new EntityError(`Unsupported start tag "${tag}" at byte offset ${bytes(scan, start)}`);
   }
+  if (end === '') throw unclosed;
   if (tag === 'span' && !/class\s*=\s*"?tg-spoiler/.test(attributes)) {
     throw new EntityError(`Tag "span" must have class "tg-spoiler" at byte offset ${bytes(scan, start)}`);
   }

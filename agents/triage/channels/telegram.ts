@@ -23,6 +23,8 @@ export interface TelegramOptions {
   timeZone?: string | undefined;
   /** How long Telegram may hold a poll open; less only makes more requests. */
   holdSeconds?: number;
+  /** How much longer an answer may take before the connection counts as dead; 15 unless told. */
+  graceSeconds?: number;
 }
 
 export interface TelegramChannel extends Channel {
@@ -104,6 +106,7 @@ class Telegram implements TelegramChannel {
       {
         ...this.#options,
         holdSeconds: this.#options.holdSeconds ?? 30,
+        graceSeconds: this.#options.graceSeconds ?? 15,
         ready: (signal) => this.#introduce(signal),
         handle: (update) => conversation.handle(update),
       },
@@ -119,6 +122,7 @@ class Telegram implements TelegramChannel {
 
   /** The update in hand is finished, for at most five seconds. */
   async stop(): Promise<void> {
+    if (this.#polling.signal.aborted) return this.#loop;
     this.#polling.abort();
     const giveUp = this.#options.clock.after(5_000, () => this.#answering.abort());
     await this.#loop;

@@ -28,6 +28,7 @@ export const typed: Record<Button['action'], string> = {
   acknowledge: 'ack',
   snooze: 'snooze',
   details: 'details',
+  'ask-again': 'again',
 };
 
 export function badge(card: Card, style: TerminalStyle): string {

@@ -4,6 +4,7 @@ const wide =
 
 /** Terminal cells, by the rule of thumb that emoji and CJK take two. */
 export function cells(text: string): number {
+  if (/^[\u{20}-\u{7E}]*$/u.test(text)) return text.length;
   let sum = 0;
   for (const { segment } of segmenter.segment(text)) sum += wide.test(segment) ? 2 : 1;
   return sum;
@@ -13,28 +14,34 @@ export function cells(text: string): number {
 export function wrap(text: string, width: number, indent = ''): string[] {
   const lines: string[] = [];
   let line = '';
-  for (const word of text.split(/(?<= )/)) {
-    for (const piece of pieces(word, Math.max(1, width - indent.length))) {
-      if (line.trim() !== '' && cells(line) + cells(piece.trimEnd()) > width) {
-        lines.push(line.trimEnd());
-        line = indent;
-      }
-      line += piece;
+  let used = 0;
+  for (const piece of text.split(/(?<= )/).flatMap((word) => pieces(word, Math.max(2, width - indent.length)))) {
+    if (used > 0 && used + cells(piece.trimEnd()) > width) {
+      lines.push(line.trimEnd());
+      line = indent;
+      used = indent.length;
     }
+    line += piece;
+    used += cells(piece);
   }
   return [...lines, line.trimEnd()];
 }
 
+/** A word, cut where it is wider than a line. */
 function pieces(word: string, width: number): string[] {
-  if (cells(word.trimEnd()) <= width) return [word];
+  if (cells(word) <= width) return [word];
   const found: string[] = [];
   let piece = '';
+  let used = 0;
   for (const { segment } of segmenter.segment(word)) {
-    if (cells(piece) + cells(segment) > width) {
+    const size = cells(segment);
+    if (used + size > width) {
       found.push(piece);
       piece = '';
+      used = 0;
     }
     piece += segment;
+    used += size;
   }
   return [...found, piece];
 }

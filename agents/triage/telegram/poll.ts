@@ -12,6 +12,8 @@ export interface PollOptions {
   log: Log;
   /** How long Telegram may hold a request open. */
   holdSeconds: number;
+  /** How long it may take beyond that before the connection counts as dead. */
+  graceSeconds: number;
   /** Called once Telegram answers for the first time. */
   ready: (signal: AbortSignal) => Promise<void>;
   handle: (update: Update) => Promise<void>;
@@ -19,6 +21,8 @@ export interface PollOptions {
 
 /** A handler that takes longer no longer delays the next update; it goes on by itself. */
 const patienceMs = 30_000;
+/** Something between here and Telegram does not hold polls open; asking at once again would be thousands a second. */
+const tooSoonPauseMs = 1_000;
 const longestPauseMs = 60_000;
 /** With a refused token only a person can help; asking more often is noise. */
 const refusedPauseMs = 300_000;
@@ -34,7 +38,9 @@ export async function poll(options: PollOptions, signal: AbortSignal): Promise<v
     try {
       if (!isReady) await options.ready(signal);
       isReady = true;
+      const begun = performance.now();
       const updates = await fetchUpdates(options, signal);
+      if (updates.length === 0 && performance.now() - begun < 500) await options.clock.sleep(tooSoonPauseMs, signal);
       if (failures > 0) options.log.info({ failures }, 'Telegram answers again');
       failures = 0;
       for (const update of updates) await handleOnce(options, update);
@@ -47,7 +53,10 @@ export async function poll(options: PollOptions, signal: AbortSignal): Promise<v
   }
 }
 
-function fetchUpdates({ api, inbox, clock, holdSeconds }: PollOptions, signal: AbortSignal): Promise<Update[]> {
+function fetchUpdates(
+  { api, inbox, clock, holdSeconds, graceSeconds }: PollOptions,
+  signal: AbortSignal,
+): Promise<Update[]> {
   const offset = inbox.offset(clock.now());
   return api.call(
     'poll',
@@ -60,7 +69,7 @@ function fetchUpdates({ api, inbox, clock, holdSeconds }: PollOptions, signal: A
         },
         abort,
       ),
-    { signal, limitMs: (holdSeconds + 15) * 1_000 },
+    { signal, limitMs: (holdSeconds + graceSeconds) * 1_000 },
   );
 }
 
