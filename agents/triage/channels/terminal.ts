@@ -162,7 +162,9 @@ class Terminal implements Channel {
   }
 
   #columns(): number {
-    return Math.max(20, this.#options.output.columns ?? 100);
+    // A terminal that does not know its size says 0.
+    const { columns = 0 } = this.#options.output;
+    return columns === 0 ? 100 : Math.max(20, columns);
   }
 
   #style(): TerminalStyle {
