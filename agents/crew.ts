@@ -202,12 +202,18 @@ async function openConfiguredTelegram(context: AgentContext): Promise<TelegramCh
   const { telegram } = context.config;
   if (telegram === undefined) return undefined;
   const { token, ...rest } = telegram;
-  return openTelegram({ ...context, ...rest, token: resolveSecret(token, context.baseFolder) });
+  return openTelegram({
+    ...context,
+    ...rest,
+    timeZone: context.config.digest.timezone,
+    token: resolveSecret(token, context.baseFolder),
+  });
 }
 
 function openConfiguredTerminal(options: CrewOptions): Channel | undefined {
   if (options.terminal === undefined || !options.loaded.config.terminal) return undefined;
-  return openTerminal({ ...options.terminal, user: userInfo().username });
+  const timeZone = options.loaded.config.digest.timezone;
+  return openTerminal({ ...options.terminal, user: userInfo().username, timeZone });
 }
 
 /** 200 while every agent of this process is connected to the bus. */
