@@ -55,7 +55,7 @@ export function parseConfig(text: string, file: string): ConfigDocument {
   if (/[^\P{Cc}\t\n\r\x85]/u.test(text)) {
     throw new ConfigFailure([fault(0, 'holds control characters: it is not a text file')]);
   }
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, merge: true, logLevel: 'silent' });
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, merge: true, logLevel: 'error' });
   if (document.errors.length > 0) {
     throw new ConfigFailure(document.errors.slice(0, 50).map((error) => fault(error.pos[0], yamlMessage(error))));
   }

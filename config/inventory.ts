@@ -33,21 +33,31 @@ export function createInventory(config: Pick<Config, 'hosts' | 'services'>): Inv
     });
   }
   for (const [name, service] of Object.entries(config.services)) nodes.set(name, { name, type: 'service', ...service });
-  const ancestors = (name: string): readonly string[] => walkUp(nodes, name);
+  const dependentsOf = reverse(nodes);
   return {
     nodes,
-    ancestors,
-    dependents: (name) => [...nodes.keys()].filter((other) => other !== name && ancestors(other).includes(name)),
+    ancestors: (name) => walk(name, (at) => needs(nodes.get(at))),
+    dependents: (name) => walk(name, (at) => dependentsOf.get(at) ?? []),
   };
 }
 
-function walkUp(nodes: ReadonlyMap<string, InventoryNode>, start: string): readonly string[] {
+/** All that is reached from `start`, level by level, each once and never `start` itself: loops end there. */
+function walk(start: string, next: (name: string) => readonly string[]): readonly string[] {
+  const seen = new Set([start]);
   const found: string[] = [];
-  let level = needs(nodes.get(start));
-  while (level.length > 0) {
-    const fresh = [...new Set(level)].filter((name) => name !== start && !found.includes(name));
+  for (let level = next(start); level.length > 0;) {
+    const fresh = [...new Set(level)].filter((name) => !seen.has(name));
+    for (const name of fresh) seen.add(name);
     found.push(...fresh);
-    level = fresh.flatMap((name) => needs(nodes.get(name)));
+    level = fresh.flatMap(next);
+  }
+  return found;
+}
+
+function reverse(nodes: ReadonlyMap<string, InventoryNode>): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const node of nodes.values()) {
+    for (const name of needs(node)) found.set(name, [...(found.get(name) ?? []), node.name]);
   }
   return found;
 }

@@ -21,7 +21,7 @@ export interface LoadedConfig {
   /** What relative paths were relative to. */
   baseFolder: string;
   /** Where a value stands in the file, or the nearest thing above it. */
-  locate(path: ConfigPath): { line: number; column: number };
+  locate: (path: ConfigPath) => { line: number; column: number };
   /** What a person may not have meant. */
   warnings: readonly ConfigFault[];
 }

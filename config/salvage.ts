@@ -29,13 +29,21 @@ function mend(entries: unknown, at: { section: string; entry: unknown; value: Ra
     return entries.with(entry, standInCheck(entries[entry], entry));
   }
   if (!isRaw(entries) || typeof entry !== 'string') return undefined;
-  if (section === 'hosts') return { ...entries, [entry]: { via: 'local' } };
+  if (section === 'hosts') return { ...entries, [entry]: { ...linksOf(entries[entry], ['on']), via: 'local' } };
   return section === 'services' ? { ...entries, [entry]: standInService(value) } : undefined;
 }
 
 function standInCheck(check: unknown, index: number): Raw {
   const id = CheckCommon.shape.id.safeParse(isRaw(check) ? check['id'] : undefined);
-  return { id: id.success ? id.data : `faulty-check-${index}`, kind: 'faulty' };
+  return { ...linksOf(check, ['host', 'service']), id: id.success ? id.data : `faulty-check-${index}`, kind: 'faulty' };
+}
+
+/** The names that an entry points to, as far as they are names. */
+function linksOf(entry: unknown, keys: readonly string[]): Raw {
+  if (!isRaw(entry)) return {};
+  const { host } = CheckCommon.shape;
+  const links = keys.map((key) => [key, entry[key]] as const);
+  return Object.fromEntries(links.filter(([key, name]) => key in entry && host.safeParse(name).success));
 }
 
 function standInService(value: Raw): Raw {

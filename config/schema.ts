@@ -237,7 +237,12 @@ const BusConfig = z.strictObject({
 });
 
 const Http = z.strictObject({
-  address: z.string().default('127.0.0.1').describe('Address that health, metrics and heartbeats listen on.'),
+  address: z
+    .string()
+    .min(1)
+    .max(255)
+    .default('127.0.0.1')
+    .describe('Address that health, metrics and heartbeats listen on.'),
   port: z.number().int().min(0).max(65_535).default(9477).describe('0 takes a free one.'),
 });
 
@@ -251,7 +256,10 @@ const Heartbeat = z
 export const ConfigSchema = z.strictObject({
   site: HostName.default('home').describe('Name of this fleet: the topic level below lares/.'),
   state: z.string().default('state').describe('Folder for state, relative to the configuration file.'),
-  logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('warn'),
+  logLevel: z
+    .enum(['debug', 'info', 'warn', 'error'])
+    .default('warn')
+    .describe('Least level that is written to the log.'),
   bus: BusConfig.prefault({}),
   http: Http.prefault({}),
   heartbeat: Heartbeat.optional(),

@@ -1,0 +1,71 @@
+import { describe, expect, test } from 'vitest';
+import { defaultChecks } from './defaults.ts';
+import { ConfigSchema } from './schema.ts';
+
+const checksOf = (config: object) => defaultChecks(ConfigSchema.parse(config));
+const read = { user: 'lares' };
+
+describe('by default', () => {
+  test('this machine is looked at without a login', () => {
+    const checks = checksOf({ hosts: { pve: { via: 'local' } } });
+    expect(checks.map(({ id, kind, host }) => [id, kind, host])).toEqual([
+      ['pve-resources', 'host-resources', 'pve'],
+      ['pve-units', 'systemd-unit', 'pve'],
+      ['pve-containers', 'docker-container', 'pve'],
+    ]);
+    expect(checks.every((check) => check.every === 60_000 && check.dependsOn.length === 0)).toBe(true);
+  });
+
+  test('a remote host is looked at with its login, as long as its SSH port answers', () => {
+    const checks = checksOf({ hosts: { web: { address: '10.0.0.5', port: 2222, read } } });
+    expect(checks.map(({ id, dependsOn }) => [id, dependsOn])).toEqual([
+      ['web-reachable', []],
+      ['web-resources', ['web-reachable']],
+      ['web-units', ['web-reachable']],
+      ['web-containers', ['web-reachable']],
+    ]);
+    expect(checks[0]).toMatchObject({
+      kind: 'tcp',
+      host: 'web',
+      severity: 'critical',
+      options: { condition: 'host-down', address: '10.0.0.5', port: 2222 },
+    });
+  });
+
+  test('a remote host without a login is only reached', () => {
+    expect(checksOf({ hosts: { nas: {} } }).map(({ id }) => id)).toEqual(['nas-reachable']);
+  });
+});
+
+describe('what the person wrote', () => {
+  test('of the same kind for the same host replaces the default', () => {
+    const checks = checksOf({
+      hosts: { web: { read }, db: { read } },
+      checks: [
+        { id: 'my-units', kind: 'systemd-unit', host: 'web', units: ['nginx.service'] },
+        { id: 'my-port', kind: 'tcp', host: 'web', address: 'web', port: 443 },
+      ],
+    });
+    expect(checks.filter(({ host }) => host === 'web').map(({ id, dependsOn }) => [id, dependsOn])).toEqual([
+      ['web-resources', []],
+      ['web-containers', []],
+    ]);
+    expect(checks.filter(({ host }) => host === 'db')).toHaveLength(4);
+  });
+
+  test('under a default name is not overwritten', () => {
+    const checks = checksOf({
+      hosts: { web: { read } },
+      checks: [
+        { id: 'web-reachable', kind: 'http', url: 'http://web' },
+        { id: 'web-reachable-2', kind: 'http', url: 'http://web' },
+      ],
+    });
+    expect(checks.map(({ id }) => id)).toContain('web-reachable-3');
+    expect(checks.find(({ id }) => id === 'web-units')?.dependsOn).toEqual(['web-reachable-3']);
+  });
+
+  test('as defaultChecks: false leaves none', () => {
+    expect(checksOf({ defaultChecks: false, hosts: { pve: { via: 'local' } } })).toEqual([]);
+  });
+});
