@@ -60,6 +60,7 @@ class MqttBus implements Bus {
   #up = false;
   #timer: NodeJS.Timeout | undefined;
   #closed: Promise<void> | undefined;
+  readonly #gone = new AbortController();
 
   constructor(options: BusOptions) {
     this.#options = options;
@@ -139,7 +140,9 @@ class MqttBus implements Bus {
     await Promise.race([this.#inbox.close(), untilAborted(deadline, () => undefined).catch(() => undefined)]);
     if (this.#linked) {
       this.publish(agentState, this.#state('offline'));
-      await this.flush(deadline).catch(() => this.#log.warn({}, 'The bus closes before everything was acknowledged'));
+      await this.flush(AbortSignal.any([deadline, this.#gone.signal])).catch(() => {
+        this.#log.warn({}, 'The bus closes before everything was acknowledged');
+      });
     }
     await this.#link?.close();
   }
@@ -193,7 +196,7 @@ class MqttBus implements Bus {
     this.#outbox.lost();
     this.#inbox.forgetParked();
     clearTimeout(this.#timer);
-    if (this.#closed !== undefined) return;
+    if (this.#closed !== undefined) return this.#gone.abort();
     if (end.end === 'wrong-protocol' && !this.#protocolSwitched) {
       this.#protocol = this.#protocol === 5 ? 4 : 5;
       this.#protocolSwitched = true;

@@ -43,14 +43,13 @@ export interface Link {
   unsubscribe(filter: string): void;
   /** Says DISCONNECT, so that the broker sends no will. */
   close(): Promise<void>;
-  /** Cuts the connection, as a crash would. */
-  cut(): void;
 }
 
 /** Queued messages of an absent agent are kept for a week by brokers that expire sessions (MQTT 5, 3.1.2.11.2). */
 const sessionExpirySeconds = 7 * 24 * 3_600;
 const keepaliveSeconds = 20;
 const connectTimeoutMs = 10_000;
+const closeTimeoutMs = 1_000;
 /** CONNACK codes for "unacceptable protocol version", of MQTT 3.1.1 and of MQTT 5. */
 const wrongProtocolCodes = new Set([1, 132]);
 /** SUBACK: every code from here on is a refusal. */
@@ -152,12 +151,13 @@ class MqttLink implements Link {
 
   async close(): Promise<void> {
     if (this.#ended) return;
-    await this.#client.endAsync(this.#upAt === undefined);
-    this.#end();
-  }
-
-  cut(): void {
-    this.#client.end(true);
+    // mqtt.js waits for acknowledgements without end, and a second `end` would do nothing.
+    const timer = setTimeout(() => this.#client.stream.destroy(), closeTimeoutMs);
+    this.#lost.signal.addEventListener('abort', () => clearTimeout(timer));
+    await Promise.race([
+      this.#client.endAsync(this.#upAt === undefined),
+      new Promise((resolve) => this.#lost.signal.addEventListener('abort', resolve)),
+    ]);
     this.#end();
   }
 

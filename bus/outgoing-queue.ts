@@ -13,6 +13,8 @@ export interface StoredPacket {
   messageId?: number | undefined;
   brokerId?: string;
   brokerCounter?: number;
+  /** Of the packet as it came over the wire; means nothing afterwards. */
+  length?: number;
 }
 
 export const outgoingSchema = `

@@ -244,7 +244,7 @@ export class SqlitePersistence {
 }
 
 function fieldsOf(packet: StoredPacket): string {
-  const { payload: _, ...fields } = packet;
+  const { payload: _payload, length: _length, ...fields } = packet;
   return JSON.stringify(fields);
 }
 
