@@ -6,7 +6,7 @@ import { type Metrics, watchEventLoop } from './metrics.ts';
 
 export interface HealthOptions {
   agent: AgentHealth['agent'];
-  bus: Bus;
+  bus: Pick<Bus, 'connected' | 'publish' | 'onConnect'>;
   clock: Clock;
   metrics: Metrics;
   log: Log;

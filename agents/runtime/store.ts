@@ -4,11 +4,14 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlit
 import { Failure } from '#bus/failure.ts';
 
 /** SQLite's primary result codes that mean "the disk or the file refuses", https://sqlite.org/rescode.html. */
-const refusals: Record<number, string> = {
-  8: 'is read-only',
-  10: 'cannot be written',
-  13: 'is full',
-  14: 'cannot be opened',
+const refusals: Record<number, { reason: string; recoverable: boolean }> = {
+  5: { reason: 'is locked by another process', recoverable: true },
+  8: { reason: 'is read-only', recoverable: true },
+  10: { reason: 'cannot be read or written', recoverable: true },
+  11: { reason: 'is damaged', recoverable: false },
+  13: { reason: 'is full: no space is left for it', recoverable: true },
+  14: { reason: 'cannot be opened', recoverable: true },
+  26: { reason: 'is not a database', recoverable: false },
 };
 
 /**
@@ -19,8 +22,12 @@ export interface Store {
   run(sql: string, ...values: SQLInputValue[]): { changes: number };
   get(sql: string, ...values: SQLInputValue[]): Record<string, unknown> | undefined;
   all(sql: string, ...values: SQLInputValue[]): Record<string, unknown>[];
-  /** All or nothing. Nested calls join the outer transaction. Contract: `work` is synchronous. */
+  /**
+   * All or nothing. Nested calls join the outer transaction, so a failure that is caught inside undoes nothing.
+   * Contract: `work` is synchronous; a promise from it is a bug and rolls back.
+   */
   transaction<T>(work: () => T): T;
+  /** May be called again. */
   close(): void;
 }
 
@@ -34,15 +41,39 @@ export interface StoreOptions {
 }
 
 export function openStore(options: StoreOptions): Store {
-  if (options.path !== ':memory:') mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 });
+  makeFolder(options.path);
   const database = guarded(options.path, () => {
-    const opened = new DatabaseSync(options.path, { timeout: 5_000 });
-    opened.exec(`PRAGMA journal_mode=WAL; PRAGMA synchronous=${options.synchronous ?? 'FULL'}; PRAGMA foreign_keys=ON`);
-    return opened;
+    const opened = new DatabaseSync(options.path, { timeout: 5_000, defensive: true });
+    try {
+      opened.exec(
+        `PRAGMA journal_mode=WAL; PRAGMA synchronous=${options.synchronous ?? 'FULL'}; PRAGMA foreign_keys=ON`,
+      );
+      return opened;
+    } catch (error) {
+      opened.close();
+      throw error;
+    }
   });
   const store = new SqliteStore(database, options.path);
-  migrate(store, database, options);
+  try {
+    guarded(options.path, () => migrate(store, database, options));
+  } catch (error) {
+    store.close();
+    throw error;
+  }
   return store;
+}
+
+function makeFolder(path: string): void {
+  if (path === ':memory:') return;
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new Failure(`Cannot keep state: the folder "${dirname(path)}" cannot be made`, {
+      recoverable: true,
+      cause: error,
+    });
+  }
 }
 
 function migrate(store: Store, database: DatabaseSync, options: StoreOptions): void {
@@ -90,6 +121,8 @@ class SqliteStore implements Store {
     this.#depth = 1;
     try {
       const result = work();
+      if (result instanceof Promise)
+        throw new TypeError('Cannot wait inside a transaction: its work must be synchronous');
       this.#exec('COMMIT');
       return result;
     } catch (error) {
@@ -103,7 +136,7 @@ class SqliteStore implements Store {
 
   close(): void {
     this.#statements.clear();
-    this.#database.close();
+    if (this.#database.isOpen) this.#database.close();
   }
 
   #exec(sql: string): void {
@@ -126,6 +159,7 @@ function guarded<T>(path: string, work: () => T): T {
     const code = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0;
     const refusal = refusals[code];
     if (refusal === undefined) throw error;
-    throw new Failure(`Cannot write state: "${path}" ${refusal}`, { recoverable: true, cause: error });
+    const { reason, recoverable } = refusal;
+    throw new Failure(`Cannot keep state: "${path}" ${reason}`, { recoverable, cause: error });
   }
 }
