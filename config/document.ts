@@ -33,7 +33,10 @@ function readText(file: string): string {
     if (error instanceof ConfigFailure) throw error;
     if (error instanceof TypeError) return fail('is not UTF-8 text');
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    return fail(reasons[code] ?? `cannot be read (${code})`, code === 'ENOENT' ? 'lares init writes one' : undefined);
+    return fail(
+      reasons[code] ?? `cannot be read (${code})`,
+      code === 'ENOENT' ? 'config/examples/minimal.yaml is one to start from' : undefined,
+    );
   }
 }
 

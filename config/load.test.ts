@@ -226,7 +226,11 @@ describe('a secret that stands in the file', () => {
 
 describe('a file that cannot be used says why', () => {
   test.each([
-    ['a missing one', () => join(folder, 'no.yaml'), /no\.yaml:1:1 does not exist \(lares init writes one\)/],
+    [
+      'a missing one',
+      () => join(folder, 'no.yaml'),
+      /no\.yaml:1:1 does not exist \(config\/examples\/minimal\.yaml is one to start from\)/,
+    ],
     ['a folder', () => folder, /is a folder, not a file/],
     ['bytes that are no text', () => writeBytes(Buffer.from([0xff, 0xfe, 0x00, 0x41])), /is not UTF-8 text/],
     ['a binary file', () => write('a: b\0c'), /holds control characters/],

@@ -102,7 +102,7 @@ describe('a handler that throws', () => {
 
   test('a Failure is 503', async () => {
     const { surface } = open();
-    surface.route(['GET'], '/full', () => Promise.reject(new Failure('Cannot write state', { recoverable: true })));
+    surface.route(['GET'], '/full', () => Promise.reject(new Failure('Cannot keep state', { recoverable: true })));
     expect((await fetch(`${await listen(surface)}/full`)).status).toBe(503);
   });
 });

@@ -116,7 +116,7 @@ describe('migrations', () => {
 
   test('that fail leave the version before them', () => {
     open().close();
-    expect(() => open({ migrations: [...migrations, 'CREATE TABLE more (a) STRICT; nonsense'] })).toThrow(
+    expect(() => open({ migrations: [...migrations, 'CREATE TABLE more (a TEXT) STRICT; nonsense'] })).toThrow(
       /syntax error/,
     );
     const store = open();
