@@ -96,8 +96,7 @@ function report(context: CommandContext, looks: readonly Look[]): number {
     const silent = looks.filter((look) => look.observations.length === 0).map((look) => look.check.id);
     if (silent.length > 0) context.print(`nothing to look at for: ${silent.join(', ')}`);
   }
-  if (rows.some((row) => row.state === 'warning' || row.state === 'critical' || row.state === 'info'))
-    return exitStatus.wrong;
+  if (rows.some((row) => row.state === 'warning' || row.state === 'critical')) return exitStatus.wrong;
   return rows.some((row) => row.state === 'unknown') ? exitStatus.unable : exitStatus.well;
 }
 
