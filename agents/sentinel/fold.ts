@@ -70,9 +70,11 @@ class Mover {
 }
 
 function foldSeen(mover: Mover, key: string, observation: Observation): void {
-  const { check } = mover.watch;
-  const track = trackOf(mover.watch, key, { sort: 'problem', ...observation });
+  const { check, tracks } = mover.watch;
   const reason = unseenReason(observation.reading);
+  // What never was seen is not there to be well or sick; that it cannot be looked at is said by `foldUnseen`.
+  if (reason !== undefined && !tracks.has(key)) return;
+  const track = trackOf(mover.watch, key, { sort: 'problem', ...observation });
   if (reason === undefined) {
     delete track.unseen;
     track.last = observation;

@@ -14,8 +14,8 @@ const door = defineCheck({
 });
 const window = defineCheck({ ...door, kind: 'window', reach: 'host' });
 const kinds = new Map<string, CheckDefinition>([
-  ['door', door as unknown as CheckDefinition],
-  ['window', window as unknown as CheckDefinition],
+  ['door', door],
+  ['window', window],
 ]);
 
 function configOf(input: ConfigInput): Config {

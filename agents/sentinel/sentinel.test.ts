@@ -107,6 +107,7 @@ test('a finding of a check that was removed ends, and a topic that nobody owns i
   await stage.start({ checks: [{ id: 'other', kind: 'lever' }] });
   await until(() => stage.cleared.includes(orphan.fingerprint), 'the orphan to be cleared');
   await until(() => last(stage)?.status === 'resolved', 'the end of the removed check');
+  expect(last(stage)).toMatchObject({ check: 'gone', endsAt: expect.any(String) });
 });
 
 test('a check that hangs or throws is unknown, and holds up nobody', async () => {

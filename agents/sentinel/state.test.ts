@@ -1,4 +1,5 @@
-import fc from 'fast-check';
+import { isDeepStrictEqual } from 'node:util';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { calm, isFiring, type Look, next, quietAfter, type Rule, type TrackState } from './state.ts';
 
@@ -14,13 +15,12 @@ const unknown: Look = { is: 'unknown' };
 function play(
   looks: string,
   rule: Rule,
-  from: TrackState = calm,
-  startMs = 0,
+  from: { state: TrackState; startMs: number } = { state: calm, startMs: 0 },
 ): { phases: string[]; state: TrackState } {
-  let state = from;
-  const phases = [...looks].map((mark, index) => {
+  let { state } = from;
+  const phases = Array.from(looks, (mark, index) => {
     const look = mark === 'b' ? bad : mark === 'g' ? good : unknown;
-    state = next(state, look, { now: startMs + index * minute, rule });
+    state = next(state, look, { now: from.startMs + index * minute, rule });
     return state.phase;
   });
   return { phases, state };
@@ -87,11 +87,11 @@ describe('the state machine', () => {
   test('a third turn within half an hour flaps, and then well means quiet for longer and longer', () => {
     const { state } = play('bbbggbbb', held);
     expect(state).toMatchObject({ phase: 'firing', isFlapping: true });
-    const goods = play('gggg', held, state, 8 * minute);
+    const goods = play('gggg', held, { state, startMs: 8 * minute });
     expect(goods.phases.at(-1)).toBe('recovering');
-    const again = play('b', held, goods.state, 12 * minute);
+    const again = play('b', held, { state: goods.state, startMs: 12 * minute });
     expect(again.state).toMatchObject({ phase: 'firing', isFlapping: true, past: { flaps: 2 } });
-    const quiet = play('g'.repeat(9), held, again.state, 13 * minute);
+    const quiet = play('g'.repeat(9), held, { state: again.state, startMs: 13 * minute });
     expect(quiet.phases.at(-2)).toBe('recovering');
     expect(quiet.phases.at(-1)).toBe('ok');
   });
@@ -114,70 +114,63 @@ describe('the state machine', () => {
   });
 });
 
+/** The states through all steps, with the look and the time of each. */
+function* walk(steps: readonly { look: Look; afterMs: number }[], rule: Rule) {
+  let state = calm;
+  let now = 0;
+  for (const { look, afterMs } of steps) {
+    now += afterMs;
+    const before = state;
+    state = next(state, look, { now, rule });
+    yield { before, look, now, state };
+  }
+}
+
+const anyWalk = fc
+  .record({ steps: fc.array(anyStep, { maxLength: 60 }), rule: anyRule, window: maybeWindow })
+  .map(({ steps, rule, window }) => ({ steps, rule: window === undefined ? rule : { ...rule, window } }));
+
 describe('whatever is seen', () => {
   test('nothing fires before it held without a good look', () => {
-    fc.assert(
-      fc.property(fc.array(anyStep, { maxLength: 60 }), anyRule, (steps, rule) => {
-        let state = calm;
-        let now = 0;
-        let badSince: number | undefined;
-        for (const { look, afterMs } of steps) {
-          now += afterMs;
-          const was = isFiring(state);
-          if (look.is === 'good') badSince = undefined;
-          if (look.is === 'bad') badSince ??= now;
-          state = next(state, look, { now, rule });
-          if (!was && isFiring(state)) expect(now - (badSince ?? now)).toBeGreaterThanOrEqual(rule.holdMs);
-        }
-      }),
-    );
+    const property = fc.property(fc.array(anyStep, { maxLength: 60 }), anyRule, (steps, rule) => {
+      let badSince: number | undefined;
+      for (const { before, look, now, state } of walk(steps, rule)) {
+        if (look.is === 'good') badSince = undefined;
+        if (look.is === 'bad') badSince ??= now;
+        const fired = !isFiring(before) && isFiring(state);
+        if (fired && now - (badSince ?? now) < rule.holdMs) return false;
+      }
+      return true;
+    });
+    expect(fc.check(property).counterexample).toBeNull();
   });
 
   test('an unknown look changes nothing', () => {
-    fc.assert(
-      fc.property(fc.array(anyStep, { maxLength: 60 }), anyRule, maybeWindow, (steps, rule, window) => {
-        const whole = window === undefined ? rule : { ...rule, window };
-        let state = calm;
-        let now = 0;
-        for (const { look, afterMs } of steps) {
-          now += afterMs;
-          const before = state;
-          state = next(state, look, { now, rule: whole });
-          if (look.is === 'unknown') expect(state).toBe(before);
-        }
-      }),
+    const property = fc.property(anyWalk, ({ steps, rule }) =>
+      walk(steps, rule).every(({ before, look, state }) => look.is !== 'unknown' || state === before),
     );
+    expect(fc.check(property).counterexample).toBeNull();
   });
 
-  test('every firing ends when good looks go on for long enough', () => {
-    fc.assert(
-      fc.property(fc.array(anyStep, { maxLength: 60 }), anyRule, maybeWindow, (steps, rule, window) => {
-        const whole = window === undefined ? rule : { ...rule, window };
-        let state = calm;
-        let now = 0;
-        for (const { look, afterMs } of steps) state = next(state, look, { now: (now += afterMs), rule: whole });
-        for (let look = 0; look < 65; look++) state = next(state, good, { now: (now += minute), rule: whole });
-        expect(state.phase).toBe('ok');
-        for (let look = 0; look < 31; look++) state = next(state, good, { now: (now += minute), rule: whole });
-        expect(state).toBe(calm);
-      }),
-    );
+  test('every firing ends when good looks go on for long enough, and then all is forgotten', () => {
+    const goods = (count: number): { look: Look; afterMs: number }[] =>
+      Array.from({ length: count }, () => ({ look: good, afterMs: minute }));
+    const property = fc.property(anyWalk, ({ steps, rule }) => {
+      const ended = [...walk([...steps, ...goods(65)], rule)].at(-1)?.state;
+      const forgotten = [...walk([...steps, ...goods(100)], rule)].at(-1)?.state;
+      return ended?.phase === 'ok' && forgotten === calm;
+    });
+    expect(fc.check(property).counterexample).toBeNull();
   });
 
   test('a restart from the stored state goes on as if there had been none', () => {
-    fc.assert(
-      fc.property(fc.array(anyStep, { maxLength: 60 }), anyRule, maybeWindow, (steps, rule, window) => {
-        const whole = window === undefined ? rule : { ...rule, window };
-        let continuous = calm;
-        let restarted = calm;
-        let now = 0;
-        for (const { look, afterMs } of steps) {
-          now += afterMs;
-          continuous = next(continuous, look, { now, rule: whole });
-          restarted = next(JSON.parse(JSON.stringify(restarted)) as TrackState, look, { now, rule: whole });
-          expect(restarted).toEqual(continuous);
-        }
-      }),
-    );
+    const property = fc.property(anyWalk, ({ steps, rule }) => {
+      let restarted = calm;
+      return walk(steps, rule).every(({ look, now, state }) => {
+        restarted = next(JSON.parse(JSON.stringify(restarted)) as TrackState, look, { now, rule });
+        return isDeepStrictEqual(restarted, state);
+      });
+    });
+    expect(fc.check(property).counterexample).toBeNull();
   });
 });

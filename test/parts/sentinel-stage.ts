@@ -85,6 +85,10 @@ export class SentinelStage implements AsyncDisposable {
     return stage;
   }
 
+  get stateFolder(): string {
+    return join(this.#folder, 'sentinel');
+  }
+
   lever(name: string): Lever {
     const known = this.#levers.get(name);
     if (known !== undefined) return known;
@@ -105,7 +109,7 @@ export class SentinelStage implements AsyncDisposable {
         config,
         baseFolder: this.#folder,
         inventory: createInventory(config),
-        stateFolder: join(this.#folder, 'sentinel'),
+        stateFolder: this.stateFolder,
         keysFolder: join(this.#folder, 'keys'),
         people: openPeople(config, this.#folder),
         bus,
