@@ -169,11 +169,16 @@ class Gate {
       authorizeSubscribe: (client, subscription, done) => {
         const agent = this.#agents.get(client);
         if (agent !== undefined && maySubscribe(agent, this.#options.site, subscription.topic)) {
-          done(null, { ...subscription, qos: subscription.qos === 0 ? 0 : 1 });
+          done(null, subscription);
         } else {
           this.#options.log.warn({ agent, filter: subscription.topic.slice(0, 300) }, 'A subscription is refused');
           done(null, null);
         }
+      },
+      // aedes stores every filter of a packet of which it grants one, so that what is refused would still be queued.
+      authorizeForward: (client, packet) => {
+        const agent = this.#agents.get(client);
+        return agent !== undefined && maySubscribe(agent, this.#options.site, packet.topic) ? packet : null;
       },
     };
   }

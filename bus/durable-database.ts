@@ -20,6 +20,9 @@ export class DurableDatabase {
   #waiting: Done[] = [];
   #lazy: NodeJS.Timeout | undefined;
   #eager: NodeJS.Immediate | undefined;
+  /** Something was written since the last commit. */
+  #dirty = false;
+  readonly #rollbackListeners: (() => void)[] = [];
 
   constructor(file: string, options: { schema: string; log: BusLog }) {
     this.#log = options.log;
@@ -31,7 +34,10 @@ export class DurableDatabase {
   /** Returns the number of changed rows. */
   write(sql: string, ...values: SQLInputValue[]): number {
     if (!this.#database.isTransaction) {
+      // On a full disk SQLite rolls back by itself, in the middle of the work: everybody who waits must hear of it.
+      if (this.#dirty) this.#commit();
       this.#database.exec('BEGIN IMMEDIATE');
+      this.#dirty = true;
       this.#lazy ??= setTimeout(() => this.#commit(), lazyCommitMs);
     }
     return Number(this.#statement(sql).run(...values).changes);
@@ -48,6 +54,11 @@ export class DurableDatabase {
   whenDurable(done: Done): void {
     this.#waiting.push(done);
     this.#eager ??= setImmediate(() => this.#commit());
+  }
+
+  /** Calls back when uncommitted changes were lost, so that what was derived from them is derived anew. */
+  onRollback(listener: () => void): void {
+    this.#rollbackListeners.push(listener);
   }
 
   close(): void {
@@ -68,14 +79,16 @@ export class DurableDatabase {
   }
 
   #committed(): Error | null {
-    if (!this.#database.isTransaction) return null;
+    if (!this.#dirty) return null;
+    this.#dirty = false;
     try {
+      if (!this.#database.isTransaction) throw new Error('the changes were rolled back');
       this.#database.exec('COMMIT');
       return null;
     } catch (error) {
       this.#log.error({ error: messageOf(error) }, 'The bus cannot write to its disk');
-      // SQLite may have rolled back by itself, as it does when the disk is full.
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+      for (const listener of this.#rollbackListeners) listener();
       return error instanceof Error ? error : new Error(String(error));
     }
   }

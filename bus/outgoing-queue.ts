@@ -40,10 +40,8 @@ export class OutgoingQueue {
   constructor(database: DurableDatabase, log: BusLog) {
     this.#database = database;
     this.#log = log;
-    const sql = 'SELECT client, count(*) AS messages, sum(bytes) AS bytes FROM outgoing GROUP BY client';
-    for (const row of database.all(sql)) {
-      this.#sizes.set(String(row['client']), { messages: Number(row['messages']), bytes: Number(row['bytes']) });
-    }
+    this.#count();
+    database.onRollback(() => this.#count());
   }
 
   add(client: string, packet: StoredPacket): void {
@@ -113,6 +111,14 @@ export class OutgoingQueue {
   forgetMessageIds(client: string): void {
     const sql = "UPDATE outgoing SET message_id = NULL WHERE client = ? AND message_id IS NOT NULL AND cmd = 'publish'";
     this.#database.write(sql, client);
+  }
+
+  #count(): void {
+    this.#sizes.clear();
+    const sql = 'SELECT client, count(*) AS messages, sum(bytes) AS bytes FROM outgoing GROUP BY client';
+    for (const row of this.#database.all(sql)) {
+      this.#sizes.set(String(row['client']), { messages: Number(row['messages']), bytes: Number(row['bytes']) });
+    }
   }
 
   #bound(client: string): void {

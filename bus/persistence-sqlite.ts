@@ -103,6 +103,7 @@ export class SqlitePersistence {
       const sql = 'REPLACE INTO subscription (client, topic, fields) VALUES (?, ?, ?)';
       this.#database.write(sql, client.id, topic, JSON.stringify(kept));
     }
+    await this.#durable();
   }
 
   async removeSubscriptions(client: Session, topics: string[]): Promise<void> {
@@ -189,6 +190,7 @@ export class SqlitePersistence {
     packet.clientId = client.id;
     const sql = 'REPLACE INTO will (client, payload, fields) VALUES (?, ?, ?)';
     this.#database.write(sql, client.id, packet.payload, fieldsOf(packet));
+    await this.#durable();
   }
 
   async getWill(client: Session): Promise<StoredPacket | undefined> {
@@ -217,6 +219,13 @@ export class SqlitePersistence {
     if (this.#destroyed) throw new Error('destroyed twice');
     this.#destroyed = true;
     this.#database.close();
+  }
+
+  /** What is answered with CONNACK or SUBACK outlives a crash too. */
+  async #durable(): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#database.whenDurable((error) => (error ? reject(error) : resolve()));
+    });
   }
 
   #retain(packet: StoredPacket): void {
