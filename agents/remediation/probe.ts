@@ -1,0 +1,75 @@
+import type { PlannedHost, PlannedProbe } from '#bus/messages/plan.ts';
+import { scrub } from '#bus/scrub.ts';
+import type { CommandEnd } from '#agents/runtime/command.ts';
+import type { Reach } from './reach.ts';
+
+/** What a probe saw. */
+export interface Seen {
+  probe: PlannedProbe;
+  /** `unknown`: it could not be looked at. */
+  holds: 'yes' | 'no' | 'unknown';
+  /** What came, in one short line, redacted. */
+  said: string;
+}
+
+/** On top of the host's own `timeout -k 5`: for a host that went silent. */
+const silenceMs = 10_000;
+const probeOutputBytes = 8_192;
+
+/** Looks at all probes at once; the connection of each host is shared. Rejects only when the signal aborts. */
+export async function lookAt(
+  probes: readonly PlannedProbe[],
+  hosts: readonly PlannedHost[],
+  by: { reach: Reach; signal: AbortSignal },
+): Promise<Seen[]> {
+  return await Promise.all(
+    probes.map(async (probe) => {
+      const host = hosts.find(({ host: name }) => name === probe.host);
+      if (host === undefined) return { probe, holds: 'unknown' as const, said: 'the plan does not name its host' };
+      const end = await by.reach.runner(host).run(probe.argv, {
+        timeoutMs: probe.timeoutMs + silenceMs,
+        signal: by.signal,
+        maximumOutputBytes: probeOutputBytes,
+      });
+      return judge(probe, end);
+    }),
+  );
+}
+
+/** Pure. A probe that could not run says nothing either way. */
+export function judge(probe: PlannedProbe, end: CommandEnd): Seen {
+  if (end.end !== 'exited') {
+    return { probe, holds: 'unknown', said: 'reason' in end ? shortened(end.reason) : end.end };
+  }
+  const { stdout, stderr } = end.output;
+  const said = shortened(stdout.trim() === '' ? stderr : stdout);
+  if (end.code === 124 || end.code === 137) return { probe, holds: 'unknown', said: 'it took too long' };
+  // The shell of the host (or env, timeout, sudo) could not start it: the tool is missing or may not be used.
+  if (end.code === 126 || end.code === 127) return { probe, holds: 'unknown', said: said || 'it cannot be run there' };
+  return { probe, holds: holds(probe, end.code, stdout) ? 'yes' : 'no', said: said || `exit status ${end.code}` };
+}
+
+function holds(probe: PlannedProbe, code: number, stdout: string): boolean {
+  if (!probe.success.includes(code)) return false;
+  return matches(probe.matches, stdout, true) && !matches(probe.matchesNot, stdout, false);
+}
+
+function matches(pattern: string | undefined, text: string, otherwise: boolean): boolean {
+  return pattern === undefined ? otherwise : new RegExp(pattern, 'mu').test(text.trim());
+}
+
+/** One line of at most 200 characters without secrets. */
+export function shortened(text: string): string {
+  return scrub(text)
+    .replaceAll(/[\p{C}\s]+/gu, ' ')
+    .trim()
+    .slice(0, 200);
+}
+
+/** A probe that does not hold, in words. */
+export function complaint(seen: Seen): string {
+  const { states, host } = seen.probe;
+  return seen.holds === 'unknown'
+    ? `cannot look on ${host} whether ${states}: ${seen.said}`
+    : `not true on ${host}: ${states} (${seen.said})`;
+}

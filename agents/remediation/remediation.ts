@@ -1,0 +1,264 @@
+import { Failure, messageOf } from '#bus/failure.ts';
+import { type JournalHead, rememberAnchor } from '#bus/journal.ts';
+import { loadSecret } from '#bus/keys.ts';
+import { agentHealth as agentHealthKind } from '#bus/messages/agent-health.ts';
+import { type Approval, approval as approvalKind } from '#bus/messages/approval.ts';
+import { finding as findingKind } from '#bus/messages/finding.ts';
+import { incident as incidentKind } from '#bus/messages/incident.ts';
+import type { Plan } from '#bus/messages/plan.ts';
+import { type Proposal, proposal as proposalKind } from '#bus/messages/proposal.ts';
+import { verdict as verdictKind } from '#bus/messages/verdict.ts';
+import type { Agent, AgentContext } from '#agents/runtime/agent.ts';
+import { createSshPool, type SshPool } from '#agents/runtime/ssh.ts';
+import { type AdmissionContext, decide } from './admission.ts';
+import { Board } from './board.ts';
+import { FindingBook } from './findings.ts';
+import { FreezeGate } from './freeze-gate.ts';
+import { makePlan } from './plan.ts';
+import { createReach, type Reach } from './reach.ts';
+import { type RecoveryContext, recoverRuns, watchUnknown } from './recovery.ts';
+import { Runs } from './runs.ts';
+import { openRemediationStore, type RemediationStore } from './store.ts';
+import { readTrustedKeys } from './trusted-keys.ts';
+import { serveVerbs } from './verbs.ts';
+
+/** Expiry, clearing and what waits for the hosts. */
+const roundMs = 15_000;
+/** Sentinel is asked again for each verdict that is missing. */
+const askAgainMs = 60_000;
+/** How long a stopping worker waits for commands that run; what is left is looked at after the restart. */
+const patienceMs = 10_000;
+
+/** The worker: it runs approved plans over SSH and nothing else. */
+export function createRemediation(context: AgentContext): Agent {
+  return new Remediation(context);
+}
+
+class Remediation implements Agent {
+  readonly name = 'remediation';
+  readonly #context: AgentContext;
+  readonly #store: RemediationStore;
+  readonly #pool: SshPool;
+  readonly #reach: Reach;
+  readonly #board: Board;
+  readonly #freeze: FreezeGate;
+  readonly #runs: Runs;
+  readonly #findings = new FindingBook();
+  readonly #stopping = new AbortController();
+  readonly #working = new Set<Promise<void>>();
+  readonly #planning = new Set<string>();
+  readonly #deciding = new Set<string>();
+  readonly #cancels: (() => void)[] = [];
+
+  constructor(context: AgentContext) {
+    const { stateFolder, keysFolder, baseFolder, clock, log, bus, inventory, metrics } = context;
+    this.#context = context;
+    this.#store = openRemediationStore(stateFolder, loadSecret(keysFolder, 'journal'));
+    this.#pool = createSshPool({ log, clock });
+    this.#reach = createReach({ inventory, baseFolder, pool: this.#pool });
+    this.#board = new Board({ bus, store: this.#store, clock });
+    this.#freeze = new FreezeGate(this.#store, clock);
+    this.#runs = new Runs({
+      store: this.#store,
+      reach: this.#reach,
+      board: this.#board,
+      freeze: this.#freeze,
+      clock,
+      metrics,
+      log,
+      stopping: this.#stopping.signal,
+    });
+  }
+
+  async start(): Promise<void> {
+    const { bus } = this.#context;
+    recoverRuns(this.#recovery());
+    this.#freeze.join(bus);
+    bus.subscribe(findingKind, (message) => void (this.#findings.take(message) && this.#withdrawOver()));
+    bus.onClear(findingKind, (id) => void (this.#findings.end(id) && this.#withdrawOver()));
+    bus.subscribe(incidentKind, ({ id, state }) => {
+      if (state === 'resolved' || state === 'closed')
+        this.#withdraw((plan) => plan.incident === id, 'the incident is over');
+    });
+    bus.subscribe(proposalKind, (message) => this.#onProposal(message));
+    bus.subscribe(approvalKind, (message) => this.#onApproval(message));
+    bus.subscribe(agentHealthKind, ({ agent, at, journal }) => {
+      // Each agent keeps the heads of the others, so that a journal cut short is noticed.
+      if (journal !== undefined && agent !== this.name) {
+        rememberAnchor(this.#store.rows, { agent, ...journal, at: Date.parse(at) });
+      }
+    });
+    bus.subscribe(verdictKind, (message) => this.#runs.onVerdict(message));
+    serveVerbs(bus, {
+      store: this.#store,
+      reach: this.#reach,
+      board: this.#board,
+      clock: this.#context.clock,
+      stopping: this.#stopping.signal,
+    });
+    bus.onConnect(() => this.#board.all());
+    for (const open of this.#store.plans.openProposals()) this.#plan(open);
+    for (const open of this.#store.plans.openApprovals()) this.#decide(open);
+    this.#every(roundMs, () => this.#round());
+    this.#every(askAgainMs, () => this.#board.askAgain());
+    this.#track(watchUnknown(this.#recovery(), this.#stopping.signal));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Failure('Stopped', { recoverable: true }));
+    for (const cancel of this.#cancels.splice(0)) cancel();
+    const settled = this.#runs.settled();
+    const patience = new AbortController();
+    // Real commands take real time: a virtual clock would wait for ever.
+    await Promise.race([settled, this.#context.clock.sleep(patienceMs, patience.signal).catch(() => undefined)]);
+    patience.abort();
+    await this.#pool.close();
+    await settled;
+    await Promise.all(this.#working);
+    this.#board.stop();
+    this.#store.close();
+  }
+
+  queues(): Record<string, number> {
+    return {
+      plans: this.#planning.size,
+      approvals: this.#deciding.size,
+      runs: this.#runs.active,
+    };
+  }
+
+  journalHead(): JournalHead {
+    return this.#store.journal.head();
+  }
+
+  #recovery(): RecoveryContext {
+    const { clock } = this.#context;
+    return { store: this.#store, board: this.#board, runs: this.#runs, reach: this.#reach, clock };
+  }
+
+  #onProposal(proposal: Proposal): void {
+    const isNew = this.#store.plans.saveProposal(proposal, this.#context.clock.now());
+    if (isNew) this.#plan(proposal);
+    else {
+      // It is sent again because its plan was not seen.
+      const known = this.#store.plans.planOfProposal(proposal.id);
+      if (known !== undefined) this.#board.plan(known.id);
+    }
+  }
+
+  #plan(proposal: Proposal): void {
+    if (this.#planning.has(proposal.id)) return;
+    this.#planning.add(proposal.id);
+    this.#track(this.#makePlan(proposal).finally(() => this.#planning.delete(proposal.id)));
+  }
+
+  async #makePlan(proposal: Proposal): Promise<void> {
+    const { clock } = this.#context;
+    const by = { context: this.#context, store: this.#store, reach: this.#reach, findings: this.#findings };
+    const { plan, alertnames } = await makePlan(by, proposal, this.#stopping.signal);
+    this.#store.rows.transaction(() => {
+      this.#store.plans.savePlan({ plan, alertnames });
+      const { digest, status, reason, playbook } = plan;
+      this.#store.journal.append({
+        at: clock.now(),
+        kind: 'plan',
+        subject: plan.id,
+        body: { playbook, status, digest: digest ?? null, reason: reason ?? null, by: proposal.by },
+      });
+    });
+    this.#board.plan(plan.id);
+    if (this.#findings.areOver(plan.findings)) this.#withdrawOver();
+  }
+
+  #onApproval(approval: Approval): void {
+    const now = this.#context.clock.now();
+    const isNew = this.#store.rows.transaction(() => {
+      if (!this.#store.plans.saveApproval(approval, now)) return false;
+      const { approver, decision, digest, id } = approval;
+      this.#store.journal.append({
+        at: now,
+        kind: 'approval',
+        subject: approval.plan,
+        body: { id, approver, decision, digest },
+      });
+      return true;
+    });
+    if (isNew) this.#decide(approval);
+    else this.#board.effectOf(approval.plan);
+  }
+
+  #decide(approval: Approval): void {
+    if (this.#deciding.has(approval.id)) return;
+    this.#deciding.add(approval.id);
+    this.#track(decide(this.#admission(), approval).finally(() => this.#deciding.delete(approval.id)));
+  }
+
+  #admission(): AdmissionContext {
+    const { config, keysFolder, baseFolder, log } = this.#context;
+    return {
+      context: this.#context,
+      store: this.#store,
+      reach: this.#reach,
+      board: this.#board,
+      freeze: this.#freeze,
+      runs: this.#runs,
+      trustedKeys: () => readTrustedKeys({ config, keysFolder, baseFolder, log }),
+    };
+  }
+
+  #withdrawOver(): void {
+    this.#withdraw((plan) => this.#findings.areOver(plan.findings), 'what it was for is over');
+  }
+
+  #withdraw(isConcerned: (plan: Plan) => boolean, reason: string): void {
+    for (const plan of this.#store.plans.pendingPlans()) {
+      if (isConcerned(plan)) this.#end(plan, { status: 'withdrawn', reason });
+    }
+  }
+
+  #end(plan: Plan, how: { status: 'withdrawn' | 'expired'; reason: string }): void {
+    const at = this.#context.clock.now();
+    const isDecided = this.#store.rows.transaction(() => {
+      if (!this.#store.plans.decide(plan.id, { ...how, at })) return false;
+      this.#store.journal.append({ at, kind: how.status, subject: plan.id, body: { reason: how.reason } });
+      return true;
+    });
+    if (isDecided) this.#board.plan(plan.id);
+  }
+
+  #round(): void {
+    const now = this.#context.clock.now();
+    for (const plan of this.#store.plans.pendingPlans()) {
+      if (Date.parse(plan.expiresAt) <= now)
+        this.#end(plan, { status: 'expired', reason: 'nobody approved it in time' });
+    }
+    recoverRuns(this.#recovery());
+    this.#runs.closeForgotten();
+    this.#board.sweep();
+    this.#track(watchUnknown(this.#recovery(), this.#stopping.signal));
+  }
+
+  #every(ms: number, work: () => void): void {
+    const arm = (): void => {
+      const cancel = this.#context.clock.after(ms, () => {
+        this.#cancels.splice(this.#cancels.indexOf(cancel), 1);
+        arm();
+        work();
+      });
+      this.#cancels.push(cancel);
+    };
+    arm();
+  }
+
+  /** Work in the background: a Failure is logged and what asked for it is sent again; anything else is a bug. */
+  #track(work: Promise<void>): void {
+    const tracked = work
+      .catch((error: unknown) => {
+        if (this.#stopping.signal.aborted) return;
+        if (!(error instanceof Failure)) throw error;
+        this.#context.log.error({ reason: messageOf(error) }, 'the worker could not do its work');
+      })
+      .finally(() => this.#working.delete(tracked));
+    this.#working.add(tracked);
+  }
+}

@@ -1,0 +1,94 @@
+import { z } from 'zod';
+import type { Bus } from '#bus/bus.ts';
+import { Failure } from '#bus/failure.ts';
+import { Ident } from '#bus/fields.ts';
+import type { Plan } from '#bus/messages/plan.ts';
+import type { Clock } from '#agents/runtime/clock.ts';
+import { commandLineOf } from '#agents/runtime/shell.ts';
+import type { Board } from './board.ts';
+import { refusalFrom } from './guard-probes.ts';
+import { lookAt, type Seen } from './probe.ts';
+import type { Reach } from './reach.ts';
+import { release } from './recovery.ts';
+import type { RemediationStore } from './store.ts';
+
+export interface VerbContext {
+  store: RemediationStore;
+  reach: Reach;
+  board: Board;
+  clock: Clock;
+  stopping: AbortSignal;
+}
+
+const listed = 20;
+const dryRunTimeoutMs = 60_000;
+
+/** What the worker answers on the bus. None of it runs a step. */
+export function serveVerbs(bus: Bus, by: VerbContext): void {
+  bus.serve('dry-run', (data) => dryRun(by, data));
+  bus.serve('plans', async () => ({ plans: by.store.plans.newestPlans(listed).map(planLine) }));
+  bus.serve('runs', async () => ({
+    runs: by.store.runs.newest(listed),
+    blocks: by.store.guards.blocks().slice(0, 100),
+  }));
+  bus.serve('unblock', async (data, from) => unblock(by, data, from));
+  bus.serve('release', async (data, from) => releaseHosts(by, data, from));
+}
+
+/** Looks at everything that the run would look at and says what would run. Changes nothing. */
+async function dryRun({ store, reach, stopping }: VerbContext, data: unknown): Promise<Record<string, unknown>> {
+  const { plan: id } = parsed(z.object({ plan: Ident }), data);
+  const plan = store.plans.plan(id)?.plan;
+  const body = plan?.body;
+  if (plan === undefined || body === undefined) throw unknown(`plan "${id}"`);
+  const by = { reach, signal: AbortSignal.any([stopping, AbortSignal.timeout(dryRunTimeoutMs)]) };
+  const [preconditions, conditions] = await Promise.all([
+    lookAt(body.preconditions, body.hosts, by),
+    lookAt(body.condition, body.hosts, by),
+  ]);
+  const reason = refusalFrom(preconditions, conditions);
+  return {
+    plan: id,
+    wouldRun: reason === undefined,
+    ...(reason !== undefined && { reason }),
+    probes: [...preconditions, ...conditions].map(probeLine),
+    commands: body.steps.map(({ host, argv }) => ({ host, command: commandLineOf(argv) })),
+    rollback: body.rollback.map(({ host, argv }) => ({ host, command: commandLineOf(argv) })),
+  };
+}
+
+function probeLine({ probe, holds, said }: Seen): Record<string, unknown> {
+  return { host: probe.host, states: probe.states, holds, said };
+}
+
+/** Everything but the commands: those are on the plan's own topic. */
+function planLine({ body, ...plan }: Plan): Record<string, unknown> {
+  return { ...plan, hosts: body?.hosts.map(({ host }) => host) ?? [] };
+}
+
+function unblock({ store, clock }: VerbContext, data: unknown, from: string): Record<string, unknown> {
+  const { playbook, host } = parsed(z.object({ playbook: Ident, host: Ident.optional() }), data);
+  const at = clock.now();
+  return store.rows.transaction(() => {
+    const removed = store.guards.unblock(playbook, host);
+    store.journal.append({ at, kind: 'unblock', subject: playbook, body: { host: host ?? null, removed, from } });
+    return { removed };
+  });
+}
+
+/** A person has looked at the hosts of a run whose end nobody knows. */
+function releaseHosts(by: VerbContext, data: unknown, from: string): Record<string, unknown> {
+  const { run } = parsed(z.object({ run: Ident }), data);
+  if (!release(by, run, `released by a person (${from})`)) throw unknown(`run "${run}" that holds a host`);
+  return { run };
+}
+
+function parsed<S extends z.ZodType>(schema: S, data: unknown): z.output<S> {
+  const result = schema.safeParse(data);
+  if (!result.success) throw new Failure(`Cannot answer: ${z.prettifyError(result.error)}`, { recoverable: false });
+  return result.data;
+}
+
+function unknown(what: string): Failure {
+  return new Failure(`Cannot answer: there is no ${what}`, { recoverable: false });
+}
