@@ -164,7 +164,9 @@ export const telltales: readonly Telltale[] = [
 /** The first cause that the evidence gives away, and the line that does. */
 export function telltaleIn(finding: Finding): { telltale: Telltale; cause: string; line: string } | undefined {
   const name = finding.labels['alertname'] ?? finding.kind;
-  const lines = [finding.summary, ...finding.evidence.flatMap((piece) => piece.lines)];
+  // What was before and what was changed are circumstances, not the fault's own words.
+  const pieces = finding.evidence.filter(({ kind }) => kind !== 'history' && kind !== 'change');
+  const lines = [finding.summary, ...pieces.flatMap((piece) => piece.lines)];
   for (const telltale of telltales) {
     if (!telltale.of.test(name)) continue;
     for (const line of lines) {
