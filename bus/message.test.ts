@@ -100,6 +100,11 @@ describe('a topic', () => {
     );
   });
 
+  it('takes an identity as it is, also where it looks like a pattern', () => {
+    for (const id of ['$&', '$1', '$$', "$'", '$`'])
+      expect(topicOf('home', finding, id)).toBe(`lares/home/finding/${id}`);
+  });
+
   it('belongs to one kind only', () => {
     for (const kind of allKinds) {
       const topic = topicOf('home', kind, 'x');

@@ -56,7 +56,8 @@ export function topicOf(site: string, kind: MessageKind, id: string): string {
       recoverable: false,
     });
   }
-  return `${prefixOf(site)}/${kind.filter.replace('+', id)}`;
+  // A function, because `$&` and its like mean something in a replacement text.
+  return `${prefixOf(site)}/${kind.filter.replace('+', () => id)}`;
 }
 
 /** The full topic filter of a kind. */

@@ -37,10 +37,10 @@ export class Questions {
   async ask(verb: string, data: Data, signal: AbortSignal): Promise<Data> {
     this.#listen();
     const transaction = randomUUID();
+    const abort = (): void => this.#waiting.get(transaction)?.reject(unanswered(verb, signal));
     try {
       await this.#bus.ready(signal);
       return await new Promise<Data>((resolve, reject) => {
-        const abort = (): void => reject(unanswered(verb, signal));
         signal.addEventListener('abort', abort, { once: true });
         this.#waiting.set(transaction, { verb, resolve, reject });
         const expiresAt = new Date(Date.now() + staleMs).toISOString();
@@ -49,6 +49,7 @@ export class Questions {
     } catch (error) {
       throw signal.aborted && !(error instanceof Failure) ? unanswered(verb, signal) : error;
     } finally {
+      signal.removeEventListener('abort', abort);
       this.#waiting.delete(transaction);
     }
   }
