@@ -1,0 +1,222 @@
+import type { Approval } from '#bus/messages/approval.ts';
+import type { Assessment } from '#bus/messages/assessment.ts';
+import type { Finding } from '#bus/messages/finding.ts';
+import type { Plan, PlannedProbe, PlannedStep } from '#bus/messages/plan.ts';
+import type { Run } from '#bus/messages/run.ts';
+import { commandLineOf } from '#agents/runtime/shell.ts';
+import type { Button, Card, CardPlan } from './channel.ts';
+import type { IncidentRecord } from './incident.ts';
+import { localTime } from './local-time.ts';
+import { isSnoozed } from './notify.ts';
+
+/** What hangs on a plan: how it was decided and what came of it. */
+export interface PlanFacts {
+  plan: Plan;
+  approval: Approval | undefined;
+  run: Run | undefined;
+}
+
+export interface CardFacts {
+  incident: IncidentRecord;
+  root: Finding | undefined;
+  /** Undefined while one is awaited. */
+  assessment: Assessment | undefined;
+  planned: PlanFacts | undefined;
+  token: (action: Button['action'], plan?: string) => string;
+  timeZone: string;
+  now: number;
+}
+
+const maximumSymptoms = 6;
+const activeRuns: ReadonlySet<Run['status']> = new Set(['queued', 'started', 'verifying', 'succeeded', 'rolled-back']);
+
+/** The one message of an incident. */
+export function buildCard(facts: CardFacts): Card {
+  const { incident, planned } = facts;
+  const isOver = incident.state === 'resolved' || incident.state === 'closed';
+  return {
+    incident: incident.id,
+    state: stateOf(facts),
+    severity: incident.severity,
+    title: incident.title,
+    since: incident.startsAt,
+    endedAt: incident.endsAt,
+    why: whyOf(incident),
+    evidence: (facts.root?.evidence ?? []).map(({ title, lines, truncated }) => ({
+      title,
+      lines: truncated > 0 ? [...lines, `(${truncated} lines left out)`] : lines,
+    })),
+    symptoms: symptomsOf(incident),
+    assessment: isOver ? undefined : opinionOf(facts.assessment),
+    plan: !isOver && planned !== undefined && isOpenPlan(planned) ? cardPlan(planned.plan) : undefined,
+    news: newsOf(facts),
+    buttons: isOver ? [] : buttonsOf(facts),
+  };
+}
+
+function stateOf(facts: CardFacts): string {
+  const { incident } = facts;
+  if (incident.mergedInto !== undefined) return 'merged';
+  if (incident.state === 'resolved' || incident.state === 'closed') {
+    return incident.fix.outcome === 'fixed' ? 'fixed' : 'resolved';
+  }
+  if (isFixing(facts)) return 'fixing';
+  if (incident.fix.outcome === 'not-fixed' || incident.fix.outcome === 'worse') return 'not-fixed';
+  if (isSnoozed(incident, facts.now)) return 'snoozed';
+  return incident.acknowledgedBy === undefined ? 'firing' : 'acknowledged';
+}
+
+function isFixing({ incident, planned }: CardFacts): boolean {
+  return planned?.run !== undefined && activeRuns.has(planned.run.status) && incident.fix.outcome === undefined;
+}
+
+function whyOf(incident: IncidentRecord): string[] {
+  const root = incident.members.find((member) => member.fingerprint === incident.root);
+  return root === undefined ? [] : [root.summary, `Root by rule ${root.rule}: ${root.why}`];
+}
+
+function symptomsOf(incident: IncidentRecord): string[] {
+  const symptoms = incident.members.filter((member) => member.role === 'symptom');
+  const firing = symptoms.filter((member) => member.status === 'firing');
+  const shown = firing.slice(0, maximumSymptoms).map((member) => `${member.summary} (${member.rule})`);
+  const more = firing.length - shown.length;
+  const over = symptoms.length - firing.length;
+  return [...shown, ...(more > 0 ? [`and ${more} more`] : []), ...(over > 0 ? [`${over} over already`] : [])];
+}
+
+function opinionOf(assessment: Assessment | undefined): string {
+  if (assessment === undefined) return 'Assessing…';
+  if (assessment.source === 'none') return `No assessment: ${assessment.notAssessed ?? assessment.cause}`;
+  const percent = `${Math.round(assessment.confidence * 100)} %`;
+  const by =
+    assessment.source === 'rules' ? 'by rule' : [assessment.provider, assessment.model].filter(Boolean).join(' ');
+  return [
+    `${assessment.cause} (${by}, confidence ${percent})`,
+    ...assessment.evidence.slice(0, 4).map((line) => `· ${line}`),
+    ...assessment.failovers.map(({ provider, reason }) => `Passed over ${provider}: ${reason}`),
+    ...(assessment.costEuro > 0 ? [`Cost ${assessment.costEuro.toFixed(4)} €`] : []),
+    ...(assessment.notAssessed === undefined ? [] : [assessment.notAssessed]),
+  ].join('\n');
+}
+
+/** A plan that may still be decided, or that was approved and has not run. */
+function isOpenPlan({ plan, run }: PlanFacts): boolean {
+  return plan.body !== undefined && run === undefined && (plan.status === 'pending' || plan.status === 'approved');
+}
+
+export function isExpired(plan: Plan, now: number): boolean {
+  return plan.status === 'expired' || (plan.status === 'pending' && Date.parse(plan.expiresAt) <= now);
+}
+
+/** One command as it will run, host and power included. */
+export function commandText(step: PlannedStep): string {
+  return `${step.host}${step.sudo ? '#' : '$'} ${commandLineOf(step.sudo ? ['sudo', '-n', ...step.argv] : step.argv)}`;
+}
+
+export function cardPlan(plan: Plan): CardPlan | undefined {
+  if (plan.body === undefined || plan.digest === undefined) return undefined;
+  const probe = (step: PlannedProbe): string => `${commandText(step)}   (looks: ${step.states})`;
+  const { body } = plan;
+  return {
+    id: plan.id,
+    title: plan.title,
+    risk: plan.risk,
+    commands: [
+      ...[...body.preconditions, ...body.condition].map(probe),
+      ...body.steps.map(commandText),
+      ...body.verification.map(probe),
+    ],
+    rollback: body.rollback.map(commandText),
+    digest: plan.digest,
+    blastRadius: [...plan.blastRadius, ...plan.history.map((line) => `before: ${line}`)],
+    expiresAt: Date.parse(plan.expiresAt),
+  };
+}
+
+function newsOf({ incident, planned, timeZone, now }: CardFacts): string[] {
+  const news = incident.news.map(({ at, text }) => `${localTime(at, timeZone).time} ${text}`);
+  if (isSnoozed(incident, now)) news.push(`Snoozed until ${localTime(incident.snoozedUntil ?? now, timeZone).time}`);
+  if (planned?.approval?.decision === 'approve' && planned.run === undefined) news.push('Waiting for the worker');
+  return planned?.run === undefined ? news : [...news, ...progressOf(planned.run)];
+}
+
+/** Where a run is, step by step, with what a failed step said last. */
+export function progressOf(run: Run): string[] {
+  if (run.status === 'refused') return [];
+  return run.steps
+    .filter((step) => step.status !== 'waiting' && step.status !== 'skipped')
+    .slice(-6)
+    .flatMap((step) => {
+      const line = `${step.host} ${step.id}: ${step.status}`;
+      const isBad = step.status === 'failed' || step.status === 'timed-out' || step.status === 'unknown';
+      const said = step.output?.trim().split('\n').at(-1)?.slice(0, 200);
+      return isBad && said !== undefined && said !== '' ? [line, `  ${said}`] : [line];
+    });
+}
+
+function buttonsOf({ incident, planned, token, now }: CardFacts): Button[][] {
+  const rows: Button[][] = [];
+  const button = (action: Button['action'], label: string, plan?: string): Button => ({
+    action,
+    label,
+    token: token(action, plan),
+  });
+  if (planned !== undefined && planned.approval === undefined) {
+    const { plan } = planned;
+    if (isExpired(plan, now)) rows.push([button('ask-again', 'Ask again', plan.id)]);
+    else if (plan.status === 'pending' && plan.proof === 'tap') rows.push(decisionButtons(plan, button));
+    else if (plan.status === 'pending') rows.push([button('reject', 'Reject', plan.id)]);
+  }
+  const attention = [button('details', 'Details')];
+  if (!isSnoozed(incident, now)) attention.unshift(button('snooze', 'Snooze 1 h'));
+  if (incident.acknowledgedBy === undefined) attention.unshift(button('acknowledge', 'Acknowledge'));
+  return [...rows, attention];
+}
+
+function decisionButtons(
+  plan: Plan,
+  button: (action: Button['action'], label: string, plan?: string) => Button,
+): Button[] {
+  return [
+    button('approve', 'Approve', plan.id),
+    button('dry-run', 'Dry run', plan.id),
+    button('reject', 'Reject', plan.id),
+  ];
+}
+
+/** The message of a run that a person asked for without an incident. */
+export function buildRequestCard(
+  facts: PlanFacts & { by: string; token: CardFacts['token']; timeZone: string; now: number },
+): Card {
+  const { plan, run, approval } = facts;
+  const isOpen = isOpenPlan(facts) && !isExpired(plan, facts.now);
+  const isDecidable = isOpen && plan.status === 'pending' && approval === undefined;
+  const button = (action: Button['action'], label: string, of?: string): Button => ({
+    action,
+    label,
+    token: facts.token(action, of),
+  });
+  return {
+    incident: plan.proposal,
+    state: run?.status ?? (isExpired(plan, facts.now) ? 'expired' : plan.status),
+    severity: 'info',
+    title: plan.title,
+    since: Date.parse(plan.createdAt),
+    endedAt: run?.endedAt === undefined ? undefined : Date.parse(run.endedAt),
+    why: [`Asked for by ${facts.by}`, ...(plan.reason === undefined ? [] : [plan.reason])],
+    evidence: [],
+    symptoms: [],
+    assessment: undefined,
+    plan: isOpen ? cardPlan(plan) : undefined,
+    news: requestNews(facts),
+    buttons: isDecidable ? [decisionButtons(plan, button)] : [],
+  };
+}
+
+function requestNews({ approval, run }: PlanFacts): string[] {
+  const news: string[] = [];
+  if (approval !== undefined)
+    news.push(`${approval.decision === 'approve' ? 'Approved' : 'Rejected'} by ${approval.name}`);
+  if (run === undefined) return news;
+  return [...news, `Run ${run.status}${run.reason === undefined ? '' : `: ${run.reason}`}`, ...progressOf(run)];
+}

@@ -1,0 +1,73 @@
+import { randomUUID } from 'node:crypto';
+import type { Button, Card } from './channel.ts';
+import { type PlanFacts, buildCard, buildRequestCard } from './card.ts';
+import type { Desk } from './desk.ts';
+import type { IncidentRecord } from './incident.ts';
+import { localTime } from './local-time.ts';
+
+/** The card of an incident from what the store knows now. */
+export function presentIncident(desk: Desk, incident: IncidentRecord): Card {
+  const assessed = incident.assessedRoot === undefined ? undefined : desk.store.incidents.assessment(incident.id);
+  return buildCard({
+    incident,
+    root: desk.store.findings.newest(incident.root)?.finding,
+    assessment: assessed?.assessment,
+    planned: planFacts(desk, incident.fix.plan),
+    token: tokensOf(desk, incident.id),
+    timeZone: desk.config.digest.timezone,
+    now: desk.now,
+  });
+}
+
+export function planFacts(desk: Desk, id: string | undefined): PlanFacts | undefined {
+  const plan = id === undefined ? undefined : desk.store.plans.plan(id);
+  if (plan === undefined) return undefined;
+  return { plan, approval: desk.store.plans.approvalOf(plan.id), run: desk.store.plans.runOfPlan(plan.id) };
+}
+
+function tokensOf(desk: Desk, subject: string): (action: Button['action'], plan?: string) => string {
+  return (action, plan = '') => desk.store.tokens.tokenFor({ action, incident: subject, plan }, desk.now);
+}
+
+/** The card of a run that a person asked for; its subject is the proposal. Nothing for plans that others asked for. */
+export function showRequest(desk: Desk, planId: string): void {
+  const facts = planFacts(desk, planId);
+  if (facts === undefined || facts.plan.incident !== undefined) return;
+  const proposal = desk.store.plans.proposal(facts.plan.proposal);
+  if (proposal === undefined) return;
+  const card = buildRequestCard({
+    ...facts,
+    by: proposal.by,
+    token: tokensOf(desk, proposal.id),
+    timeZone: desk.config.digest.timezone,
+    now: desk.now,
+  });
+  desk.outbox.card(proposal.id, { type: 'card', card, silent: desk.outbox.hasCard(proposal.id) });
+}
+
+/** Everything that is known of an incident, as text: every member with the rule that placed it, and the timeline. */
+export function detailsText(desk: Desk, incident: IncidentRecord): string {
+  const zone = desk.config.digest.timezone;
+  const members = incident.members.slice(0, 30).map((member) => {
+    const state = member.status === 'firing' ? '' : ' (over)';
+    return `${member.role === 'root' ? 'ROOT' : '  - '} ${member.summary}${state}\n     ${member.rule}: ${member.why}`;
+  });
+  const more = incident.members.length - members.length;
+  const timeline = desk.store.incidents
+    .timeline(incident.id, 20)
+    .map((entry) => `${localTime(entry.at, zone).day.slice(5)} ${localTime(entry.at, zone).time} ${entry.text}`);
+  const text = [
+    `${incident.id} ${incident.state}: ${incident.title}`,
+    '',
+    ...members,
+    ...(more > 0 ? [`  and ${more} more`] : []),
+    '',
+    ...timeline,
+  ].join('\n');
+  return text.length <= 3_900 ? text : `${text.slice(0, 3_900)}\n(cut)`;
+}
+
+/** Sends a text to one channel, once. */
+export function sendText(desk: Desk, text: string, channel: string): void {
+  desk.outbox.notice(randomUUID(), { type: 'notice', text, silent: true }, { channel });
+}

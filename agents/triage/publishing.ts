@@ -1,0 +1,69 @@
+import type { Bus } from '#bus/bus.ts';
+import { type Assessment, assessment } from '#bus/messages/assessment.ts';
+import { type DigestMessage, digest } from '#bus/messages/digest.ts';
+import { Freeze, freeze } from '#bus/messages/freeze.ts';
+import { incident } from '#bus/messages/incident.ts';
+import type { Desk } from './desk.ts';
+import type { Nightly } from './digest/nightly.ts';
+import { type IncidentRecord, messageOfIncident } from './incident.ts';
+
+/** What triage owns on the bus: a view of its store, published on every change and again on every connect. */
+export interface Publishing {
+  incidents(incidents: readonly IncidentRecord[]): void;
+  assessment(assessment: Assessment): void;
+  digest(message: DigestMessage): void;
+  freeze(freeze: Freeze): void;
+  all(): void;
+  /** Since when triage hears the others (epoch ms). */
+  awakeSince(): number;
+  awake(): void;
+  /** Keeps when the bus was last there: what ended after that must still be cleared from it. */
+  noteConnected(): void;
+}
+
+const connectedKey = 'connected.at';
+const noteEveryMs = 60_000;
+
+export function createPublishing(desk: Desk, bus: Bus, nightly: Pick<Nightly, 'last'>): Publishing {
+  let awakeSince = desk.now;
+  let notedAt = 0;
+  function incidents(changed: readonly IncidentRecord[]): void {
+    if (!bus.connected) return;
+    for (const record of changed) {
+      if (record.state === 'closed') bus.clear(incident, record.id);
+      else bus.publish(incident, messageOfIncident(record));
+    }
+  }
+  function clearEnded(): void {
+    const since = Number(desk.store.fact(connectedKey) ?? 0) - noteEveryMs;
+    const ended = desk.store.rows.all(
+      `SELECT id FROM incidents WHERE state = 'closed' AND closed_at >= ? LIMIT 10000`,
+      since,
+    );
+    for (const row of ended) bus.clear(incident, String(row['id']));
+  }
+  return {
+    incidents,
+    assessment: (message) => bus.connected && bus.publish(assessment, message),
+    digest: (message) => bus.connected && bus.publish(digest, message),
+    freeze: (message) => bus.connected && bus.publish(freeze, message),
+    all() {
+      awakeSince = desk.now;
+      clearEnded();
+      incidents([...desk.world.incidents.values()].filter((record) => record.state !== 'closed'));
+      const last = nightly.last();
+      if (last !== undefined) bus.publish(digest, last);
+      const pending = desk.store.fact('freeze.pending');
+      if (pending !== undefined && pending !== '') bus.publish(freeze, Freeze.parse(JSON.parse(pending)));
+    },
+    awakeSince: () => awakeSince,
+    awake() {
+      awakeSince = desk.now;
+    },
+    noteConnected() {
+      if (!bus.connected || desk.now - notedAt < noteEveryMs) return;
+      notedAt = desk.now;
+      desk.store.setFact(connectedKey, String(notedAt));
+    },
+  };
+}

@@ -1,0 +1,219 @@
+import type { Inventory } from '#config/inventory.ts';
+import {
+  type Clue,
+  type Subject,
+  compareRoots,
+  isServiceDown,
+  isUnitTrouble,
+  reachRank,
+  subjectOf,
+  unitOf,
+  wordOf,
+} from './clue.ts';
+
+/** The ids that are printed for "why this root" and "why am I silent". */
+export type RuleId =
+  | 'gateway-down'
+  | 'unreachable-host'
+  | 'same-host'
+  | 'same-resource'
+  | 'container-runtime'
+  | 'failed-on-host'
+  | 'runs-on'
+  | 'depends-on'
+  | 'first-seen'
+  | 'same-incident'
+  | 'alone';
+
+export interface Cause {
+  clue: Clue;
+  rule: RuleId;
+  why: string;
+}
+
+/**
+ * A problem that was firing so long before another began is not its symptom. Checks look at different moments, so a
+ * symptom may be seen before its cause, but not by more than the longest `for` and interval in use.
+ */
+export const horizonMs = 30 * 60_000;
+/** Two failures this near in time on one host, one a unit and one a service, are taken for one. */
+const togetherMs = 5 * 60_000;
+
+/** Firing findings by what they are about. Built once for a set; each list is sorted best root first. */
+export interface Scene {
+  inventory: Inventory;
+  subjects: Map<string, Subject>;
+  reach: Map<string, Clue[]>;
+  units: Map<string, Clue[]>;
+  services: Map<string, Clue[]>;
+  gateways: Clue[];
+}
+
+export function sceneOf(clues: Iterable<Clue>, inventory: Inventory): Scene {
+  const scene: Scene = {
+    inventory,
+    subjects: new Map(),
+    reach: new Map(),
+    units: new Map(),
+    services: new Map(),
+    gateways: [],
+  };
+  for (const clue of clues) place(scene, clue);
+  for (const lists of [scene.reach, scene.units, scene.services]) {
+    for (const list of lists.values()) list.sort(compareRoots);
+  }
+  scene.gateways.sort(compareRoots);
+  return scene;
+}
+
+function place(scene: Scene, clue: Clue): void {
+  const subject = subjectOf(clue, scene.inventory);
+  scene.subjects.set(clue.fingerprint, subject);
+  if (isGateway(clue)) scene.gateways.push(clue);
+  if (subject.host !== undefined && reachRank(clue) > 0) push(scene.reach, subject.host, clue);
+  if (subject.host !== undefined && isUnitTrouble(clue)) push(scene.units, subject.host, clue);
+  if (subject.service !== undefined && (isUnitTrouble(clue) || isServiceDown(clue))) {
+    push(scene.services, subject.service, clue);
+  }
+}
+
+function push(lists: Map<string, Clue[]>, key: string, clue: Clue): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [clue]);
+  else list.push(clue);
+}
+
+function isGateway(clue: Clue): boolean {
+  return (
+    /^(?:gateway|sentinel|uplink)(?:down|unreachable|isolated|offline|problem)?$/.test(wordOf(clue)) &&
+    clue.condition === 'problem'
+  );
+}
+
+/** The nearest firing finding that explains `clue`, with the rule that says so; undefined when nothing does. */
+export function causeOf(clue: Clue, scene: Scene): Cause | undefined {
+  for (const rule of rules) {
+    const cause = rule(clue, scene);
+    if (cause !== undefined && cause.clue !== clue) return cause;
+  }
+  return undefined;
+}
+
+type Rule = (clue: Clue, scene: Scene) => Cause | undefined;
+
+const rules: readonly Rule[] = [byGateway, byOwnHost, byUnit, byRuntime, byOnlyFailedUnit, byAncestor];
+
+function inTime(clue: Clue, cause: Clue): boolean {
+  return reachRank(clue) > 0 || cause.startsAt - clue.startsAt <= horizonMs;
+}
+
+function byGateway(clue: Clue, scene: Scene): Cause | undefined {
+  const [gateway] = scene.gateways;
+  if (gateway === undefined || reachRank(clue) !== 1 || isGateway(clue)) return undefined;
+  return { clue: gateway, rule: 'gateway-down', why: 'the way from here to the other machines does not work' };
+}
+
+function byOwnHost(clue: Clue, scene: Scene): Cause | undefined {
+  const host = scene.subjects.get(clue.fingerprint)?.host;
+  if (host === undefined) return undefined;
+  const best = scene.reach.get(host)?.[0];
+  if (best === undefined || best === clue || !inTime(clue, best)) return undefined;
+  if (reachRank(best) > 1) {
+    return { clue: best, rule: 'unreachable-host', why: `it is on "${host}", and ${host} does not answer` };
+  }
+  if (reachRank(clue) !== 1) return undefined;
+  return { clue: best, rule: 'same-host', why: `another check could not look at "${host}" either` };
+}
+
+/** What serves a thing, for the thing that does not answer: the same unit or container, or a unit of the same service. */
+function byUnit(clue: Clue, scene: Scene): Cause | undefined {
+  if (isUnitTrouble(clue) || reachRank(clue) > 1) return undefined;
+  const subject = scene.subjects.get(clue.fingerprint);
+  if (subject?.host === undefined) return undefined;
+  const node = subject.service === undefined ? undefined : scene.inventory.nodes.get(subject.service);
+  const unit = unitOf(clue.labels) ?? (node === undefined ? undefined : unitOf(node.labels));
+  const failed = scene.units
+    .get(subject.host)
+    ?.find((other) => sameService(other, subject, scene) || (unit !== undefined && unitOf(other.labels) === unit));
+  if (failed === undefined || !inTime(clue, failed)) return undefined;
+  return {
+    clue: failed,
+    rule: 'same-resource',
+    why: `it is served by ${unitOf(failed.labels) ?? failed.resource}, which failed`,
+  };
+}
+
+function sameService(other: Clue, subject: Subject, scene: Scene): boolean {
+  return subject.service !== undefined && scene.subjects.get(other.fingerprint)?.service === subject.service;
+}
+
+function byRuntime(clue: Clue, scene: Scene): Cause | undefined {
+  if (!isUnitTrouble(clue) || clue.labels['container'] === undefined) return undefined;
+  const host = scene.subjects.get(clue.fingerprint)?.host;
+  const runtime = scene.units
+    .get(host ?? '')
+    ?.find((other) => other !== clue && /^(?:docker|containerd|podman)$/.test(unitOf(other.labels) ?? ''));
+  if (runtime === undefined || runtime.labels['container'] !== undefined || !inTime(clue, runtime)) return undefined;
+  return { clue: runtime, rule: 'container-runtime', why: `its container runtime ${unitOf(runtime.labels)} failed` };
+}
+
+/** Nothing says which unit serves it, but exactly one unit of that host failed, at about the same time. */
+function byOnlyFailedUnit(clue: Clue, scene: Scene): Cause | undefined {
+  const subject = scene.subjects.get(clue.fingerprint);
+  if (!isServiceDown(clue) || subject?.host === undefined || unitOf(clue.labels) !== undefined) return undefined;
+  const [failed, ...others] = scene.units.get(subject.host) ?? [];
+  if (failed === undefined || others.length > 0) return undefined;
+  if (Math.abs(failed.startsAt - clue.startsAt) > togetherMs) return undefined;
+  const unit = unitOf(failed.labels) ?? failed.resource;
+  return {
+    clue: failed,
+    rule: 'failed-on-host',
+    why: `${unit} is the one unit of "${subject.host}" that failed, at the same time`,
+  };
+}
+
+function byAncestor(clue: Clue, scene: Scene): Cause | undefined {
+  const subject = scene.subjects.get(clue.fingerprint);
+  if (subject === undefined) return undefined;
+  for (const start of [subject.service, subject.host]) {
+    if (start === undefined) continue;
+    for (const name of scene.inventory.ancestors(start)) {
+      if (name === subject.host || name === subject.service) continue;
+      const cause = troubleOf(name, clue, scene);
+      if (cause === undefined || cause === clue || !inTime(clue, cause)) continue;
+      const isBelow = runsOn(start, scene.inventory).includes(name);
+      return isBelow
+        ? { clue: cause, rule: 'runs-on', why: `it runs on "${name}": ${cause.summary}` }
+        : { clue: cause, rule: 'depends-on', why: `it depends on "${name}": ${cause.summary}` };
+    }
+  }
+  return undefined;
+}
+
+/** A host hurts what stands on it when it cannot be reached, a service when it is down; a full disk hurts only itself. */
+function troubleOf(name: string, clue: Clue, scene: Scene): Clue | undefined {
+  if (scene.inventory.nodes.get(name)?.type === 'service') return scene.services.get(name)?.[0];
+  const best = scene.reach.get(name)?.[0];
+  if (best === undefined) return undefined;
+  return reachRank(best) > 1 || reachRank(clue) === 1 ? best : undefined;
+}
+
+function runsOn(start: string, inventory: Inventory): string[] {
+  const chain: string[] = [];
+  let next = inventory.nodes.get(start)?.on;
+  while (next !== undefined && !chain.includes(next)) {
+    chain.push(next);
+    next = inventory.nodes.get(next)?.on;
+  }
+  return chain;
+}
+
+/** Why a root is the root: the rule and its words. */
+export function rootRule(root: Clue, symptoms: number): { rule: RuleId; why: string } {
+  if (reachRank(root) > 1) {
+    const name = root.labels['guest'] ?? root.host ?? root.resource;
+    return { rule: 'unreachable-host', why: `"${name}" does not answer and nothing that it needs is firing` };
+  }
+  if (symptoms === 0) return { rule: 'alone', why: 'nothing that it runs on or depends on is firing' };
+  return { rule: 'first-seen', why: 'nothing that it needs is firing, and the others follow from it' };
+}

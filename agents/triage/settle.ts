@@ -1,0 +1,60 @@
+import type { Desk } from './desk.ts';
+import { arrange } from './arrange.ts';
+import type { IncidentRecord } from './incident.ts';
+import { type Decision, decide } from './notify.ts';
+import { presentIncident } from './present.ts';
+import { reopenWindowMs } from './world.ts';
+
+/**
+ * The end of every transaction: findings find their incidents, deadlines take effect, people are told. Contract: what
+ * it does follows from the store and the clock alone, so that doing it again does nothing.
+ */
+export function settle(desk: Desk): void {
+  if (desk.moved.size > 0) arrange(desk);
+  for (const incident of concerned(desk)) {
+    if (incident.state !== 'closed') passTime(desk, incident);
+  }
+  for (const incident of concerned(desk)) {
+    const decision = decide(incident, desk.config.triage, desk.now);
+    if (decision !== undefined) tell(desk, incident, decision);
+  }
+  for (const id of desk.dirty) write(desk, id);
+}
+
+/** All on a tick; else those that this transaction touched. */
+function concerned(desk: Desk): IncidentRecord[] {
+  if (desk.isTick) return [...desk.world.incidents.values()];
+  return [...desk.dirty].flatMap((id) => desk.world.incident(id) ?? []);
+}
+
+function passTime(desk: Desk, incident: IncidentRecord): void {
+  const { now } = desk;
+  if (incident.state === 'grouping' && incident.openAt <= now) desk.change(incident.id, { type: 'opened' });
+  if (incident.snoozedUntil !== undefined && incident.snoozedUntil <= now) desk.change(incident.id, { type: 'woke' });
+  if (incident.state !== 'resolved') return;
+  const isProved = incident.fix.outcome === 'fixed';
+  if (isProved || (incident.endsAt ?? 0) + reopenWindowMs <= now) desk.change(incident.id, { type: 'closed' });
+}
+
+function tell(desk: Desk, incident: IncidentRecord, decision: Decision): void {
+  desk.change(incident.id, { type: 'told', told: decision.told });
+  const entry = { at: desk.now, reason: decision.reason, sound: decision.sound };
+  desk.store.incidents.logNotification(incident.id, entry);
+  desk.journal('notification', incident.id, { reason: decision.reason, sound: decision.sound });
+  if (decision.reason === 'first') {
+    const told = desk.world.incident(incident.id) ?? incident;
+    desk.outbox.card(incident.id, { type: 'card', card: presentIncident(desk, told), silent: !decision.sound });
+  }
+  if (decision.notice !== undefined) {
+    const key = `${decision.reason}:${incident.id}:${desk.now}`;
+    desk.outbox.notice(key, { type: 'notice', text: decision.notice, silent: !decision.sound });
+  }
+}
+
+function write(desk: Desk, id: string): void {
+  const incident = desk.world.incident(id);
+  if (incident === undefined) return;
+  desk.store.incidents.save(incident);
+  if (incident.told === undefined) return;
+  desk.outbox.card(id, { type: 'card', card: presentIncident(desk, incident), silent: true });
+}

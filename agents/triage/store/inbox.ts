@@ -1,0 +1,49 @@
+import type { Store } from '#agents/runtime/store.ts';
+
+export interface InboxRow {
+  seq: number;
+  kind: string;
+  body: unknown;
+  receivedAt: number;
+}
+
+/** What the listeners stored and the desk has not handled yet, in the order of arrival. */
+export interface InboxRows {
+  add(kind: string, body: unknown, now: number): void;
+  next(limit: number): InboxRow[];
+  remove(row: InboxRow): void;
+  /** Set aside: handling it is a bug, and the others must not wait for it. */
+  park(row: InboxRow, error: string): void;
+  length(): number;
+}
+
+export function inboxRows(rows: Store): InboxRows {
+  let waiting = Number(rows.get('SELECT count(*) AS n FROM inbox WHERE error IS NULL')?.['n'] ?? 0);
+  return {
+    add(kind, body, now) {
+      rows.run('INSERT INTO inbox (kind, body, received_at) VALUES (?,?,?)', kind, JSON.stringify(body), now);
+      waiting += 1;
+    },
+    next(limit) {
+      const found = rows.all(
+        'SELECT seq, kind, body, received_at FROM inbox WHERE error IS NULL ORDER BY seq LIMIT ?',
+        limit,
+      );
+      waiting = found.length < limit ? found.length : waiting;
+      return found.map((row) => ({
+        seq: Number(row['seq']),
+        kind: String(row['kind']),
+        body: JSON.parse(String(row['body'])) as unknown,
+        receivedAt: Number(row['received_at']),
+      }));
+    },
+    remove(row) {
+      waiting = Math.max(0, waiting - rows.run('DELETE FROM inbox WHERE seq = ?', row.seq).changes);
+    },
+    park(row, error) {
+      rows.run('UPDATE inbox SET error = ? WHERE seq = ?', error.slice(0, 1_000), row.seq);
+      waiting = Math.max(0, waiting - 1);
+    },
+    length: () => waiting,
+  };
+}

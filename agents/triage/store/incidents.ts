@@ -1,0 +1,137 @@
+import type { Store } from '#agents/runtime/store.ts';
+import { Assessment } from '#bus/messages/assessment.ts';
+import type { IncidentRecord } from '../incident.ts';
+
+export interface TimelineEntry {
+  at: number;
+  kind: string;
+  text: string;
+}
+
+export interface IncidentRows {
+  save(incident: IncidentRecord): void;
+  /** Those not closed, and those closed since then. */
+  load(closedSince: number): IncidentRecord[];
+  get(id: string): IncidentRecord | undefined;
+  /** The newest ones, for people. */
+  list(limit: number): IncidentRecord[];
+  addTimeline(incident: string, entry: TimelineEntry): void;
+  timeline(incident: string, limit: number): TimelineEntry[];
+  saveAssessment(assessment: Assessment, root: string): void;
+  assessment(incident: string): { assessment: Assessment; root: string } | undefined;
+  logNotification(incident: string, entry: { at: number; reason: string; sound: boolean }): void;
+  block(playbook: string, hosts: readonly string[], why: { incident: string; at: number }): void;
+  isBlocked(playbook: string, hosts: readonly string[], when: { incident: string; since: number }): boolean;
+}
+
+export function incidentRows(rows: Store): IncidentRows {
+  return {
+    save: (incident) => saveIncident(rows, incident),
+    load: (since) => read(rows.all(`SELECT record FROM incidents WHERE state <> 'closed' OR closed_at >= ?`, since)),
+    get: (id) => read(rows.all('SELECT record FROM incidents WHERE id = ?', id))[0],
+    list: (limit) => read(rows.all('SELECT record FROM incidents ORDER BY starts_at DESC LIMIT ?', limit)),
+    ...timelineRows(rows),
+    ...assessmentRows(rows),
+    ...blockRows(rows),
+    logNotification(incident, { at, reason, sound }) {
+      const sql = 'INSERT INTO notifications (incident, at, reason, sound) VALUES (?,?,?,?)';
+      rows.run(sql, incident, at, reason, sound ? 1 : 0);
+    },
+  };
+}
+
+function saveIncident(rows: Store, incident: IncidentRecord): void {
+  rows.run(
+    `INSERT INTO incidents (id, state, starts_at, opened_at, ends_at, closed_at, members, record)
+     VALUES (?,?,?,?,?,?,?,?)
+     ON CONFLICT (id) DO UPDATE SET state = excluded.state, starts_at = excluded.starts_at,
+       opened_at = COALESCE(opened_at, excluded.opened_at), ends_at = excluded.ends_at,
+       closed_at = excluded.closed_at, members = MAX(members, excluded.members), record = excluded.record`,
+    incident.id,
+    incident.state,
+    incident.startsAt,
+    incident.state === 'open' ? incident.updatedAt : null,
+    incident.endsAt ?? null,
+    incident.closedAt ?? null,
+    incident.members.length,
+    JSON.stringify(incident),
+  );
+}
+
+/** Written by `save` alone, so its shape is known. */
+function read(found: Record<string, unknown>[]): IncidentRecord[] {
+  return found.map((row) => JSON.parse(String(row['record'])) as IncidentRecord);
+}
+
+function timelineRows(rows: Store): Pick<IncidentRows, 'addTimeline' | 'timeline'> {
+  return {
+    addTimeline(incident, { at, kind, text }) {
+      rows.run(
+        'INSERT INTO timeline (incident, at, kind, text) VALUES (?,?,?,?)',
+        incident,
+        at,
+        kind,
+        text.slice(0, 4_000),
+      );
+    },
+    timeline(incident, limit) {
+      const found = rows.all(
+        'SELECT at, kind, text FROM timeline WHERE incident = ? ORDER BY id DESC LIMIT ?',
+        incident,
+        limit,
+      );
+      return found
+        .map((row) => ({ at: Number(row['at']), kind: String(row['kind']), text: String(row['text']) }))
+        .toReversed();
+    },
+  };
+}
+
+function assessmentRows(rows: Store): Pick<IncidentRows, 'saveAssessment' | 'assessment'> {
+  return {
+    saveAssessment(assessment, root) {
+      rows.run(
+        `INSERT INTO assessments (incident, root, at, body) VALUES (?,?,?,?)
+         ON CONFLICT (incident) DO UPDATE SET root = excluded.root, at = excluded.at, body = excluded.body`,
+        assessment.incident,
+        root,
+        Date.parse(assessment.at),
+        JSON.stringify(assessment),
+      );
+    },
+    assessment(incident) {
+      const row = rows.get('SELECT root, body FROM assessments WHERE incident = ?', incident);
+      if (row === undefined) return undefined;
+      const parsed = Assessment.safeParse(JSON.parse(String(row['body'])));
+      return parsed.success ? { assessment: parsed.data, root: String(row['root']) } : undefined;
+    },
+  };
+}
+
+function blockRows(rows: Store): Pick<IncidentRows, 'block' | 'isBlocked'> {
+  return {
+    block(playbook, hosts, { incident, at }) {
+      for (const host of hosts) {
+        rows.run(
+          'INSERT OR REPLACE INTO blocks (playbook, host, incident, at) VALUES (?,?,?,?)',
+          playbook,
+          host,
+          incident,
+          at,
+        );
+      }
+    },
+    isBlocked(playbook, hosts, { incident, since }) {
+      return hosts.some(
+        (host) =>
+          rows.get(
+            'SELECT 1 FROM blocks WHERE playbook = ? AND host = ? AND (incident = ? OR at >= ?)',
+            playbook,
+            host,
+            incident,
+            since,
+          ) !== undefined,
+      );
+    },
+  };
+}

@@ -1,0 +1,203 @@
+import type { Store } from '#agents/runtime/store.ts';
+import { Approval } from '#bus/messages/approval.ts';
+import { Plan } from '#bus/messages/plan.ts';
+import { Proposal } from '#bus/messages/proposal.ts';
+import { Run } from '#bus/messages/run.ts';
+import { Verdict } from '#bus/messages/verdict.ts';
+
+/** What is sent again until its effect is seen. */
+export type Pending =
+  | { kind: 'proposal'; message: Proposal; attempts: number }
+  | { kind: 'approval'; message: Approval; attempts: number };
+
+export interface PlanRows {
+  saveProposal(proposal: Proposal, now: number): void;
+  proposal(id: string): Proposal | undefined;
+  endProposal(id: string, state: 'planned' | 'abandoned'): void;
+  endProposalsOf(incident: string): void;
+  hasProposal(incident: string): boolean;
+  savePlan(plan: Plan): void;
+  plan(id: string): Plan | undefined;
+  newestPlanOf(incident: string): Plan | undefined;
+  pendingPlans(): Plan[];
+  saveApproval(approval: Approval, now: number): void;
+  approvalOf(plan: string): Approval | undefined;
+  endApproval(plan: string): void;
+  /** Proposals and approvals whose time to be sent has come. */
+  due(now: number): Pending[];
+  /** All that wait for their effect are due now: the bus has just connected. */
+  hurry(now: number): void;
+  sent(pending: Pending, nextAt: number): void;
+  saveRun(run: Run): void;
+  run(id: string): Run | undefined;
+  runOfPlan(plan: string): Run | undefined;
+  newestRuns(limit: number): Run[];
+  /** False when this verdict was handled before. */
+  saveVerdict(verdict: Verdict): boolean;
+}
+
+export function planRows(rows: Store): PlanRows {
+  return { ...proposalRows(rows), ...renderedRows(rows), ...approvalRows(rows), ...resendRows(rows), ...runRows(rows) };
+}
+
+function body(row: Record<string, unknown>): unknown {
+  return JSON.parse(String(row['body']));
+}
+
+function proposalRows(
+  rows: Store,
+): Pick<PlanRows, 'saveProposal' | 'proposal' | 'endProposal' | 'endProposalsOf' | 'hasProposal'> {
+  return {
+    saveProposal(proposal, now) {
+      rows.run(
+        `INSERT OR IGNORE INTO proposals (id, incident, body, state, created_at, next_at) VALUES (?,?,?,'waiting',?,?)`,
+        proposal.id,
+        proposal.incident ?? null,
+        JSON.stringify(proposal),
+        now,
+        now,
+      );
+    },
+    proposal(id) {
+      const row = rows.get('SELECT body FROM proposals WHERE id = ?', id);
+      return row === undefined ? undefined : Proposal.parse(body(row));
+    },
+    endProposal: (id, state) =>
+      void rows.run(`UPDATE proposals SET state = ? WHERE id = ? AND state = 'waiting'`, state, id),
+    endProposalsOf(incident) {
+      rows.run(`UPDATE proposals SET state = 'abandoned' WHERE incident = ? AND state = 'waiting'`, incident);
+    },
+    hasProposal(incident) {
+      return rows.get(`SELECT 1 FROM proposals WHERE incident = ? AND state = 'waiting'`, incident) !== undefined;
+    },
+  };
+}
+
+function renderedRows(rows: Store): Pick<PlanRows, 'savePlan' | 'plan' | 'newestPlanOf' | 'pendingPlans'> {
+  return {
+    savePlan(plan) {
+      rows.run(
+        `INSERT INTO plans (id, proposal, incident, status, created_at, body) VALUES (?,?,?,?,?,?)
+         ON CONFLICT (id) DO UPDATE SET status = excluded.status, body = excluded.body`,
+        plan.id,
+        plan.proposal,
+        plan.incident ?? null,
+        plan.status,
+        Date.parse(plan.createdAt),
+        JSON.stringify(plan),
+      );
+    },
+    plan(id) {
+      const row = rows.get('SELECT body FROM plans WHERE id = ?', id);
+      return row === undefined ? undefined : Plan.parse(body(row));
+    },
+    newestPlanOf(incident) {
+      const row = rows.get('SELECT body FROM plans WHERE incident = ? ORDER BY created_at DESC, id LIMIT 1', incident);
+      return row === undefined ? undefined : Plan.parse(body(row));
+    },
+    pendingPlans() {
+      return rows
+        .all(`SELECT body FROM plans WHERE status = 'pending' ORDER BY created_at`)
+        .map((row) => Plan.parse(body(row)));
+    },
+  };
+}
+
+function approvalRows(rows: Store): Pick<PlanRows, 'saveApproval' | 'approvalOf' | 'endApproval'> {
+  return {
+    saveApproval(approval, now) {
+      rows.run(
+        `INSERT INTO approvals (id, plan, decision, name, body, state, decided_at, expires_at, next_at)
+         VALUES (?,?,?,?,?,'waiting',?,?,?)`,
+        approval.id,
+        approval.plan,
+        approval.decision,
+        approval.name,
+        JSON.stringify(approval),
+        Date.parse(approval.decidedAt),
+        Date.parse(approval.expiresAt),
+        now,
+      );
+    },
+    approvalOf(plan) {
+      const row = rows.get('SELECT body FROM approvals WHERE plan = ?', plan);
+      return row === undefined ? undefined : Approval.parse(body(row));
+    },
+    endApproval: (plan) =>
+      void rows.run(`UPDATE approvals SET state = 'seen' WHERE plan = ? AND state = 'waiting'`, plan),
+  };
+}
+
+function resendRows(rows: Store): Pick<PlanRows, 'due' | 'hurry' | 'sent'> {
+  const tables = { proposal: 'proposals', approval: 'approvals' } as const;
+  return {
+    due(now) {
+      rows.run(`UPDATE approvals SET state = 'expired' WHERE state = 'waiting' AND expires_at <= ?`, now);
+      const due = (table: string): Record<string, unknown>[] =>
+        rows.all(`SELECT body, attempts FROM ${table} WHERE state = 'waiting' AND next_at <= ?`, now);
+      return [
+        ...due('proposals').map((row): Pending => ({
+          kind: 'proposal',
+          message: Proposal.parse(body(row)),
+          attempts: Number(row['attempts']),
+        })),
+        ...due('approvals').map((row): Pending => ({
+          kind: 'approval',
+          message: Approval.parse(body(row)),
+          attempts: Number(row['attempts']),
+        })),
+      ];
+    },
+    hurry(now) {
+      for (const table of Object.values(tables))
+        rows.run(`UPDATE ${table} SET next_at = ? WHERE state = 'waiting'`, now);
+    },
+    sent(pending, nextAt) {
+      const sql = `UPDATE ${tables[pending.kind]} SET attempts = attempts + 1, next_at = ? WHERE id = ?`;
+      rows.run(sql, nextAt, pending.message.id);
+    },
+  };
+}
+
+function runRows(rows: Store): Pick<PlanRows, 'saveRun' | 'run' | 'runOfPlan' | 'newestRuns' | 'saveVerdict'> {
+  return {
+    saveRun(run) {
+      rows.run(
+        `INSERT INTO runs (id, plan, incident, status, started_at, updated_at, body) VALUES (?,?,?,?,?,?,?)
+         ON CONFLICT (id) DO UPDATE SET status = excluded.status, started_at = excluded.started_at,
+           updated_at = excluded.updated_at, body = excluded.body`,
+        run.id,
+        run.plan,
+        run.incident ?? null,
+        run.status,
+        run.startedAt === undefined ? null : Date.parse(run.startedAt),
+        Date.parse(run.updatedAt),
+        JSON.stringify(run),
+      );
+    },
+    run(id) {
+      const row = rows.get('SELECT body FROM runs WHERE id = ?', id);
+      return row === undefined ? undefined : Run.parse(body(row));
+    },
+    runOfPlan(plan) {
+      const row = rows.get('SELECT body FROM runs WHERE plan = ? ORDER BY updated_at DESC LIMIT 1', plan);
+      return row === undefined ? undefined : Run.parse(body(row));
+    },
+    newestRuns(limit) {
+      return rows
+        .all('SELECT body FROM runs ORDER BY updated_at DESC LIMIT ?', limit)
+        .map((row) => Run.parse(body(row)));
+    },
+    saveVerdict(verdict) {
+      const { changes } = rows.run(
+        'INSERT OR IGNORE INTO verdicts (run, incident, outcome, at, body) VALUES (?,?,?,?,?)',
+        verdict.run,
+        verdict.incident ?? null,
+        verdict.outcome,
+        Date.parse(verdict.at),
+        JSON.stringify(verdict),
+      );
+      return changes > 0;
+    },
+  };
+}

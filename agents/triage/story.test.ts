@@ -1,0 +1,303 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { agentHealth } from '#bus/messages/agent-health.ts';
+import { agentState } from '#bus/messages/agent-state.ts';
+import { finding } from '#bus/messages/finding.ts';
+import { incident } from '#bus/messages/incident.ts';
+import { manifest } from '#bus/messages/manifest.ts';
+import { toInstant } from '#agents/runtime/clock.ts';
+import { DeliveryFailure } from '#agents/triage/channel.ts';
+import { Story, type StoryOptions } from '../../test/parts/triage-story.ts';
+
+const config = {
+  hosts: { pve: {}, web: { on: 'pve' }, db: { on: 'pve' } },
+  services: { site: { on: 'web', labels: { unit: 'nginx.service' } } },
+};
+
+let story: Story | undefined;
+afterEach(async () => {
+  await story?.[Symbol.asyncDispose]();
+  story = undefined;
+});
+
+async function begin(options: StoryOptions = {}): Promise<Story> {
+  story = await Story.begin({ ...options, config: { ...config, ...options.config } });
+  return story;
+}
+
+const minute = 60_000;
+
+describe('one message per real problem', () => {
+  test('thirty findings of a host that went down are one message, with the host as root', async () => {
+    const { bus, chat, clock, ...story } = await parts();
+    for (let index = 0; index < 29; index += 1) {
+      await story.fire({ name: 'check-unknown', host: 'web', resource: `r${index}`, condition: 'unknown' });
+      await clock.advance(500);
+    }
+    await story.fire({ name: 'host-down', host: 'web' });
+    await clock.advance(40_000);
+    expect(chat.sounds()).toBe(1);
+    expect(chat.card()).toMatchObject({ title: 'host-down of web', state: 'firing', severity: 'critical' });
+    expect(chat.card().why[1]).toContain('unreachable-host');
+    expect(bus.retained.size).toBe(1);
+  });
+
+  test('a cause that fires after its symptom was told takes over: one card says so, the sound is not repeated', async () => {
+    const { chat, clock, ...story } = await parts();
+    await story.fire({ name: 'host-down', host: 'web' });
+    await story.fire({ name: 'host-down', host: 'db' });
+    await clock.advance(40_000);
+    expect(chat.cards()).toHaveLength(2);
+    await story.fire({ name: 'host-down', host: 'pve' });
+    await clock.advance(5_000);
+    const states = chat.cards().map((card) => card.state);
+    expect(states.toSorted()).toEqual(['firing', 'merged']);
+    expect(chat.cards().find((card) => card.state === 'firing')?.title).toBe('host-down of pve');
+    expect(
+      chat
+        .cards()
+        .find((card) => card.state === 'merged')
+        ?.news.at(-1),
+    ).toContain('Part of "');
+    expect(chat.sounds()).toBe(2);
+  });
+
+  test('what is over within the group wait is never told', async () => {
+    const { bus, chat, clock, ...story } = await parts();
+    const message = await story.fire({ name: 'http-down', host: 'web' });
+    await clock.advance(10_000);
+    await story.resolve(message);
+    await clock.advance(2 * minute);
+    expect(chat.deliveries).toEqual([]);
+    expect(bus.retained.size).toBe(0);
+  });
+
+  test('when the root is over and a symptom still fires, the incident goes on under the symptom', async () => {
+    const { chat, clock, ...story } = await parts();
+    const node = await story.fire({ name: 'host-down', host: 'pve' });
+    await story.fire({ name: 'host-down', host: 'web' });
+    await clock.advance(40_000);
+    await story.resolve(node);
+    await clock.advance(5_000);
+    expect(chat.card()).toMatchObject({ title: 'host-down of web', state: 'firing' });
+    expect(chat.sounds()).toBe(1);
+  });
+
+  test('the same condition firing again within ten minutes reopens the incident', async () => {
+    const { chat, clock, ...story } = await parts();
+    const message = await story.fire({ name: 'http-down', host: 'web' });
+    await clock.advance(minute);
+    await story.resolve(message);
+    await clock.advance(minute);
+    expect(chat.card().state).toBe('resolved');
+    expect(chat.notices()).toEqual(['Resolved: http-down of web']);
+    await clock.advance(5 * minute);
+    await story.fire({ name: 'http-down', host: 'web' });
+    await clock.advance(5_000);
+    expect(chat.card().state).toBe('firing');
+    expect(chat.notices()).toContain('Again: http-down of web');
+    expect(chat.sounds()).toBe(2);
+  });
+
+  test('information alone is no message', async () => {
+    const { chat, clock, ...story } = await parts();
+    await story.fire({ name: 'reboot-required', host: 'web', severity: 'info' });
+    await clock.advance(10 * minute);
+    expect(chat.deliveries).toEqual([]);
+    expect(await chat.command('incidents')).toContain('reboot-required of web');
+  });
+
+  test('repeated, late and overtaken deliveries change nothing', async () => {
+    const { bus, chat, clock, ...story } = await parts();
+    const message = await story.fire({ name: 'http-down', host: 'web' });
+    await clock.advance(minute);
+    await story.resolve(message);
+    await clock.advance(minute);
+    const told = chat.deliveries.length;
+    await bus.hear(finding, message);
+    await bus.hear(finding, { ...message, updatedAt: toInstant(clock.now()) });
+    await clock.advance(minute);
+    expect(chat.deliveries).toHaveLength(told);
+    expect(chat.card().state).toBe('resolved');
+  });
+});
+
+describe('reminders and quiet', () => {
+  test('a critical incident that nobody acknowledged is told again every four hours, an acknowledged one is not', async () => {
+    const { chat, clock, ...story } = await parts();
+    await story.fire({ name: 'http-down', host: 'web' });
+    await clock.advance(4 * 60 * minute + 2 * minute);
+    expect(chat.notices()).toEqual(['Still open: http-down of web']);
+    expect(await chat.press('acknowledge', 'telegram:2')).toBe('Acknowledged.');
+    await clock.advance(9 * 60 * minute);
+    expect(chat.notices().filter((text) => text.startsWith('Still open'))).toHaveLength(1);
+    expect(chat.card()).toMatchObject({ state: 'acknowledged' });
+  });
+
+  test('a warning makes no reminder', async () => {
+    const { chat, clock, ...story } = await parts();
+    await story.fire({ name: 'http-down', host: 'web', severity: 'warning' });
+    await clock.advance(9 * 60 * minute);
+    expect(chat.notices()).toEqual([]);
+  });
+
+  test('in quiet hours a warning comes without a sound and a critical one with it', async () => {
+    const quietHours = { from: '11:00', to: '14:00', timezone: 'UTC' };
+    const { chat, clock, ...story } = await parts({ config: { triage: { quietHours } } });
+    await story.fire({ name: 'http-down', host: 'web', severity: 'warning' });
+    await clock.advance(minute);
+    expect(chat.sounds()).toBe(0);
+    await story.fire({ name: 'host-down', host: 'db' });
+    await clock.advance(minute);
+    expect(chat.sounds()).toBe(1);
+  });
+
+  test('a restart repeats nothing', async () => {
+    const { chat, clock, ...rest } = await parts();
+    await rest.fire({ name: 'http-down', host: 'web' });
+    await clock.advance(minute);
+    const told = chat.deliveries.length;
+    await rest.restart();
+    await clock.advance(5 * minute);
+    expect(chat.deliveries).toHaveLength(told);
+    expect([...(story?.bus.retained.keys() ?? [])]).toEqual([`incident/${chat.card().incident}`]);
+  });
+});
+
+describe('what was missed', () => {
+  test('a finding that the manifest names no more is over', async () => {
+    const { bus, chat, clock, ...story } = await parts();
+    await story.fire({ name: 'http-down', host: 'web' });
+    await clock.advance(minute);
+    await bus.hear(manifest, manifestOf(clock.now(), []));
+    await clock.advance(5_000);
+    expect(chat.card().state).toBe('resolved');
+  });
+
+  test('a finding that the manifest names and nobody sent is asked for', async () => {
+    const { bus, chat, clock, ...story } = await parts();
+    const message = story.finding({ name: 'http-down', host: 'web' });
+    bus.answer = async (verb, data) => ({
+      findings: verb === 'findings' && Array.isArray(data['fingerprints']) ? [message] : [],
+    });
+    await bus.hear(manifest, manifestOf(clock.now(), [message]));
+    await clock.advance(2 * minute);
+    expect(chat.card().title).toBe('http-down of web');
+  });
+
+  test('a sentinel that is gone is told once, its findings stay, and its return is told', async () => {
+    const { bus, chat, clock, ...story } = await parts();
+    await story.fire({ name: 'http-down', host: 'web' });
+    await bus.hear(agentState, state('online', clock.now()));
+    await clock.advance(minute);
+    await bus.hear(agentState, state('offline', clock.now()));
+    await clock.advance(10 * minute);
+    expect(chat.notices().filter((text) => text.includes('"sentinel" is offline'))).toHaveLength(1);
+    expect(chat.card().state).toBe('firing');
+    await bus.hear(agentState, state('online', clock.now()));
+    await clock.advance(5_000);
+    expect(chat.notices().at(-1)).toContain('is back');
+  });
+
+  test('a sentinel without a heartbeat for three minutes is gone, whatever the broker says', async () => {
+    const { bus, chat, clock } = await parts();
+    await bus.hear(agentState, state('online', clock.now()));
+    await bus.hear(agentHealth, health(clock.now()));
+    await clock.advance(2 * minute);
+    expect(chat.notices()).toEqual([]);
+    await clock.advance(2 * minute);
+    expect(chat.notices()).toHaveLength(1);
+  });
+
+  test('an alert whose channel was down for an hour arrives once, with its own time', async () => {
+    const { chat, clock, ...story } = await parts();
+    chat.refuse = () => new DeliveryFailure('no route', { recoverable: true });
+    const began = clock.now();
+    await story.fire({ name: 'http-down', host: 'web' });
+    await clock.advance(60 * minute);
+    chat.refuse = undefined;
+    await clock.advance(3 * minute);
+    expect(chat.deliveries.filter(({ message }) => message.type === 'card')).toHaveLength(1);
+    expect(chat.card().since).toBe(began);
+    expect(chat.sounds()).toBe(1);
+  });
+
+  test('a refusal for good is told on another channel', async () => {
+    const { chat, clock, ...rest } = await parts({ channels: ['chat', 'mail'] });
+    chat.refuse = () => new DeliveryFailure('chat not found', { recoverable: false });
+    await rest.fire({ name: 'http-down', host: 'web' });
+    await clock.advance(minute);
+    const mail = story?.channels[1];
+    expect(mail?.notices()).toEqual(['A message could not be delivered on chat: chat not found']);
+    expect(mail?.card().title).toBe('http-down of web');
+  });
+
+  test('a channel that asks for patience is asked again when it said', async () => {
+    const { chat, clock, ...story } = await parts();
+    let refusals = 0;
+    chat.refuse = () => {
+      refusals += 1;
+      return refusals === 1
+        ? new DeliveryFailure('slow down', { recoverable: true, retryAfterMs: 10 * minute })
+        : undefined;
+    };
+    await story.fire({ name: 'http-down', host: 'web' });
+    await clock.advance(9 * minute);
+    expect(refusals).toBe(1);
+    await clock.advance(3 * minute);
+    expect(chat.card().state).toBe('firing');
+  });
+
+  test('an incident that ended while the bus was away is cleared from it afterwards', async () => {
+    const { bus, clock, ...rest } = await parts();
+    const message = await rest.fire({ name: 'http-down', host: 'web' });
+    await clock.advance(minute);
+    expect(bus.retained.size).toBe(1);
+    await rest.resolve(message);
+    bus.connected = false;
+    await clock.advance(20 * minute);
+    expect(bus.retained.size).toBe(1);
+    bus.reconnect();
+    expect(bus.retained.size).toBe(0);
+    expect(bus.of(incident).length).toBeGreaterThan(0);
+  });
+});
+
+/** The parts of a new story by name. */
+async function parts(options: StoryOptions = {}) {
+  const begun = await begin(options);
+  return {
+    bus: begun.bus,
+    chat: begun.chat,
+    clock: begun.clock,
+    fire: begun.fire.bind(begun),
+    finding: begun.finding.bind(begun),
+    resolve: begun.resolve.bind(begun),
+    restart: begun.restart.bind(begun),
+  };
+}
+
+function manifestOf(now: number, firing: readonly { fingerprint: string; occurrence: string }[]) {
+  return {
+    sentinel: 'home',
+    sequence: 1,
+    at: toInstant(now),
+    firing: firing.map(({ fingerprint, occurrence }) => ({ fingerprint, occurrence })),
+    counts: { checks: 1, hosts: 1, ok: 1, pending: 0, firing: firing.length, unknown: 0, stale: 0 },
+    unseen: [],
+  };
+}
+
+function state(is: 'online' | 'offline', now: number) {
+  return { agent: 'sentinel' as const, state: is, version: '1', instance: 'one', since: toInstant(now) };
+}
+
+function health(now: number) {
+  return {
+    agent: 'sentinel' as const,
+    at: toInstant(now),
+    queues: {},
+    eventLoopLagMs: 1,
+    residentBytes: 1,
+    cpuSeconds: 1,
+  };
+}

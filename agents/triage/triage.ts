@@ -1,0 +1,178 @@
+import { Failure } from '#bus/failure.ts';
+import { loadSecret, loadSigner } from '#bus/keys.ts';
+import type { Agent, AgentContext } from '#agents/runtime/agent.ts';
+import type { Catalogue } from '#playbooks/playbook.ts';
+import { createAgentWatch } from './agent-watch.ts';
+import type { Assessor } from './assess.ts';
+import { createAssessing } from './assessing.ts';
+import type { Channel } from './channel.ts';
+import { channelHost } from './channel-host.ts';
+import { Desk } from './desk.ts';
+import { createNightly } from './digest/nightly.ts';
+import { createInbox } from './inbox.ts';
+import { localTime } from './local-time.ts';
+import { type Outbox, createOutbox } from './outbox.ts';
+import { createPairing } from './pairing.ts';
+import { createPublishing } from './publishing.ts';
+import { resend } from './resend.ts';
+import { settle } from './settle.ts';
+import { type TriageStore, openTriageStore } from './store.ts';
+import { listen } from './listen.ts';
+import { createMissing } from './missing.ts';
+import { serveVerbs } from './verbs.ts';
+
+export interface TriageOptions {
+  channels: readonly Channel[];
+  assessor: Assessor;
+  catalogue: Catalogue;
+  /** The link that a person opens to pair, when the channel has a name to link to. */
+  pairLink?: (nonce: string) => string | undefined;
+}
+
+/** Deadlines are looked at so often: group wait, reminders, snoozes, the digest. */
+const tickMs = 1_000;
+
+/** Folds findings into incidents, tells people, collects their decisions. Decides nothing about hosts by itself. */
+export function createTriage(context: AgentContext, options: TriageOptions): Agent {
+  const parts = assemble(context, options);
+  const { desk, inbox, outbox, assessing, publishing, nightly } = parts;
+  const rounds = createRounds(context, parts);
+  const connected = (): void => {
+    if (!rounds.isRunning) return;
+    publishing.all();
+    desk.store.plans.hurry(desk.now);
+    resend(desk, context.bus);
+  };
+  return {
+    name: 'triage',
+    async start() {
+      rounds.isRunning = true;
+      publishing.awake();
+      inbox.start();
+      // What was stored before a crash is handled before anybody is told anything.
+      inbox.drain();
+      outbox.start();
+      const around = { ...parts, ...context, ...options };
+      for (const channel of options.channels) await channel.start(channelHost(channel.kind, around));
+      listen({ ...parts, bus: context.bus, isRunning: () => rounds.isRunning });
+      serveVerbs({ ...parts, bus: context.bus, digest: () => nightly.now(), pairLink: options.pairLink });
+      context.bus.onConnect(connected);
+      rounds.tick();
+      assessing.wake();
+    },
+    async stop() {
+      rounds.stop();
+      inbox.stop();
+      await parts.missing.stop();
+      await assessing.stop();
+      for (const channel of options.channels.toReversed()) await channel.stop();
+      await outbox.stop();
+      desk.store.close();
+    },
+    journalHead: () => desk.store.journal.head(),
+    queues: () => ({ inbox: desk.store.inbox.length(), outbox: outbox.length(), assessments: assessing.length() }),
+  };
+}
+
+/** Looks at every deadline once a second. */
+function createRounds(context: AgentContext, parts: TriageParts): { isRunning: boolean; tick(): void; stop(): void } {
+  const { desk, watch, nightly, missing, publishing } = parts;
+  let cancel: () => void = () => undefined;
+  const rounds = {
+    isRunning: false,
+    tick(): void {
+      if (!rounds.isRunning) return;
+      cancel = context.clock.after(tickMs, () => rounds.tick());
+      try {
+        desk.tick();
+        if (context.bus.connected) desk.transact(() => watch.look());
+        nightly.look();
+        resend(desk, context.bus);
+        missing.look();
+        publishing.noteConnected();
+      } catch (error) {
+        // A full disk: the next round tries again, and nothing was half done.
+        if (!(error instanceof Failure)) throw error;
+        context.log.error({ reason: error.message }, 'a round did not happen');
+      }
+    },
+    stop(): void {
+      rounds.isRunning = false;
+      cancel();
+    },
+  };
+  return rounds;
+}
+
+export type TriageParts = ReturnType<typeof assemble>;
+
+function assemble(context: AgentContext, { channels, assessor, catalogue }: TriageOptions) {
+  const { config, inventory, clock, log, bus } = context;
+  const store = openTriageStore(context.stateFolder, loadSecret(context.keysFolder, 'journal'));
+  const signer = loadSigner(context.keysFolder, 'triage');
+  const outbox = openOutbox(context, store, channels);
+  const desk = new Desk({
+    store,
+    outbox,
+    clock,
+    log,
+    config,
+    inventory,
+    settle,
+    changed: (incidents) => {
+      publishing.incidents(incidents);
+      assessing.wake();
+    },
+  });
+  const nightlyOptions = { spending: () => assessor.spending(), capEuro: assessor.capEuro, agents: () => watch.all() };
+  const nightly = createNightly({ desk, ...nightlyOptions, publish: (message) => publishing.digest(message) });
+  const publishing = createPublishing(desk, bus, nightly);
+  const watch = createAgentWatch(desk, () => publishing.awakeSince());
+  const assessing = createAssessing({
+    desk,
+    assessor,
+    catalogue,
+    clock,
+    publish: (opinion) => publishing.assessment(opinion),
+  });
+  assessor.onNotice((text) => {
+    desk.transact(() => outbox.notice(`assessor:${desk.now}:${text}`, { type: 'notice', text, silent: true }));
+  });
+  return {
+    store,
+    signer,
+    outbox,
+    desk,
+    nightly,
+    publishing,
+    watch,
+    assessing,
+    inbox: createInbox(desk, clock),
+    pairing: createPairing(store.rows),
+    missing: createMissing({ desk, bus, clock }),
+  };
+}
+
+function openOutbox(context: AgentContext, store: TriageStore, channels: readonly Channel[]): Outbox {
+  const { clock, log, config } = context;
+  const outbox = createOutbox({
+    rows: store.rows,
+    channels,
+    clock,
+    log,
+    onDelivered: ({ channel, key, version, shownPlan }) =>
+      store.journal.append({
+        at: clock.now(),
+        kind: 'delivery',
+        subject: key,
+        body: { channel, version, shownPlan: shownPlan ?? null },
+      }),
+    onRefused: ({ channel, key, reason }) => {
+      const text = `A message could not be delivered on ${channel}: ${reason}`;
+      outbox.notice(`refused:${channel}:${key}`, { type: 'notice', text, silent: false }, { except: channel });
+      outbox.wake();
+    },
+    timeText: (at) => localTime(at, config.digest.timezone).time,
+  });
+  return outbox;
+}

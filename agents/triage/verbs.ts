@@ -1,0 +1,88 @@
+import type { Bus } from '#bus/bus.ts';
+import { Failure } from '#bus/failure.ts';
+import type { Role } from '#config/people.ts';
+import { parseDuration } from '#config/duration.ts';
+import { toInstant } from '#agents/runtime/clock.ts';
+import { openIncidents } from './commands.ts';
+import type { Desk } from './desk.ts';
+import { type IncidentRecord, messageOfIncident } from './incident.ts';
+import type { Pairing } from './pairing.ts';
+import { acknowledge, snooze, snoozeMs } from './press.ts';
+import { detailsText } from './present.ts';
+
+export interface VerbOptions {
+  bus: Bus;
+  desk: Desk;
+  pairing: Pairing;
+  digest: () => string;
+  pairLink: ((nonce: string) => string | undefined) | undefined;
+}
+
+type Answer = Record<string, unknown>;
+
+/** What the command line asks over the bus. Whoever can speak there as console has read the state folder's password. */
+export function serveVerbs(options: VerbOptions): void {
+  const { bus, desk } = options;
+  const serve = (verb: string, handler: (data: Answer) => Answer): void => {
+    bus.serve(verb, async (data) => handler(data));
+  };
+  serve('incidents', () => ({ incidents: openIncidents(desk).slice(0, 100).map(listed) }));
+  serve('incident', (data) => {
+    const incident = wanted(desk, data);
+    return {
+      incident: messageOfIncident(incident),
+      timeline: desk.store.incidents.timeline(incident.id, 100),
+      text: detailsText(desk, incident),
+    };
+  });
+  serve('digest', () => ({ text: options.digest() }));
+  serve('acknowledge', (data) => ({
+    text: desk.transact(() => acknowledge(desk, wanted(desk, data), personIn(data))),
+  }));
+  serve('snooze', (data) => {
+    const forMs = (typeof data['for'] === 'string' ? parseDuration(data['for']) : undefined) ?? snoozeMs;
+    return { text: desk.transact(() => snooze(desk, wanted(desk, data), { person: personIn(data), forMs })) };
+  });
+  servePairing(options, serve);
+}
+
+/** Answers stay below the bus's limit: many incidents with many members are listed with their first ones. */
+function listed(incident: IncidentRecord): Answer {
+  const message = messageOfIncident(incident);
+  return { ...message, members: message.members.slice(0, 8) };
+}
+
+function wanted(desk: Desk, data: Answer): IncidentRecord {
+  const id = typeof data['id'] === 'string' ? data['id'] : '';
+  const incident = desk.world.incident(id);
+  if (incident !== undefined) return incident;
+  throw new Failure(`Cannot find incident "${id.slice(0, 80)}"`, { recoverable: false });
+}
+
+function personIn(data: Answer): { id: string; name: string } {
+  const name = typeof data['by'] === 'string' && data['by'] !== '' ? data['by'].slice(0, 100) : 'console';
+  return { id: `terminal:${name}`, name };
+}
+
+function servePairing(options: VerbOptions, serve: (verb: string, handler: (data: Answer) => Answer) => void): void {
+  const { desk, pairing } = options;
+  serve('pair', (data) => {
+    const role = roleIn(data);
+    return desk.transact(() => {
+      const { nonce, expiresAt } = pairing.begin(role, desk.now);
+      desk.journal('pairing', 'begun', { role });
+      const link = options.pairLink?.(nonce);
+      return { nonce, expiresAt: toInstant(expiresAt), ...(link !== undefined && { link }) };
+    });
+  });
+  serve('paired', (data) => {
+    const person = typeof data['nonce'] === 'string' ? pairing.claimed(data['nonce']) : undefined;
+    return person === undefined ? {} : { person };
+  });
+}
+
+function roleIn(data: Answer): Role {
+  const role = data['role'];
+  if (role === 'reader' || role === 'operator' || role === 'approver') return role;
+  throw new Failure('Cannot pair: the role is none of reader, operator, approver', { recoverable: false });
+}
