@@ -75,6 +75,30 @@ describe('the cause in words', () => {
       /has expired/,
     ],
     [
+      'a refused certificate',
+      {
+        labels: { alertname: 'certificate-invalid' },
+        resource: 'x:443',
+        summary: 'the name does not fit',
+        evidence: [],
+      },
+      /clients refuse/,
+    ],
+    [
+      'a container in need',
+      {
+        labels: { alertname: 'container-out-of-memory', container: 'shop' },
+        summary: 'shop was stopped',
+        evidence: [],
+      },
+      /container shop on web runs short of memory/i,
+    ],
+    [
+      'a new port',
+      { labels: { alertname: 'port-new' }, resource: ':4444', summary: ':4444 is open', evidence: [] },
+      /was not before/,
+    ],
+    [
       'a host that is gone',
       { labels: { alertname: 'host-down' }, resource: 'web', summary: 'web:22 does not answer', evidence: [] },
       /web does not answer: it is off, hangs/,

@@ -49,18 +49,21 @@ const sorts: readonly (readonly [RegExp, (facts: IncidentFacts) => Omit<PlainCau
     /cert.*expired/i,
     (facts) => told(facts, 'shows a certificate that has expired: its renewal did not work or was not loaded', 0.85),
   ],
+  [/cert.*invalid/i, invalidCertificate],
   [
     /cert/i,
     (facts) =>
       told(facts, 'shows a certificate that expires soon: its renewal did not work or the new one was not loaded', 0.8),
   ],
+  [/memory|swap|oom/i, (facts) => told(facts, 'runs short of memory', 0.7)],
   [/restarting|crash.?loop/i, (facts) => told(facts, 'starts and ends again and again', 0.6)],
   [/unit|service|systemd/i, (facts) => told(facts, 'is not running', 0.5)],
   [/container|docker/i, (facts) => told(facts, 'is not running as it should', 0.5)],
+  [/http.*slow|latency/i, (facts) => told(facts, 'answers, but too slowly', 0.5)],
   [/http/i, httpCause],
+  [/port.?new/i, (facts) => told(facts, 'is open and was not before: somebody started a program that listens', 0.6)],
   [/port.?closed|tcp/i, (facts) => told(facts, 'does not listen: the program behind it is down or hung', 0.5)],
   [/heartbeat/i, (facts) => told(facts, 'did not report: the job did not run, failed, or cannot reach Lares', 0.5)],
-  [/memory|swap|oom/i, (facts) => told(facts, 'runs short of memory', 0.7)],
   [/load|cpu/i, (facts) => told(facts, 'has more work than its processors can do', 0.6)],
   [/clock|ntp|time/i, (facts) => told(facts, 'has a clock that is not kept in time', 0.8)],
   [/reboot/i, (facts) => told(facts, 'waits for a reboot to use what was updated', 0.9)],
@@ -108,6 +111,12 @@ function hostGone(facts: IncidentFacts): Omit<PlainCause, 'evidence'> {
     cause: `${capital(name)} does not answer: it is off, hangs, or the network to it is cut: ${sentence(root.summary)}${behind}`,
     confidence: 0.6,
   };
+}
+
+function invalidCertificate(facts: IncidentFacts): Omit<PlainCause, 'evidence'> {
+  return /expired/i.test(facts.root.summary)
+    ? told(facts, 'shows a certificate that has expired: its renewal did not work or was not loaded', 0.85)
+    : told(facts, 'shows a certificate that its clients refuse: wrong name, unknown issuer or incomplete chain', 0.7);
 }
 
 /** What a status or a connection error says about who is to blame. */
