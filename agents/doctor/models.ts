@@ -35,7 +35,7 @@ async function examineProvider(
   const mend = `check the key, the model name "${config.model}" and ${config.baseUrl ?? 'the account'}`;
   try {
     const apiKey = config.apiKey === undefined ? undefined : resolveSecret(config.apiKey, context.loaded.baseFolder);
-    const provider = await kind?.open(config, apiKey);
+    const provider = await kind?.open(config, { apiKey, now: Date.now });
     const question = {
       system: 'Answer in JSON.',
       turns: [{ role: 'user' as const, text: 'Reply with {"answer":"ready"}.' }],
