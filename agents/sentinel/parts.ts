@@ -114,11 +114,12 @@ function createRunner(
 
 /** A host that does not answer, or a check that this one stands on and that is not well, make a look pointless. */
 function blocker(watches: ReadonlyMap<string, Watch>): (check: BoundCheck) => string | undefined {
-  const asking = reachabilityChecks(watches);
+  const reachability = reachabilityChecks(watches);
   return (check) => {
     const { host } = check;
     const isFar = check.definition.reach === 'host' && host?.config.via === 'ssh';
-    if (isFar && reachabilityOf(asking.get(host.name)) === 'unreachable') return `host "${host.name}" does not answer`;
+    if (isFar && reachabilityOf(reachability, host.name) === 'unreachable')
+      return `host "${host.name}" does not answer`;
     const sick = check.config.dependsOn.find((id) => isSick(watches.get(id)));
     return sick === undefined ? undefined : `check "${sick}", which it depends on, is not well`;
   };

@@ -59,25 +59,35 @@ function unknownOf(track: Track): Counted {
   return { word: 'unknown', reason: track.unseen ?? 'it could not be looked at' };
 }
 
-/** The checks that ask whether a host is there, by host. */
-export function reachabilityChecks(watches: Watches): ReadonlyMap<string, readonly Watch[]> {
-  const asking = [...watches.values()].filter(
-    ({ check }) => check.config.host !== undefined && asksReachability(check),
-  );
-  return Map.groupBy(asking, ({ check }) => check.config.host ?? '');
+/** What tells whether a host is there: the checks that ask just that, and those that look on it. */
+export interface Reachability {
+  asking: ReadonlyMap<string, readonly Watch[]>;
+  looking: ReadonlyMap<string, readonly Watch[]>;
 }
 
-/** What those checks say of their host. */
-export function reachabilityOf(asking: readonly Watch[] = []): HostState['reachability'] {
-  let isSeen = false;
-  for (const { tracks, lookedAt } of asking) {
-    for (const track of tracks.values()) {
-      if (track.sort !== 'problem') continue;
-      if (isBad(track.state)) return 'unreachable';
-      isSeen ||= track.unseen === undefined && lookedAt !== undefined;
-    }
-  }
-  return isSeen ? 'reachable' : 'unknown';
+export function reachabilityChecks(watches: Watches): Reachability {
+  const ofHosts = [...watches.values()].filter(({ check }) => check.config.host !== undefined);
+  const byHost = (list: Watch[]): ReadonlyMap<string, Watch[]> =>
+    Map.groupBy(list, ({ check }) => check.config.host ?? '');
+  return {
+    asking: byHost(ofHosts.filter(({ check }) => asksReachability(check))),
+    looking: byHost(ofHosts.filter(({ check }) => check.definition.reach === 'host')),
+  };
+}
+
+/** A bad answer counts at once; whoever could look on the host, or got an answer, has reached it. */
+export function reachabilityOf({ asking, looking }: Reachability, host: string): HostState['reachability'] {
+  const asked = asking.get(host) ?? [];
+  if (asked.some((watch) => problemsOf(watch).some((track) => isBad(track.state)))) return 'unreachable';
+  return [...asked, ...(looking.get(host) ?? [])].some(hasSeen) ? 'reachable' : 'unknown';
+}
+
+function hasSeen(watch: Watch): boolean {
+  return watch.lookedAt !== undefined && problemsOf(watch).some((track) => track.unseen === undefined);
+}
+
+function problemsOf({ tracks }: Watch): Track[] {
+  return [...tracks.values()].filter((track) => track.sort === 'problem');
 }
 
 /** The default `<host>-reachable`, or whatever the person wrote in its place. */
@@ -91,7 +101,7 @@ export function isBad(state: TrackState): boolean {
 }
 
 export function hostStates(options: {
-  asking: ReadonlyMap<string, readonly Watch[]>;
+  reachability: Reachability;
   hosts: readonly string[];
   firing: readonly Finding[];
 }): Omit<HostState, 'at'>[] {
@@ -107,7 +117,7 @@ export function hostStates(options: {
       problem: findings.length > 0,
       findings: findings.length,
       ...(worst !== undefined && { worst }),
-      reachability: reachabilityOf(options.asking.get(host)),
+      reachability: reachabilityOf(options.reachability, host),
     };
   });
 }

@@ -7,7 +7,7 @@ import { manifest } from '#bus/messages/manifest.ts';
 import { type Clock, toInstant } from '#agents/runtime/clock.ts';
 import type { Log } from '#agents/runtime/log.ts';
 import type { Ledger } from './ledger.ts';
-import { countAll, hostStates, reachabilityChecks } from './picture.ts';
+import { countAll, hostStates, type Reachability, reachabilityChecks } from './picture.ts';
 import type { SentinelStore } from './store.ts';
 
 /** Changes within so short a time share one manifest. */
@@ -38,7 +38,7 @@ export class Publisher {
   /** Resolved findings whose topic is still kept, and since when the bus has them. */
   readonly #resolved = new Map<string, { finding: Finding; toldAt: number | undefined }>();
   readonly #hostStates = new Map<string, string>();
-  readonly #asking: ReturnType<typeof reachabilityChecks>;
+  readonly #reachability: Reachability;
   #triageSince: number | undefined;
   #sequence: number;
   #reserved: number;
@@ -48,7 +48,7 @@ export class Publisher {
 
   constructor(options: PublisherOptions) {
     this.#options = options;
-    this.#asking = reachabilityChecks(options.ledger.watches);
+    this.#reachability = reachabilityChecks(options.ledger.watches);
     this.#sequence = options.store.counter(sequenceCounter);
     this.#reserved = this.#sequence;
     for (const stored of options.store.findings()) {
@@ -172,7 +172,7 @@ export class Publisher {
 
   #publishHosts(): void {
     const { bus, ledger, clock, hosts } = this.#options;
-    for (const state of hostStates({ asking: this.#asking, hosts, firing: ledger.firing() })) {
+    for (const state of hostStates({ reachability: this.#reachability, hosts, firing: ledger.firing() })) {
       const text = JSON.stringify(state);
       if (this.#hostStates.get(state.host) === text) continue;
       this.#hostStates.set(state.host, text);

@@ -53,6 +53,7 @@ test('a condition that holds becomes one finding, with labels, evidence and hist
   expect(lines.join()).not.toContain('hunter2secret');
   await until(() => stage.manifests.at(-1)?.firing.length === 1, 'the manifest');
   await until(() => stage.hosts.get('box')?.problem === true, 'the state of the host');
+  expect(stage.hosts.get('box')).toMatchObject({ findings: 1, worst: 'critical' });
 
   lever.observe = () => [state(true)];
   await advanceUntil(stage, () => last(stage)?.status === 'resolved', 'the end');

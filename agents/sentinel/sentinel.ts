@@ -143,6 +143,7 @@ class SentinelAgent implements Sentinel {
     const hosts = Object.keys(config.hosts).length;
     void parts.runner.start().then(() => {
       parts.publisher.changed();
+      this.#measure(parts);
       this.#round.resolve(summarize(countAll(parts.ledger.watches, hosts), clock.now() - startedAt));
     });
   }
@@ -168,16 +169,21 @@ class SentinelAgent implements Sentinel {
   }
 
   #tick(parts: Parts): void {
-    const { clock, metrics } = this.#context;
+    const { clock } = this.#context;
     const now = clock.now();
     parts.ledger.markStale();
+    this.#measure(parts);
+    if (now - this.#prunedAt >= pruneMs) this.#prune(parts, now);
+    this.#cancelTick = clock.after(tickMs, () => this.#tick(parts));
+  }
+
+  #measure(parts: Parts): void {
+    const { metrics } = this.#context;
     const { counts } = countAll(parts.ledger.watches, 0);
     for (const state of ['ok', 'pending', 'firing', 'unknown', 'stale'] as const) {
       metrics.gauge('resources', 'Watched resources by state.', { labels: { state }, value: counts[state] });
     }
     metrics.gauge('findings_firing', 'Findings that are firing.', { value: parts.ledger.firing().length });
-    if (now - this.#prunedAt >= pruneMs) this.#prune(parts, now);
-    this.#cancelTick = clock.after(tickMs, () => this.#tick(parts));
   }
 
   #prune(parts: Parts, now: number): void {

@@ -30,10 +30,10 @@ export function serveVerbs(
       leftOut: Math.max(0, result.observations.length - maximumObservations),
     };
   });
-  const asking = reachabilityChecks(ledger.watches);
+  const reachability = reachabilityChecks(ledger.watches);
   bus.serve('status', async () => ({
     ...countAll(ledger.watches, hosts.length),
-    hosts: hostStates({ asking, hosts, firing: ledger.firing() }),
+    hosts: hostStates({ reachability, hosts, firing: ledger.firing() }),
   }));
 }
 
