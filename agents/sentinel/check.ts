@@ -56,6 +56,8 @@ export interface CheckContext {
   clock: Clock;
   /** What relative paths in the options are relative to; absent: the working folder. */
   baseFolder?: string;
+  /** The check's `timeout`. A kind that can tell "silent" from "not looked at" gives up before. */
+  timeoutMs?: number;
   /** Aborts when the check's time is up or the sentinel stops. */
   signal: AbortSignal;
   memory: CheckMemory;

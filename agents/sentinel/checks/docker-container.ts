@@ -8,6 +8,7 @@ import { dockerEngine } from '#agents/sentinel/probes/docker-engine.ts';
 import { matchesAny } from '#agents/sentinel/probes/glob.ts';
 import { remember, rememberedTexts } from '#agents/sentinel/probes/remembered.ts';
 import {
+  keptHistories,
   noteRestarts,
   type RestartHistory,
   restartHistories,
@@ -179,7 +180,7 @@ function restartConditions(containers: readonly Container[], context: CheckConte
       }),
     );
   }
-  remember(context.memory, 'restarts', Object.fromEntries([...after].slice(0, maximumRemembered)));
+  remember(context.memory, 'restarts', keptHistories(after));
   return observations;
 }
 

@@ -142,7 +142,7 @@ async function ask(options: HttpOptions, context: CheckContext, ready: Ready): P
     redirects: options.redirects,
     isExpected: prepared(options).expectation.status,
   });
-  const cancel = startDeadline({ ms: options.giveUpAfter, clock: context.clock, signal: context.signal }, () =>
+  const cancel = startDeadline({ ms: options.giveUpAfter, context }, () =>
     follow.stop(formatDuration(options.giveUpAfter)),
   );
   const end = await follow.run();

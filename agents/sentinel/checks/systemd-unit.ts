@@ -6,6 +6,7 @@ import { matchesAny } from '#agents/sentinel/probes/glob.ts';
 import { parseJournal } from '#agents/sentinel/probes/journal.ts';
 import { remember, rememberedTexts } from '#agents/sentinel/probes/remembered.ts';
 import {
+  keptHistories,
   noteRestarts,
   type RestartHistory,
   restartHistories,
@@ -166,7 +167,7 @@ function observeRestarts(units: ReadonlyMap<string, Unit | undefined>, context: 
     if (unit.restarts > 0 || history.seen.length > 0) after.set(name, history);
     if (restartsIn(history) > 0 || isAutoRestarting(unit)) observations.push(restartObservation(name, unit, history));
   }
-  remember(context.memory, 'restarts', Object.fromEntries([...after].slice(0, 400)));
+  remember(context.memory, 'restarts', keptHistories(after));
   return observations;
 }
 

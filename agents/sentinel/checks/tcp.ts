@@ -91,7 +91,7 @@ function tryPort(options: Options, context: CheckContext): Promise<Outcome> {
   };
   let isConnected = false;
   let banner = '';
-  const cancel = startDeadline({ ms: options.giveUpAfter, clock: context.clock, signal: context.signal }, (why) => {
+  const cancel = startDeadline({ ms: options.giveUpAfter, context }, (why) => {
     if (why === 'time') return finish(silence(options, isConnected));
     socket.destroy();
     reject(context.signal.reason as Error);

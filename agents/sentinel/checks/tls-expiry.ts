@@ -127,7 +127,7 @@ function shakeHands(options: Options, context: CheckContext): Promise<Handshake>
     socket.destroy();
     resolve(handshake);
   };
-  const cancel = startDeadline({ ms: options.giveUpAfter, clock: context.clock, signal: context.signal }, (why) => {
+  const cancel = startDeadline({ ms: options.giveUpAfter, context }, (why) => {
     const text = `no ${isConnected ? 'TLS handshake' : 'connection'} within ${formatDuration(options.giveUpAfter)}`;
     if (why === 'time') return finish({ is: 'unknown', text });
     socket.destroy();

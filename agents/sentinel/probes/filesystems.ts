@@ -53,7 +53,7 @@ function filesystemIn(line: string): Filesystem | undefined {
 }
 
 function isStorage({ type, mount, usedKb, availableKb }: Filesystem): boolean {
-  if (usedKb + availableKb === 0 || notStorage.has(type)) return false;
+  if (usedKb + availableKb === 0 || mount.length > 300 || notStorage.has(type)) return false;
   // Layers of containers repeat the disk below them; as root of a container an overlay is its disk.
   if (type === 'overlay' || type === 'aufs') return mount === '/';
   return !mount.startsWith('/snap/');
@@ -106,8 +106,8 @@ export function observeSpace(filesystem: Filesystem, limits: FilesystemLimits): 
 /** On a large disk a few percent are a lot: the level begins where the wanted free space is gone as well. */
 function spaceThreshold(percent: number, freeShare: number): Threshold {
   const trigger = Math.max(percent, 100 * (1 - freeShare));
-  // Three points are impossible to regain on a disk whose trigger is 99.8 %: half of what is left then.
-  return { trigger, clear: trigger - Math.min(gapPoints, Math.max(0.05, (100 - trigger) / 2)) };
+  // Three points are impossible to regain on a disk whose trigger is 99.8 %.
+  return { trigger, clear: trigger - Math.min(gapPoints, Math.max(0.01, (100 - trigger) * 0.75)) };
 }
 
 export function observeInodes(

@@ -72,6 +72,7 @@ function isTls(code: string): boolean {
 /** The code of an error, of its cause, or of the last address that was tried. */
 function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return '';
+  if (error.name === 'HTTPParserError') return 'HPE_ERROR';
   if (error instanceof AggregateError && error.errors.length > 0) return codeOf(error.errors.at(-1));
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
   // "other side closed" has the cause in `code`; a wrapped error has it one level down.

@@ -18,7 +18,7 @@ export function noteRestarts(history: RestartHistory | undefined, counter: numbe
   const grown = counter >= history.counter ? counter - history.counter : counter;
   const seen = history.seen.filter((restart) => restart.at > now - restartWindowMs && restart.at <= now);
   if (grown > 0) seen.push({ at: now, count: grown });
-  return { counter, seen: seen.slice(-20) };
+  return { counter, seen: seen.slice(-10) };
 }
 
 /** Restarts within the window. */
@@ -32,6 +32,15 @@ export function restartHistories(value: unknown): Map<string, RestartHistory> {
   if (value === null || typeof value !== 'object') return histories;
   for (const [name, entry] of Object.entries(value)) if (isHistory(entry)) histories.set(name, entry);
   return histories;
+}
+
+/** What fits into a check's memory: those that restarted lately first. */
+export function keptHistories(histories: ReadonlyMap<string, RestartHistory>): Record<string, RestartHistory> {
+  const sorted = [...histories].toSorted(([, a], [, b]) => b.seen.length - a.seen.length);
+  return Object.fromEntries([
+    ...sorted.slice(0, 80),
+    ...sorted.slice(80, 300).map(([name, { counter }]) => [name, { counter, seen: [] }] as const),
+  ]);
 }
 
 function isHistory(value: unknown): value is RestartHistory {

@@ -1,0 +1,92 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { until } from '../../test/parts/until.ts';
+import type { CommandOptions } from './command.ts';
+import { localRunner } from './local-command.ts';
+
+const signal = new AbortController().signal;
+
+function run(argv: string[], more: Partial<CommandOptions> = {}) {
+  return localRunner.run(argv, { timeoutMs: 20_000, signal, ...more });
+}
+
+/** A process that is gone or only waits to be reaped. */
+function isGone(pid: number): boolean {
+  try {
+    return / Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return true;
+  }
+}
+
+describe('a command on this machine', () => {
+  test('ends with its status and both outputs', async () => {
+    expect(await run(['sh', '-c', 'echo out; echo err >&2; exit 3'])).toEqual({
+      end: 'exited',
+      code: 3,
+      output: { stdout: 'out\n', stderr: 'err\n', truncated: false },
+    });
+  });
+
+  test('gets its arguments as they are, without a shell', async () => {
+    const hostile = `$(id) ; "x" 'y' \\ * \n é`;
+    expect(await run(['printf', '%s', hostile])).toMatchObject({ output: { stdout: hostile } });
+  });
+
+  test('has no input, the C locale and nothing of our environment', async () => {
+    process.env['LARES_TEST_SECRET'] = 'planted';
+    const end = await run(['sh', '-c', 'cat; env']);
+    delete process.env['LARES_TEST_SECRET'];
+    const { stdout } = end.end === 'exited' ? end.output : { stdout: '' };
+    expect(stdout).toContain('LC_ALL=C\n');
+    expect(stdout).not.toContain('planted');
+  });
+
+  test('that is not installed never started', async () => {
+    expect(await run(['no-such-program-anywhere'])).toEqual({
+      end: 'unreachable',
+      reason: '"no-such-program-anywhere" is not installed',
+    });
+  });
+
+  test('that dies of a signal says which', async () => {
+    expect(await run(['sh', '-c', 'kill -9 $$'])).toMatchObject({ end: 'killed', signal: 'SIGKILL' });
+  });
+
+  test('whose time is up is killed with all that it started, even what ignores SIGTERM', async () => {
+    const end = await run(
+      ['sh', '-c', 'trap "" TERM; (trap "" TERM; echo $$; while :; do sleep 1; done) & echo $!; wait'],
+      {
+        timeoutMs: 300,
+      },
+    );
+    expect(end).toMatchObject({ end: 'timed-out', afterMs: 300 });
+    const pids = end.end === 'timed-out' ? end.output.stdout.trim().split('\n').map(Number) : [];
+    expect(pids).toHaveLength(2);
+    await until(() => pids.every(isGone), 'the processes to end');
+  });
+
+  test('that is called off rejects with the reason and is killed', async () => {
+    const stopping = new AbortController();
+    const running = run(['sleep', '60'], { signal: stopping.signal });
+    stopping.abort(new Error('stopped'));
+    await expect(running).rejects.toThrow('stopped');
+    await expect(run(['true'], { signal: stopping.signal })).rejects.toThrow('stopped');
+  });
+
+  test('that prints for ever is cut to its beginning and its end', async () => {
+    const end = await run(['sh', '-c', 'echo first; head -c 5000000 /dev/zero | tr "\\0" x; echo; echo last'], {
+      maximumOutputBytes: 10_000,
+    });
+    if (end.end !== 'exited') throw new Error(end.end);
+    expect(end.output.truncated).toBe(true);
+    expect(end.output.stdout.length).toBeLessThan(11_000);
+    expect(end.output.stdout).toMatch(/^first\n/);
+    expect(end.output.stdout).toMatch(/last\n$/);
+  });
+
+  test('that leaves a daemon behind on its pipes is not waited for', async () => {
+    const end = await run(['sh', '-c', 'sleep 5 & echo started']);
+    expect(end).toMatchObject({ end: 'exited', code: 0, output: { stdout: 'started\n' } });
+  });
+});

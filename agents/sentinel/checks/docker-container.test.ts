@@ -1,0 +1,193 @@
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import type { CheckContext, Observation } from '#agents/sentinel/check.ts';
+import { answering, checkContext } from '../../../test/parts/check-context.ts';
+import { type FakeContainer, inspected, startDockerEngine } from '../../../test/parts/docker-engine.ts';
+import { check } from './docker-container.ts';
+
+/** Looks at an engine, again and again with the memory of the looks before. */
+function watcher(socket: string, more: object = {}, replaced: Partial<CheckContext> = {}) {
+  const context = checkContext(replaced);
+  const options = check.options.parse({ socket, ...more });
+  return {
+    context,
+    options,
+    look: (now?: number) =>
+      check.observe(options, now === undefined ? context : { ...context, clock: { ...context.clock, now: () => now } }),
+  };
+}
+
+function bad(observations: readonly Observation[]): string[] {
+  return observations.flatMap(({ condition, resource, reading }) => {
+    if (reading.is === 'unknown') return [`unknown ${resource}`];
+    return reading.is === 'state' && !reading.ok ? [`${reading.severity} ${condition} ${resource}`] : [];
+  });
+}
+
+describe('the engine of this machine', () => {
+  test('that is not there is no problem', async () => {
+    expect(await watcher('/nowhere/docker.sock').look()).toEqual([]);
+  });
+
+  test('that is not there is unknown when containers are expected, or were seen', async () => {
+    expect(bad(await watcher('/nowhere/docker.sock', { containers: ['web'] }).look())).toEqual(['unknown containers']);
+    let socket: string;
+    let watch;
+    {
+      await using engine = await startDockerEngine([{ name: 'web' }]);
+      socket = engine.socketPath;
+      watch = watcher(socket);
+      expect(bad(await watch.look())).toEqual([]);
+    }
+    expect(bad(await watch.look())).toEqual(['unknown containers']);
+  });
+
+  test.each(['error', 'garbage'] as const)('that answers with an %s is unknown', async (fault) => {
+    await using engine = await startDockerEngine([{ name: 'web' }]);
+    engine.fault = fault;
+    const [observation] = await watcher(engine.socketPath).look();
+    expect(observation?.reading.is).toBe('unknown');
+    // oxlint-disable-next-line no-control-regex -- none must be left
+    expect(observation?.summary).not.toMatch(/[\u0000-\u001f]/);
+  });
+
+  test('that hangs ends with the look', async () => {
+    await using engine = await startDockerEngine();
+    engine.fault = 'hang';
+    const stopping = new AbortController();
+    const looking = watcher(engine.socketPath, {}, { signal: stopping.signal }).look();
+    stopping.abort(new Error('stopped'));
+    await expect(looking).rejects.toThrow('stopped');
+  });
+
+  test('whose containers go between list and question has just none', async () => {
+    await using engine = await startDockerEngine([{ name: 'web' }]);
+    engine.fault = 'vanish';
+    expect(bad(await watcher(engine.socketPath).look())).toEqual([]);
+  });
+});
+
+describe('a container', () => {
+  test.each<[string, Partial<FakeContainer>, string[]]>([
+    ['runs', { status: 'running' }, []],
+    ['was paused', { status: 'paused' }, ['warning container-down web']],
+    ['is dead', { status: 'dead' }, ['critical container-down web']],
+    ['did its work and is not to start again', { status: 'exited', exitCode: 0, policy: 'no' }, []],
+    ['did its work under on-failure', { status: 'exited', exitCode: 0, policy: 'on-failure' }, []],
+    ['failed once', { status: 'exited', exitCode: 1, policy: 'no' }, ['warning container-down web']],
+    ['failed too often', { status: 'exited', exitCode: 1, policy: 'on-failure' }, ['critical container-down web']],
+    [
+      'was stopped by hand',
+      { status: 'exited', exitCode: 137, policy: 'unless-stopped' },
+      ['warning container-down web'],
+    ],
+    ['cannot start', { status: 'exited', exitCode: 127, policy: 'always' }, ['critical container-down web']],
+    ['is unhealthy', { health: 'unhealthy' }, ['critical container-unhealthy web']],
+    ['starts', { health: 'starting' }, []],
+    ['ran out of memory and runs', { outOfMemory: true }, ['warning container-out-of-memory web']],
+  ])('that %s', async (_name, later, problems) => {
+    await using engine = await startDockerEngine([{ name: 'web' }]);
+    const { look } = watcher(engine.socketPath);
+    expect(bad(await look())).toEqual([]);
+    engine.containers = [{ name: 'web', ...later }];
+    expect(bad(await look())).toEqual(problems);
+  });
+
+  test('that stood still at the first look is not news, unless it is named', async () => {
+    await using engine = await startDockerEngine([{ name: 'old', status: 'exited', exitCode: 1 }]);
+    expect(bad(await watcher(engine.socketPath).look())).toEqual([]);
+    expect(bad(await watcher(engine.socketPath, { containers: ['old', 'gone'] }).look())).toEqual([
+      'critical container-down old',
+      'critical container-down gone',
+    ]);
+  });
+
+  test('that is on demand or ignored may stop', async () => {
+    await using engine = await startDockerEngine([{ name: 'render-1' }, { name: 'ci-7' }]);
+    const { look } = watcher(engine.socketPath, { onDemand: ['render-*'], ignore: ['ci-*'] });
+    await look();
+    engine.containers = [
+      { name: 'render-1', status: 'exited', exitCode: 1 },
+      { name: 'ci-7', status: 'dead' },
+    ];
+    expect(bad(await look())).toEqual([]);
+  });
+
+  test('in a crash loop is seen although the engine says that it runs', async () => {
+    await using engine = await startDockerEngine([{ name: 'web', policy: 'always' }]);
+    const { look } = watcher(engine.socketPath);
+    await look(0);
+    engine.containers = [{ name: 'web', policy: 'always', restarts: 2, status: 'restarting', exitCode: 1 }];
+    const [, , restarting] = await look(60_000);
+    expect(restarting).toMatchObject({ condition: 'container-restarting', reading: { ok: false } });
+    expect(restarting?.holdMs).toBeUndefined();
+    engine.containers = [{ name: 'web', policy: 'always', restarts: 3 }];
+    const [, , loop] = await look(120_000);
+    expect(loop).toMatchObject({ condition: 'container-restarting', reading: { ok: false }, holdMs: 0 });
+    expect(loop?.summary).toBe('web started again 3 times within 10 minutes');
+    expect(bad(await look(120_000 + 600_000))).toEqual([]);
+  });
+
+  test('gives its log, its exit status and its memory as evidence, and no environment', async () => {
+    await using engine = await startDockerEngine([{ name: 'web' }]);
+    const watch = watcher(engine.socketPath);
+    await watch.look();
+    engine.containers = [
+      {
+        name: 'web',
+        status: 'exited',
+        exitCode: 137,
+        outOfMemory: true,
+        policy: 'always',
+        log: [
+          { stream: 'stdout', text: '2026-11-20T03:00:00Z starting\n' },
+          { stream: 'stderr', text: `2026-11-20T03:00:01Z \u001b[31m<b>fatal</b>${'x'.repeat(10_000)}\n` },
+        ],
+      },
+    ];
+    const observation = (await watch.look()).find(({ resource }) => resource === 'web');
+    expect(observation).toMatchObject({ summary: 'web exited with 137 (out of memory)', labels: { container: 'web' } });
+    const evidence = (observation && (await check.evidence?.(watch.options, watch.context, observation))) ?? [];
+    expect(evidence[0]?.lines).toContain('status exited, exit status 137 (out of memory)');
+    expect(evidence[1]?.lines[0]).toBe('2026-11-20T03:00:00Z starting');
+    expect(evidence[1]?.lines[1]).toMatch(/^2026-11-20T03:00:01Z {2}\[31m<b>fatal<\/b>x+…$/);
+    expect(JSON.stringify(evidence)).not.toContain('planted');
+  });
+});
+
+describe('the docker command of another host', () => {
+  const remote = { host: { name: 'web', config: { via: 'ssh' } } } as unknown as Partial<CheckContext>;
+  const line = (container: FakeContainer): string => JSON.stringify(inspected(container, 'a'.repeat(64)));
+
+  function lookAt(stdout: string, of: { stderr?: string } = {}): Promise<Observation[]> {
+    return watcher('/unused', {}, { ...remote, probe: answering(stdout, of) }).look();
+  }
+
+  test('lists what it inspects', async () => {
+    const found = await lookAt(`\n@@containers\n${line({ name: 'web', health: 'unhealthy' })}\n\n@@end containers 0\n`);
+    expect(bad(found)).toEqual(['critical container-unhealthy web']);
+  });
+
+  test('that is not installed is no problem', async () => {
+    expect(await lookAt('\n@@absent\n\n@@end absent 0\n')).toEqual([]);
+  });
+
+  test('that loses one container between list and question shows the others', async () => {
+    const text = `\n@@containers\n${line({ name: 'web' })}\n\n@@end containers 1\n`;
+    expect(bad(await lookAt(text, { stderr: 'Error: No such container: b' }))).toEqual([]);
+    expect(bad(await lookAt(text, { stderr: 'Error response from daemon' }))).toEqual(['unknown containers']);
+  });
+
+  test('without permission says what to do', async () => {
+    const stderr =
+      'permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock';
+    const [observation] = await lookAt('\n@@failed\n\n@@end failed 0\n', { stderr });
+    expect(observation?.reading).toMatchObject({ is: 'unknown', reason: expect.stringContaining('group docker') });
+  });
+
+  test('is really run: without an engine there is nothing to look at', async () => {
+    const context = checkContext({ ...remote, memory: checkContext().memory });
+    const found = await check.observe(check.options.parse({ socket: join('/', 'unused') }), context);
+    expect(bad(found).filter((text) => !text.startsWith('unknown'))).toEqual([]);
+  });
+});

@@ -1,0 +1,274 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import type { Observation } from '#agents/sentinel/check.ts';
+import { closeHttpAgents } from '#agents/sentinel/probes/http-agents.ts';
+import { maximumBodyBytes } from '#agents/sentinel/probes/http-exchange.ts';
+import { createAuthority, hasOpenssl } from '../../../test/parts/certificates.ts';
+import { checkContext } from '../../../test/parts/check-context.ts';
+import { type Behaviour, closedPort, startHttpTarget } from '../../../test/parts/http-target.ts';
+import { check } from './http.ts';
+
+afterEach(closeHttpAgents);
+
+const day = 86_400_000;
+
+function options(url: string, more: object = {}) {
+  return check.options.parse({ url, ...more });
+}
+
+async function look(url: string, more: object = {}): Promise<Observation> {
+  const [first] = await check.observe(options(url, more), checkContext());
+  if (first === undefined) throw new Error('no observation');
+  return first;
+}
+
+function down(summary: string | RegExp) {
+  return {
+    condition: 'http-down',
+    reading: { is: 'state', ok: false, severity: 'critical' },
+    summary: expect.stringMatching(summary),
+  };
+}
+
+const up = { condition: 'http-down', reading: { is: 'state', ok: true } };
+
+describe('each way to be down has its own words', () => {
+  test.each<[string, Behaviour, RegExp]>([
+    ['a status that is not wanted', { does: 'answer', status: 502 }, /answered 502 \(Bad Gateway\), not 200-299$/],
+    ['a reset', { does: 'reset' }, /does not answer: the connection was reset$/],
+    ['bytes that are not HTTP', { does: 'garbage' }, /does not answer: the answer is not HTTP$/],
+    ['a body that breaks off', { does: 'truncate' }, /the answer broke off after 12 bytes \(status 200\)$/],
+    ['a redirect loop', { does: 'loop' }, /does not answer: more than 5 redirects$/],
+  ])('%s', async (_name, behaviour, words) => {
+    await using target = await startHttpTarget({ behaviour });
+    expect(await look(target.url)).toMatchObject(down(words));
+  });
+
+  test('a port where nobody listens', async () => {
+    expect(await look(`http://127.0.0.1:${await closedPort()}/`)).toMatchObject(down(/connection refused$/));
+  });
+
+  test('a name that does not exist', async () => {
+    const observation = await look('http://does-not-exist.invalid/');
+    // A machine without any resolver cannot know.
+    expect(observation.summary).toMatch(/the name does not resolve$|this machine could not ask/);
+  });
+
+  test.each<[string, Behaviour, RegExp]>([
+    ['silence after the request', { does: 'hang' }, /connected, but no answer within 300ms$/],
+    ['a body that never ends', { does: 'hang-in-body' }, /the answer did not end within 300ms \(status 200\)$/],
+  ])('%s', async (_name, behaviour, words) => {
+    await using target = await startHttpTarget({ behaviour });
+    expect(await look(target.url, { giveUpAfter: '300ms' })).toMatchObject(down(words));
+  });
+
+  test('a time limit of the check that is shorter than its own patience', async () => {
+    await using target = await startHttpTarget({ behaviour: { does: 'hang' } });
+    const [first] = await check.observe(options(target.url), checkContext({ timeoutMs: 300 }));
+    expect(first).toMatchObject(down(/no answer/));
+  });
+});
+
+describe('what is well', () => {
+  test('an answer of the wanted status, and its time', async () => {
+    await using target = await startHttpTarget({ behaviour: { does: 'answer', status: 401 } });
+    expect(await look(target.url, { status: ['2xx', 401] })).toMatchObject({
+      ...up,
+      summary: expect.stringMatching(/answered 401 \(Unauthorized\) in \d+ ms$/),
+    });
+  });
+
+  test('a redirect that is itself wanted is not followed', async () => {
+    await using target = await startHttpTarget({ behaviour: { does: 'loop' } });
+    expect(await look(target.url, { status: [302] })).toMatchObject(up);
+    expect(target.requests).toHaveLength(1);
+  });
+
+  test('a body without end is read to 1 MB and no further', async () => {
+    await using target = await startHttpTarget({ behaviour: { does: 'huge' } });
+    expect(await look(target.url)).toMatchObject(up);
+    // What the kernel's buffers took on top of it.
+    expect(target.sentBytes()).toBeLessThan(maximumBodyBytes + 16 * 1_048_576);
+  });
+
+  test('a kept connection that the server closed meanwhile is no outage', async () => {
+    await using target = await startHttpTarget();
+    expect(await look(target.url)).toMatchObject(up);
+    target.dropConnections();
+    expect(await look(target.url)).toMatchObject(up);
+  });
+
+  test('looks keep their connections: a second one is opened only while the first is still closing its exchange', async () => {
+    await using target = await startHttpTarget();
+    for (let count = 0; count < 5; count++) await look(target.url);
+    expect(target.requests).toHaveLength(5);
+    expect(target.connections()).toBeLessThanOrEqual(2);
+  });
+});
+
+describe('expectations of the body', () => {
+  const json = JSON.stringify({ status: 'ok', nodes: [{ up: 1 }, { up: null }] });
+
+  test.each<[string, object, boolean]>([
+    ['text that is there', { contains: '"ok"' }, true],
+    ['text that is not there', { contains: 'green' }, false],
+    ['a pattern that matches', { matches: '"up":\\d' }, true],
+    ['a pattern that must not match', { matchesNot: 'null' }, false],
+    ['a JSON value', { json: [{ path: 'nodes[0].up', equals: 1 }] }, true],
+    ['a JSON value of another type', { json: [{ path: 'nodes[0].up', equals: '1' }] }, false],
+    ['a JSON null', { json: [{ path: 'nodes.1.up', equals: null }] }, true],
+    ['a member of the prototype', { json: [{ path: 'constructor.name', equals: 'Object' }] }, false],
+    ['a content type', { contentType: 'application/json' }, true],
+    ['another content type', { contentType: 'text/html' }, false],
+  ])('%s', async (_name, expected, ok) => {
+    await using target = await startHttpTarget({ behaviour: { does: 'answer', body: json, type: 'application/json' } });
+    expect((await look(target.url, expected)).reading).toMatchObject({ is: 'state', ok });
+  });
+
+  test('hostile text stays one short line', async () => {
+    const body = `\u001b[31m<script>alert(1)</script>\n${'x'.repeat(10_000)}`;
+    await using target = await startHttpTarget({ behaviour: { does: 'answer', body } });
+    const { summary } = await look(target.url, { json: [{ path: 'a', equals: 1 }] });
+    expect(summary).toContain('the body is not JSON: "[31m<script>');
+    expect(summary.length).toBeLessThan(300);
+    // oxlint-disable-next-line no-control-regex -- none must be left
+    expect(summary).not.toMatch(/[\u0000-\u001f]/);
+  });
+});
+
+describe('requests', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'lares-http-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const token = 'planted-5ecret-value';
+  writeFileSync(join(folder, 'token'), `Bearer ${token}\n`, { mode: 0o600 });
+
+  test('a secret header reaches its host and no other', async () => {
+    await using other = await startHttpTarget();
+    await using target = await startHttpTarget({
+      behaviour: { does: 'answer', status: 302, headers: { location: `${other.url}/landed?x=1` } },
+    });
+    const context = checkContext({ baseFolder: folder });
+    const [first] = await check.observe(
+      options(target.url, { headersFrom: { authorization: { file: 'token' } } }),
+      context,
+    );
+    expect(first).toMatchObject(up);
+    expect(target.requests[0]?.headers.authorization).toBe(`Bearer ${token}`);
+    expect(other.requests[0]).toMatchObject({ path: '/landed?x=1' });
+    expect(other.requests[0]?.headers.authorization).toBeUndefined();
+    expect(JSON.stringify(first)).not.toContain(token);
+  });
+
+  test('a secret that is missing is unknown, not down', async () => {
+    await using target = await startHttpTarget();
+    const observation = await look(target.url, { headersFrom: { authorization: { file: '/nowhere/token' } } });
+    expect(observation.reading).toMatchObject({ is: 'unknown', reason: expect.stringContaining('/nowhere/token') });
+    expect(target.requests).toHaveLength(0);
+  });
+
+  test('a query, which may hold a token, is not shown', async () => {
+    await using target = await startHttpTarget({ behaviour: { does: 'answer', status: 500 } });
+    const observation = await look(`${target.url}/health?token=${token}`);
+    expect(target.requests[0]?.path).toBe(`/health?token=${token}`);
+    expect(JSON.stringify(observation)).not.toContain(token);
+  });
+
+  test('a POST is sent once, whatever happens to it', async () => {
+    await using target = await startHttpTarget({ behaviour: { does: 'reset' } });
+    await look(target.url, { method: 'POST', body: 'x=1' });
+    expect(target.requests).toMatchObject([{ method: 'POST', body: 'x=1' }]);
+  });
+
+  test('an address with a password is refused', () => {
+    expect(check.options.safeParse({ url: 'http://a:b@host/' }).success).toBe(false);
+    expect(check.options.safeParse({ url: 'ftp://host/' }).success).toBe(false);
+  });
+
+  test('a look that is called off ends at once', async () => {
+    await using target = await startHttpTarget({ behaviour: { does: 'hang' } });
+    const stopping = new AbortController();
+    const looking = check.observe(options(target.url), checkContext({ signal: stopping.signal }));
+    stopping.abort(new Error('stopped'));
+    await expect(looking).rejects.toThrow('stopped');
+  });
+});
+
+test('slowness is a level of its own, and none while the answer is wrong', async () => {
+  await using target = await startHttpTarget({ behaviour: { does: 'slow', ms: 60 } });
+  const slow = options(target.url, { slowAfter: '50ms', verySlowAfter: '1h' });
+  expect(await check.observe(slow, checkContext())).toMatchObject([
+    up,
+    { condition: 'http-slow', reading: { is: 'level', warning: { trigger: 50, clear: 40 } } },
+  ]);
+  target.behaviour = { does: 'answer', status: 500 };
+  expect(await check.observe(slow, checkContext())).toHaveLength(1);
+});
+
+test('evidence shows the answer, bounded and in one piece', async () => {
+  await using target = await startHttpTarget({
+    behaviour: { does: 'answer', status: 503, body: `upstream down\n${'y'.repeat(10_000)}\n`.repeat(100) },
+  });
+  const context = checkContext();
+  const asked = options(target.url);
+  const [first] = await check.observe(asked, context);
+  const evidence = (first && (await check.evidence?.(asked, context, first))) ?? [];
+  expect(evidence.map(({ title }) => title)).toEqual([expect.stringContaining('Answer of'), 'Its first lines']);
+  expect(evidence[0]?.lines[0]).toBe('503 (Service Unavailable)');
+  expect(evidence[1]?.lines[0]).toBe('upstream down');
+  for (const line of evidence.flatMap(({ lines }) => lines)) expect(line.length).toBeLessThanOrEqual(600);
+});
+
+describe.skipIf(!hasOpenssl)('TLS (needs openssl)', () => {
+  using authority = createAuthority();
+  const { caFile } = authority;
+  const good = authority.issue({ name: '127.0.0.1' });
+  const other = authority.issue({ name: 'other.example' });
+  const ending = authority.issue({ name: '127.0.0.1', notAfter: Date.now() + 5 * day });
+  const folder = mkdtempSync(join(tmpdir(), 'lares-http-ca-'));
+  const ca = join(folder, 'ca.pem');
+  writeFileSync(ca, authorityText(caFile));
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  test('a private authority is trusted when it is named', async () => {
+    await using target = await startHttpTarget({ keys: good });
+    expect(await look(target.url)).toMatchObject(down(/TLS failed/));
+    expect(await look(target.url, { caFile: ca })).toMatchObject(up);
+    expect(await look(target.url, { verifyTls: false })).toMatchObject(up);
+  });
+
+  test('a certificate for another name is down', async () => {
+    await using target = await startHttpTarget({ keys: other });
+    expect(await look(target.url, { caFile: ca })).toMatchObject(down(/TLS failed: .*altnames/));
+  });
+
+  test('the same look tells when the certificate ends, and goes on telling while the server is down', async () => {
+    const asked = { caFile: ca };
+    const context = checkContext();
+    let url = '';
+    {
+      await using target = await startHttpTarget({ keys: ending });
+      ({ url } = target);
+      const [, lifetime] = await check.observe(options(url, asked), context);
+      expect(lifetime).toMatchObject({
+        condition: 'certificate-expiring',
+        summary: expect.stringMatching(/the certificate ends in 4d23h/),
+        reading: { is: 'level', bad: 'below', unit: 'd', warning: { trigger: 2 }, critical: { trigger: 0.6 } },
+      });
+    }
+    await closeHttpAgents();
+    expect(await check.observe(options(url, asked), context)).toMatchObject([
+      down(/refused/),
+      { condition: 'certificate-expiring' },
+    ]);
+  });
+
+  test('an authority file that is missing is unknown', async () => {
+    expect((await look('https://127.0.0.1:1/', { caFile: '/nowhere/ca.pem' })).reading.is).toBe('unknown');
+  });
+});
+
+function authorityText(file: string): string {
+  return readFileSync(file, 'utf8');
+}

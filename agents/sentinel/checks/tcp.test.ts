@@ -1,0 +1,73 @@
+import { describe, expect, test } from 'vitest';
+import type { Observation } from '#agents/sentinel/check.ts';
+import { checkContext } from '../../../test/parts/check-context.ts';
+import { closedPort } from '../../../test/parts/http-target.ts';
+import { startTcpTarget } from '../../../test/parts/tcp-target.ts';
+import { check } from './tcp.ts';
+
+async function look(port: number, more: object = {}): Promise<Observation> {
+  const options = check.options.parse({ address: '127.0.0.1', port, giveUpAfter: '2s', ...more });
+  const [observation, ...others] = await check.observe(options, checkContext());
+  if (observation === undefined || others.length > 0) throw new Error('not exactly one observation');
+  return observation;
+}
+
+describe('port-closed', () => {
+  test('an open port is well', async () => {
+    await using target = await startTcpTarget(() => undefined);
+    expect(await look(target.port)).toMatchObject({
+      condition: 'port-closed',
+      resource: `127.0.0.1:${target.port}`,
+      reading: { is: 'state', ok: true },
+      summary: expect.stringMatching(/answered in \d+ ms$/),
+    });
+  });
+
+  test('a closed one is not', async () => {
+    expect(await look(await closedPort())).toMatchObject({
+      reading: { is: 'state', ok: false, severity: 'critical' },
+      summary: expect.stringMatching(/does not answer: connection refused$/),
+    });
+  });
+
+  test('a greeting is waited for, in pieces as well', async () => {
+    await using target = await startTcpTarget((socket) => {
+      socket.write('SSH-');
+      setTimeout(() => socket.write('2.0-OpenSSH_9.2p1\r\n'), 30);
+    });
+    expect((await look(target.port, { expect: '^SSH-2' })).reading).toMatchObject({ ok: true });
+  });
+
+  test('another greeting is not well, and is shown as one short line', async () => {
+    await using target = await startTcpTarget((socket) => socket.write(`\u001b[2J<b>${'x'.repeat(10_000)}\n`));
+    const { reading, summary } = await look(target.port, { expect: '^SSH-2' });
+    expect(reading).toMatchObject({ ok: false });
+    expect(summary).toContain('[2J<b>xxx');
+    expect(summary.length).toBeLessThan(250);
+  });
+
+  test.each<[string, RegExp]>([
+    ['silence', /connected, but it says nothing within 200ms$/],
+    ['a hang-up', /it hung up without a word$/],
+  ])('%s instead of a greeting is not well', async (what, words) => {
+    await using target = await startTcpTarget((socket) => (what === 'silence' ? undefined : socket.end()));
+    expect((await look(target.port, { expect: 'x', giveUpAfter: '200ms' })).summary).toMatch(words);
+  });
+});
+
+describe('host-down', () => {
+  test('a refused connection is a sign of life', async () => {
+    const observation = await look(await closedPort(), { condition: 'host-down' });
+    expect(observation).toMatchObject({ condition: 'host-down', reading: { is: 'state', ok: true } });
+    expect(observation.summary).toMatch(/is there: connection refused/);
+  });
+
+  test('a look that is called off ends at once', async () => {
+    await using target = await startTcpTarget(() => undefined);
+    const stopping = new AbortController();
+    const options = check.options.parse({ address: '127.0.0.1', port: target.port, expect: 'x' });
+    const looking = check.observe(options, checkContext({ signal: stopping.signal }));
+    stopping.abort(new Error('stopped'));
+    await expect(looking).rejects.toThrow('stopped');
+  });
+});
