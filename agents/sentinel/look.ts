@@ -33,6 +33,7 @@ export function contextFor(
     clock: options.clock,
     pings: options.pings,
     baseFolder: options.baseFolder,
+    timeoutMs: check.config.timeout,
     ...of,
   };
 }
