@@ -84,7 +84,7 @@ describe.skipIf(!hasOpenssl)('tls-expiry (needs openssl)', () => {
       { fingerprint: 'ab'.repeat(32) },
       /not the pinned one/,
     ],
-  ])('a certificate with %s is invalid', async (_name, keys, more, words) => {
+  ])('a certificate with %s is invalid', async (...[, keys, more, words]) => {
     await using target = await startHttpTarget({ keys: keys() });
     const [valid] = await look(target.port, more);
     expect(valid).toMatchObject({ condition: 'certificate-invalid', reading: { is: 'state', ok: false } });

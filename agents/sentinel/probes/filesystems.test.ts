@@ -44,7 +44,12 @@ describe('df', () => {
   });
 
   test('of garbage is nothing', () => {
-    fc.assert(fc.property(fc.string({ maxLength: 2_000 }), (text) => Array.isArray(parseFilesystems(text))));
+    fc.assert(
+      fc.property(fc.string({ maxLength: 2_000 }), (text) => {
+        for (const { usedKb, availableKb } of parseFilesystems(text)) expect(usedKb + availableKb).toBeGreaterThan(0);
+      }),
+    );
+    expect(parseFilesystems('df: /mnt: Stale file handle')).toEqual([]);
   });
 
   test('-i: free inodes, without file systems that have none', () => {
