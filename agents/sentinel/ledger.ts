@@ -1,6 +1,6 @@
 import { Failure, messageOf } from '#bus/failure.ts';
 import type { Finding } from '#bus/messages/finding.ts';
-import type { Clock } from '#agents/runtime/clock.ts';
+import { type Clock, toInstant } from '#agents/runtime/clock.ts';
 import type { Log } from '#agents/runtime/log.ts';
 import { eventBetween, type FindingEvent, newFinding, refreshed, resolvedFinding } from './finding.ts';
 import { fold, foldConfirmed, foldStale } from './fold.ts';
@@ -111,7 +111,9 @@ export class Ledger {
   addEvidence(event: LedgerEvent, evidence: Finding['evidence']): void {
     const { track, watch } = event;
     if (track.finding?.occurrence !== event.finding.occurrence) return;
-    const finding = { ...track.finding, evidence };
+    // Receivers drop what is not newer than what they hold, and it may be gathered within one millisecond.
+    const updatedAt = Math.max(this.#options.clock.now(), Date.parse(track.finding.updatedAt) + 1);
+    const finding = { ...track.finding, evidence, updatedAt: toInstant(updatedAt) };
     track.finding = finding;
     this.#guard(() => this.#options.store.amend(finding));
     this.#options.tell({ event: 'updated', finding, watch, track });

@@ -48,6 +48,10 @@ test('a condition that holds becomes one finding, with labels, evidence and hist
     evidence: [],
   });
   expect(stage.clock.now() - startMs).toBeGreaterThanOrEqual(2 * minute);
+  // Who holds the first takes nothing that is not newer.
+  expect(Date.parse(stage.findings[1]?.updatedAt ?? '')).toBeGreaterThan(
+    Date.parse(stage.findings[0]?.updatedAt ?? ''),
+  );
   const lines = stage.findings[1]?.evidence.flatMap((piece) => piece.lines) ?? [];
   expect(lines).toContain('gate: left open');
   expect(lines.join()).not.toContain('hunter2secret');
