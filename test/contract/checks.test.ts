@@ -145,7 +145,7 @@ describe.each(asking)('%s, when nothing answers:', (_name, kind) => {
     const labels = { path: '/', unit: 'x.service', container: 'web' };
     const reading = { is: 'unknown', reason: 'x' } as const;
     const observation: Observation = { condition: 'filesystem-full', resource: 'x', labels, summary: 'x', reading };
-    const evidence = (await kind.evidence?.(options(garbler.port), context, observation)) ?? [];
+    const evidence = (await kind.evidence?.(leastOptions(kind, garbler.port), context, observation)) ?? [];
     for (const one of evidence) expect(Evidence.safeParse(one).error).toBeUndefined();
     expect(evidence.length).toBeLessThanOrEqual(6);
   });
