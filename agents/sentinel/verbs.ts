@@ -10,8 +10,9 @@ import type { LookResult } from './tracks.ts';
 /** An answer must fit into one message. */
 const maximumObservations = 200;
 const maximumSummary = 300;
+const maximumFindings = 50;
 
-/** Answers `check` (look now) and `status` (how everything stands). */
+/** Answers `check` (look now), `status` (how everything stands) and `findings` (those named, as they are now). */
 export function serveVerbs(
   bus: Bus,
   options: { ledger: Ledger; hosts: readonly string[]; lookNow: (id: string) => Promise<LookResult> },
@@ -29,6 +30,12 @@ export function serveVerbs(
       observations: result.observations.slice(0, maximumObservations).map(shown),
       leftOut: Math.max(0, result.observations.length - maximumObservations),
     };
+  });
+  // Triage asks for what the manifest names and it never got. Evidence stays out: many must fit into one message.
+  bus.serve('findings', async ({ fingerprints }) => {
+    const wanted = new Set<unknown>(Array.isArray(fingerprints) ? fingerprints : []);
+    const findings = ledger.firing().filter(({ fingerprint }) => wanted.has(fingerprint));
+    return { findings: findings.slice(0, maximumFindings).map((finding) => ({ ...finding, evidence: [] })) };
   });
   const reachability = reachabilityChecks(ledger.watches);
   bus.serve('status', async () => ({

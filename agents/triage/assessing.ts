@@ -85,7 +85,7 @@ async function assess(options: AssessingOptions, incident: IncidentRecord, stopp
   const signal = AbortSignal.any([stopping, timeout.signal]);
   let opinion: Assessment;
   try {
-    opinion = await assessor.assess(facts, signal);
+    opinion = await Promise.race([assessor.assess(facts, signal), abortOf(signal)]);
   } catch (error) {
     if (stopping.aborted) return;
     if (!(error instanceof Failure)) throw error;
@@ -94,6 +94,13 @@ async function assess(options: AssessingOptions, incident: IncidentRecord, stopp
     cancel();
   }
   if (!stopping.aborted) note(options, incident, opinion);
+}
+
+/** An assessor that does not listen to its signal holds up nothing else. */
+function abortOf(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
 }
 
 function note(options: AssessingOptions, incident: IncidentRecord, assessment: Assessment): void {

@@ -108,6 +108,11 @@ export function isExpired(plan: Plan, now: number): boolean {
   return plan.status === 'expired' || (plan.status === 'pending' && Date.parse(plan.expiresAt) <= now);
 }
 
+/** Nothing ran and nothing will: a person may ask for the same once more. */
+export function canAskAgain({ plan, run }: PlanFacts, now: number): boolean {
+  return run === undefined ? plan.status === 'withdrawn' || isExpired(plan, now) : run.status === 'refused';
+}
+
 /** One command as it will run, host and power included. */
 export function commandText(step: PlannedStep): string {
   return `${step.host}${step.sudo ? '#' : '$'} ${commandLineOf(step.sudo ? ['sudo', '-n', ...step.argv] : step.argv)}`;
@@ -161,11 +166,12 @@ function buttonsOf({ incident, planned, token, now }: CardFacts): Button[][] {
     label,
     token: token(action, plan),
   });
-  if (planned !== undefined && planned.approval === undefined) {
+  if (planned !== undefined) {
     const { plan } = planned;
-    if (isExpired(plan, now)) rows.push([button('ask-again', 'Ask again', plan.id)]);
-    else if (plan.status === 'pending' && plan.proof === 'tap') rows.push(decisionButtons(plan, button));
-    else if (plan.status === 'pending') rows.push([button('reject', 'Reject', plan.id)]);
+    const isDecidable = plan.status === 'pending' && planned.approval === undefined;
+    if (canAskAgain(planned, now)) rows.push([button('ask-again', 'Ask again', plan.id)]);
+    else if (isDecidable && plan.proof === 'tap') rows.push(decisionButtons(plan, button));
+    else if (isDecidable) rows.push([button('reject', 'Reject', plan.id)]);
   }
   const attention = [button('details', 'Details')];
   if (!isSnoozed(incident, now)) attention.unshift(button('snooze', 'Snooze 1 h'));

@@ -1,5 +1,5 @@
 import type { Bus } from '#bus/bus.ts';
-import { Failure, messageOf } from '#bus/failure.ts';
+import { Failure } from '#bus/failure.ts';
 import type { Signer } from '#bus/keys.ts';
 import type { People } from '#config/people.ts';
 import type { Clock } from '#agents/runtime/clock.ts';
@@ -9,10 +9,10 @@ import type { Assessor } from './assess.ts';
 import type { ChannelHost, Person } from './channel.ts';
 import { runCommandOf } from './commands.ts';
 import type { Desk } from './desk.ts';
+import { dryRun } from './dry-run.ts';
 import type { Nightly } from './digest/nightly.ts';
 import type { Pairing } from './pairing.ts';
 import { pressButton } from './press.ts';
-import { sendText } from './present.ts';
 import type { Publishing } from './publishing.ts';
 import { resend } from './resend.ts';
 
@@ -83,23 +83,4 @@ function pair({ desk, pairing }: HostOptions, person: Person, nonce: string): st
     if (claim === undefined) return 'This link is no longer valid. Ask for a new one with "lares pair".';
     return `Hello ${person.name}. The command line that made this link now notes you as ${claim.role}.`;
   });
-}
-
-const dryRunMs = 120_000;
-
-/** The worker looks with the plan's own probes and says what would happen; the answer goes where it was asked for. */
-async function dryRun({ bus, desk, clock }: HostOptions, plan: string, channel: string): Promise<void> {
-  const timeout = new AbortController();
-  const cancel = clock.after(dryRunMs, () => timeout.abort(new Failure('no answer in time', { recoverable: true })));
-  let text: string;
-  try {
-    const answer = await bus.request('dry-run', { plan }, timeout.signal);
-    text = typeof answer['text'] === 'string' ? answer['text'] : JSON.stringify(answer, undefined, 1);
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    text = messageOf(error);
-  } finally {
-    cancel();
-  }
-  desk.transact(() => sendText(desk, `Dry run: ${text}`.slice(0, 3_900), channel));
 }

@@ -2,12 +2,12 @@ import type { Signer } from '#bus/keys.ts';
 import type { Plan } from '#bus/messages/plan.ts';
 import type { People, Role } from '#config/people.ts';
 import { decidePlan } from './approval.ts';
-import { isExpired } from './card.ts';
+import { canAskAgain, isExpired } from './card.ts';
 import type { Button, Person } from './channel.ts';
 import type { Desk } from './desk.ts';
 import type { IncidentRecord } from './incident.ts';
 import { proposeAgain } from './plans.ts';
-import { detailsText, sendText } from './present.ts';
+import { detailsText, planFacts, sendText } from './present.ts';
 import type { Token } from './store/tokens.ts';
 
 export interface PressOptions {
@@ -89,7 +89,8 @@ function askAgain(
   { plan, incident, person }: { plan: Plan | undefined; incident: IncidentRecord | undefined; person: Person },
 ): string {
   if (plan === undefined || incident?.state !== 'open') return 'This is over; there is nothing to plan.';
-  if (!isExpired(plan, desk.now) && plan.status !== 'withdrawn') return 'This plan is still open.';
+  const facts = planFacts(desk, plan.id);
+  if (facts === undefined || !canAskAgain(facts, desk.now)) return 'This plan is still open.';
   if (incident.fix.plan !== plan.id || desk.store.plans.hasProposal(incident.id)) {
     return 'A new plan was asked for already.';
   }

@@ -43,7 +43,7 @@ export class MemoryBus implements Bus {
 
   subscribe<P extends z.ZodObject>(kind: MessageKind<P>, listener: Listener<MessageKind<P>>): void {
     const list = this.#handlers.get(kind.name) ?? [];
-    list.push(listener as Handler);
+    list.push(listener);
     this.#handlers.set(kind.name, list);
   }
 

@@ -1,0 +1,79 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { Story } from '../../test/parts/triage-story.ts';
+
+let story: Story;
+afterEach(() => story[Symbol.asyncDispose]());
+
+const minute = 60_000;
+
+async function withIncident(): Promise<string> {
+  story = await Story.begin({ config: { hosts: { web: {} } } });
+  await story.fire({ name: 'http-down', host: 'web' });
+  await story.clock.advance(minute);
+  return story.chat.card().incident;
+}
+
+describe('pairing', () => {
+  test('a link works once, for whoever opens it first, and only for ten minutes', async () => {
+    story = await Story.begin();
+    const stranger = { id: 'telegram:77', name: 'New <b>one</b>' };
+    const { nonce, link } = await story.bus.ask('pair', { role: 'approver' });
+    expect(link).toBe(`https://t.me/bot?start=${String(nonce)}`);
+    expect(await story.bus.ask('paired', { nonce })).toEqual({});
+    expect(await story.chat.host?.pair(stranger, String(nonce))).toContain('Hello');
+    expect(await story.chat.host?.pair({ id: 'telegram:78', name: 'x' }, String(nonce))).toContain('no longer valid');
+    expect(await story.bus.ask('paired', { nonce })).toEqual({ person: { ...stranger, role: 'approver' } });
+    const late = await story.bus.ask('pair', { role: 'reader' });
+    await story.clock.advance(10 * minute + 1);
+    expect(await story.chat.host?.pair(stranger, String(late['nonce']))).toContain('no longer valid');
+  });
+
+  test('opening a link grants nothing: the console does', async () => {
+    story = await Story.begin();
+    const { nonce } = await story.bus.ask('pair', { role: 'approver' });
+    await story.chat.host?.pair({ id: 'telegram:77', name: 'New' }, String(nonce));
+    expect(await story.chat.command('status', 'telegram:77')).toBe('You may not use /status.');
+  });
+
+  test('a role that does not exist is refused', async () => {
+    story = await Story.begin();
+    await expect(story.bus.ask('pair', { role: 'root' })).rejects.toThrow('the role is none of');
+  });
+});
+
+describe('what the command line asks', () => {
+  test('incidents with their members, one incident with its timeline', async () => {
+    const id = await withIncident();
+    expect(await story.bus.ask('incidents')).toMatchObject({
+      incidents: [{ id, state: 'open', title: 'http-down of web' }],
+    });
+    const one = await story.bus.ask('incident', { id });
+    expect(one).toMatchObject({ incident: { id }, text: expect.stringContaining('alone: nothing that it runs on') });
+    await expect(story.bus.ask('incident', { id: 'nope' })).rejects.toThrow('Cannot find incident "nope"');
+  });
+
+  test('acknowledge and snooze', async () => {
+    const id = await withIncident();
+    expect(await story.bus.ask('acknowledge', { id, by: 'ada' })).toEqual({ text: 'Acknowledged.' });
+    expect(await story.bus.ask('snooze', { id, by: 'ada', for: '2h' })).toEqual({ text: 'Snoozed.' });
+    await story.clock.advance(minute);
+    expect(story.chat.card().state).toBe('snoozed');
+    await story.clock.advance(2 * 60 * minute);
+    expect(story.chat.card().state).toBe('acknowledged');
+  });
+});
+
+describe('what a person types', () => {
+  test('status, who, cost, help and unknown words are answered', async () => {
+    const id = await withIncident();
+    expect(await story.chat.command('status')).toContain('1 open: http-down of web');
+    expect(await story.chat.command('who', 'telegram:1')).toContain('approver: telegram:3');
+    expect(await story.chat.command('cost')).toContain('This month: 0.12 € of 5.00 €');
+    expect(await story.chat.command('help', 'telegram:1')).not.toContain('/freeze');
+    expect(await story.chat.command('constructor')).toContain('I do not understand');
+    expect(await story.chat.command(`ack ${id.slice(0, 4)}`, 'telegram:2')).toBe('Acknowledged.');
+    expect(await story.chat.command('ack', 'telegram:2')).toBe('Already acknowledged by Person 2.');
+    expect(await story.chat.command('snooze 2h', 'telegram:2')).toBe('Snoozed.');
+    expect(await story.chat.command('plan')).toBe('No plan waits for a decision.');
+  });
+});
