@@ -5,12 +5,17 @@ import { PassThrough } from 'node:stream';
 import { stringify } from 'yaml';
 import type { Bus } from '#bus/bus.ts';
 import { incident } from '#bus/messages/incident.ts';
-import { plan } from '#bus/messages/plan.ts';
 import { verdict, type Verdict } from '#bus/messages/verdict.ts';
 import { loadConfig } from '#config/load.ts';
 import { type Crew, everyone, startCrew, type TerminalIo } from '../crew.ts';
+import { systemClock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import { type DemoHost, startDemoHost } from './demo-host.ts';
+
+/** What a person types to approve the plan of the first incident. */
+const approval = 'approve 1';
+/** Nobody reads faster; a card counts as shown only once triage has noted its delivery. */
+const readingMs = 1_000;
 
 export interface DemoOptions {
   terminal: TerminalIo;
@@ -34,23 +39,17 @@ export async function runDemo(options: DemoOptions): Promise<Verdict | undefined
   ending.defer(() => host.close());
   const file = join(folder, 'lares.yaml');
   writeFileSync(file, stringify(demoConfig(host)));
-  const input = new PassThrough();
-  if (!options.approves) options.terminal.input.pipe(input);
-  ending.defer(() => void options.terminal.input.unpipe(input));
   options.say(
     `A host on 127.0.0.1:${host.port} (SSH) serves a shop on 127.0.0.1:${host.servicePort}; Lares looks every second.`,
   );
-  const crew = await startCrew({
-    loaded: await loadConfig(file),
-    members: everyone,
-    log: options.log,
-    terminal: { ...options.terminal, input },
-  });
+  const terminal = options.approves ? handless(options) : { ...options.terminal, interactive: true };
+  const crew = await startCrew({ loaded: await loadConfig(file), members: everyone, log: options.log, terminal });
   ending.defer(() => crew.stop());
   const bus = crew.access.connect('console');
   ending.defer(() => bus.close());
   await bus.ready(options.signal);
-  return tell({ options, host, crew, bus, input });
+  // `await` keeps everything open until the story is told.
+  return await tell({ options, host, crew, bus });
 }
 
 interface Stage {
@@ -58,23 +57,32 @@ interface Stage {
   host: DemoHost;
   crew: Crew;
   bus: Bus;
-  input: PassThrough;
 }
 
-async function tell({ options, host, crew, bus, input }: Stage): Promise<Verdict | undefined> {
+async function tell({ options, host, crew, bus }: Stage): Promise<Verdict | undefined> {
   const first = await crew.sentinel?.firstRound();
   if (first !== undefined) options.say(first.text);
   const outcome = watch(bus, options.signal);
-  const planned = nextPlan(bus);
   options.say('Now the shop is killed (kill -9).');
   await host.breakService();
-  void planned.then(() => {
-    if (options.approves) {
-      options.say('(approving for you, as --yes asks)');
-      input.write('approve 1\n');
-    } else options.say('Your turn: type "approve 1" and press Enter.');
-  });
   return outcome;
+}
+
+/** A terminal whose person types what the screen offers, as soon as it offers it. */
+function handless(options: DemoOptions): TerminalIo {
+  const input = new PassThrough();
+  const output = new PassThrough();
+  let hasApproved = false;
+  output.on('data', (bytes: Buffer) => {
+    options.terminal.output.write(bytes);
+    if (hasApproved || !bytes.toString().includes(approval)) return;
+    hasApproved = true;
+    systemClock.after(readingMs, () => {
+      options.say(`(typing "${approval}" for you, as --yes asks)`);
+      input.write(`${approval}\n`);
+    });
+  });
+  return { ...options.terminal, input, output, interactive: true };
 }
 
 /** Resolves with the verdict once its incident is closed, or with undefined when the person ends the demo. */
@@ -87,14 +95,6 @@ function watch(bus: Bus, signal: AbortSignal): Promise<Verdict | undefined> {
     });
     bus.onClear(incident, () => resolve(seen));
     signal.addEventListener('abort', () => resolve(undefined), { once: true });
-  });
-}
-
-function nextPlan(bus: Bus): Promise<void> {
-  return new Promise((resolve) => {
-    bus.subscribe(plan, (message) => {
-      if (message.status === 'pending') resolve();
-    });
   });
 }
 
