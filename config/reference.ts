@@ -16,19 +16,24 @@ export function configReference(): string {
 }
 
 function rowsOf(schema: JsonSchema, path: string): string[] {
-  const isContainer =
-    schema.properties !== undefined ||
-    schema.items?.properties !== undefined ||
-    typeof schema.additionalProperties === 'object';
-  const isSilent = path === '' || (isContainer && schema.description === undefined);
-  const rows = isSilent ? [] : [`| \`${path}\` | ${describe(schema)} | ${preset(schema)} |`];
-  for (const [key, child] of Object.entries(schema.properties ?? {}))
-    rows.push(...rowsOf(child, path === '' ? key : `${path}.${key}`));
-  if (typeof schema.additionalProperties === 'object' && schema.additionalProperties.properties !== undefined) {
-    rows.push(...rowsOf(schema.additionalProperties, `${path}.<name>`));
+  const below = childrenOf(schema, path);
+  // An object without words of its own is said by its keys.
+  const isSilent = path === '' || (below.length > 0 && schema.description === undefined);
+  const own = isSilent ? [] : [`| \`${path}\` | ${describe(schema)} | ${preset(schema)} |`];
+  return [...own, ...below.flatMap(([childPath, child]) => rowsOf(child, childPath))];
+}
+
+function childrenOf(schema: JsonSchema, path: string): [string, JsonSchema][] {
+  const { properties = {}, additionalProperties, items } = schema;
+  const children = Object.entries(properties).map(([key, child]): [string, JsonSchema] => [
+    path === '' ? key : `${path}.${key}`,
+    child,
+  ]);
+  if (typeof additionalProperties === 'object' && additionalProperties.properties !== undefined) {
+    children.push([`${path}.<name>`, additionalProperties]);
   }
-  if (schema.items?.properties !== undefined) rows.push(...rowsOf(schema.items, `${path}[]`));
-  return rows;
+  if (items?.properties !== undefined) children.push([`${path}[]`, items]);
+  return children;
 }
 
 function describe(schema: JsonSchema): string {
