@@ -1,4 +1,4 @@
-import type { VirtualClock } from '#agents/runtime/virtual-clock.ts';
+import type { Clock } from '#agents/runtime/clock.ts';
 import type { Button, Card, Channel, ChannelHost, Delivered, Outbound } from '#agents/triage/channel.ts';
 
 /** A channel that keeps what it was given. `refuse` makes the next deliveries fail. */
@@ -11,10 +11,10 @@ export class MemoryChannel implements Channel {
   /** A plan that does not fit is not shown whole. */
   showsPlans = true;
   host: ChannelHost | undefined;
-  readonly #clock: VirtualClock;
+  readonly #clock: Clock;
   #count = 0;
 
-  constructor(kind: string, clock: VirtualClock) {
+  constructor(kind: string, clock: Clock) {
     this.kind = kind;
     this.#clock = clock;
   }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Bus } from '#bus/bus.ts';
 import type { Assessment } from '#bus/messages/assessment.ts';
 import { type Finding, finding } from '#bus/messages/finding.ts';
 import { digestOf } from '#bus/canonical.ts';
@@ -13,11 +14,12 @@ import { createInventory } from '#config/inventory.ts';
 import type { People, Role } from '#config/people.ts';
 import { type ConfigInput, ConfigSchema } from '#config/schema.ts';
 import type { Agent, AgentContext } from '#agents/runtime/agent.ts';
-import { toInstant } from '#agents/runtime/clock.ts';
+import { type Clock, toInstant } from '#agents/runtime/clock.ts';
 import { createLog } from '#agents/runtime/log.ts';
 import { createMetrics } from '#agents/runtime/metrics.ts';
 import { type VirtualClock, createVirtualClock } from '#agents/runtime/virtual-clock.ts';
 import type { Assessor, IncidentFacts } from '#agents/triage/assess.ts';
+import type { Channel } from '#agents/triage/channel.ts';
 import { createTriage } from '#agents/triage/triage.ts';
 import { loadCatalogue } from '#playbooks/catalogue.ts';
 import { MemoryBus } from './memory-bus.ts';
@@ -32,6 +34,54 @@ const people: People = {
   add: () => undefined,
 };
 const ranks: readonly Role[] = ['reader', 'operator', 'approver'];
+
+/** Triage as the composer makes it, on a given bus and clock. */
+export async function createStoryTriage(
+  parts: { bus: Bus; clock: Clock; folder: string; config?: ConfigInput | undefined },
+  channels: readonly Channel[],
+  assessor: Assessor,
+): Promise<Agent> {
+  const { bus, clock, folder } = parts;
+  const config = ConfigSchema.parse({ digest: { timezone: 'UTC' }, ...parts.config });
+  const context: AgentContext = {
+    config,
+    baseFolder: folder,
+    inventory: createInventory(config),
+    stateFolder: join(folder, 'triage'),
+    keysFolder: join(folder, 'keys'),
+    people,
+    bus,
+    clock,
+    log: createLog({ level: process.env['STORY_LOG'] ?? 'silent', name: 'story' }),
+    metrics: createMetrics(),
+    http: { route: () => undefined },
+  };
+  const catalogue = await loadCatalogue();
+  const pairLink = (nonce: string): string => `https://t.me/bot?start=${nonce}`;
+  return createTriage(context, { channels, assessor, catalogue, pairLink });
+}
+
+/** An opinion at once, by no rule at all; `assess` adds to it. */
+export function storyAssessor(clock: Clock, assess?: StoryOptions['assess']): Assessor {
+  return {
+    assess: async (facts, signal) => ({
+      incident: facts.incident.id,
+      source: 'rules',
+      cause: `Cause of ${facts.root.summary}`,
+      confidence: 0.5,
+      evidence: [],
+      failovers: [],
+      costEuro: 0,
+      at: toInstant(clock.now()),
+      ...(await assess?.(facts, signal)),
+    }),
+    spending: () => [{ provider: 'cloud', calls: 3, inputTokens: 900, outputTokens: 90, euro: 0.12 }],
+    capEuro: 5,
+    status: () => [{ provider: 'cloud', state: 'closed' }],
+    onNotice: () => undefined,
+    close: () => undefined,
+  };
+}
 
 export interface StoryOptions {
   config?: ConfigInput;
@@ -73,46 +123,14 @@ export class Story implements AsyncDisposable {
   }
 
   async #start(): Promise<void> {
-    const config = ConfigSchema.parse({ digest: { timezone: 'UTC' }, ...this.#options.config });
-    const context: AgentContext = {
-      config,
-      baseFolder: this.#folder,
-      inventory: createInventory(config),
-      stateFolder: join(this.#folder, 'triage'),
-      keysFolder: join(this.#folder, 'keys'),
-      people,
-      bus: this.bus,
-      clock: this.clock,
-      log: createLog({ level: process.env['STORY_LOG'] ?? 'silent', name: 'story' }),
-      metrics: createMetrics(),
-      http: { route: () => undefined },
-    };
-    const catalogue = await loadCatalogue();
-    const options = { channels: this.channels, assessor: this.#assessor(), catalogue };
-    this.#triage = createTriage(context, { ...options, pairLink: (nonce) => `https://t.me/bot?start=${nonce}` });
+    const { bus, clock, channels } = this;
+    const parts = { bus, clock, folder: this.#folder, config: this.#options.config };
+    this.#triage = await createStoryTriage(parts, channels, this.#assessor());
     await this.#triage.start();
   }
 
   #assessor(): Assessor {
-    const { assess } = this.#options;
-    return {
-      assess: async (facts, signal) => ({
-        incident: facts.incident.id,
-        source: 'rules',
-        cause: `Cause of ${facts.root.summary}`,
-        confidence: 0.5,
-        evidence: [],
-        failovers: [],
-        costEuro: 0,
-        at: toInstant(this.clock.now()),
-        ...(await assess?.(facts, signal)),
-      }),
-      spending: () => [{ provider: 'cloud', calls: 3, inputTokens: 900, outputTokens: 90, euro: 0.12 }],
-      capEuro: 5,
-      status: () => [{ provider: 'cloud', state: 'closed' }],
-      onNotice: () => undefined,
-      close: () => undefined,
-    };
+    return storyAssessor(this.clock, this.#options.assess);
   }
 
   /** Stops and starts again on the same state; the bus is a new connection. */
