@@ -1,7 +1,10 @@
 import type { Command } from 'commander';
 import type { Bus } from '#bus/bus.ts';
 import { type Crew, everyone, type Member, startCrew, type TerminalIo } from '../crew.ts';
+import { visibleLine } from '../triage/render/visible.ts';
+import { loadKinds } from '../sentinel/registry.ts';
 import { version } from '../version.ts';
+import { bindLoaded } from './checks-of.ts';
 import { addCommand, type CommandContext, exitStatus } from './command.ts';
 import { pair } from './pairing.ts';
 
@@ -22,6 +25,8 @@ export function addUp(program: Command): void {
 }
 
 async function run(context: CommandContext, members: readonly Member[]): Promise<number> {
+  // Faults of the checks are told with their lines, before anything starts.
+  if (members.includes('sentinel')) bindLoaded(context.loaded, await loadKinds());
   const crew = await startCrew({
     loaded: context.loaded,
     members,
@@ -83,7 +88,7 @@ async function converse(context: CommandContext, crew: Crew, members: readonly M
   if (sentinel !== undefined) {
     const summary = await sentinel.firstRound();
     if (context.json) context.printJson({ event: 'first-round', ...summary });
-    else context.print(summary.text);
+    else context.print(visibleLine(summary.text));
   }
   if (members.includes('triage') && context.loaded.config.telegram !== undefined) await invite(context, crew);
   return never();

@@ -29,6 +29,15 @@ export function countAll(watches: Watches, hosts: number): Pick<Manifest, 'count
   return { counts, unseen };
 }
 
+/** What is not well, in words, the worst first. */
+export function troubles(watches: Watches): string[] {
+  const bad = [...watches.values()]
+    .flatMap(({ tracks }) => [...tracks.values()])
+    .flatMap(({ sort, state, last }) => (sort === 'problem' && state.phase !== 'ok' && last ? [{ state, last }] : []))
+    .toSorted((a, b) => compareSeverity(b.state.severity, a.state.severity));
+  return bad.map(({ last }) => last.summary);
+}
+
 type Word = 'ok' | 'pending' | 'firing' | 'unknown' | 'stale';
 
 interface Counted {

@@ -9,18 +9,24 @@ export interface RoundSummary {
   bad: number;
   unknown: number;
   unseen: { reason: string; count: number }[];
+  /** What is not well, in words, the worst first. */
+  troubles: string[];
   tookMs: number;
   /** All of it in one sentence for a person. */
   text: string;
 }
 
 const reasonsShown = 3;
+const troubleLength = 80;
 
-export function summarize({ counts, unseen }: Pick<Manifest, 'counts' | 'unseen'>, tookMs: number): RoundSummary {
+export function summarize(
+  { counts, unseen, troubles }: Pick<Manifest, 'counts' | 'unseen'> & { troubles: readonly string[] },
+  tookMs: number,
+): RoundSummary {
   const bad = counts.pending + counts.firing;
   const unknown = counts.unknown + counts.stale;
   const looked = counts.ok + bad;
-  const state = bad === 0 ? 'all well' : `${counts.ok} well, ${bad} not well`;
+  const state = bad === 0 ? 'all well' : `${counts.ok} well, ${bad} not (${named(troubles)})`;
   const seen = looked === 0 ? 'Could check nothing' : `Checked ${things(looked)} on ${hosts(counts.hosts)}: ${state}`;
   const reasons = unseen.slice(0, reasonsShown).map(({ reason, count }) => `${reason} (${count})`);
   const more = unseen.length > reasonsShown ? `; and ${unseen.length - reasonsShown} more reasons` : '';
@@ -32,9 +38,19 @@ export function summarize({ counts, unseen }: Pick<Manifest, 'counts' | 'unseen'
     bad,
     unknown,
     unseen,
+    troubles: [...troubles],
     tookMs,
     text: `${seen}${blind}.`,
   };
+}
+
+function named(troubles: readonly string[]): string {
+  const shown = troubles
+    .slice(0, reasonsShown)
+    .map((text) => (text.length > troubleLength ? `${text.slice(0, troubleLength)}…` : text));
+  return troubles.length > reasonsShown
+    ? `${shown.join('; ')}; and ${troubles.length - reasonsShown} more`
+    : shown.join('; ');
 }
 
 function things(count: number): string {

@@ -6,7 +6,7 @@ import type { CheckDefinition } from './check.ts';
 import { acceptHeartbeats } from './intake/heartbeat.ts';
 import type { LedgerEvent } from './ledger.ts';
 import { assemble, type Parts } from './parts.ts';
-import { countAll } from './picture.ts';
+import { countAll, troubles } from './picture.ts';
 import type { Probes } from './probe.ts';
 import { bindChecks, type BoundCheck, loadKinds } from './registry.ts';
 import { type RoundSummary, summarize } from './round.ts';
@@ -142,9 +142,12 @@ class SentinelAgent implements Sentinel {
     const startedAt = clock.now();
     const hosts = Object.keys(config.hosts).length;
     void parts.runner.start().then(() => {
+      const { watches } = parts.ledger;
       parts.publisher.changed();
       this.#measure(parts);
-      this.#round.resolve(summarize(countAll(parts.ledger.watches, hosts), clock.now() - startedAt));
+      this.#round.resolve(
+        summarize({ ...countAll(watches, hosts), troubles: troubles(watches) }, clock.now() - startedAt),
+      );
     });
   }
 
