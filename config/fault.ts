@@ -1,4 +1,5 @@
 import { Failure } from '#bus/failure.ts';
+import type { Config } from './schema.ts';
 
 /** Where a value stands in the configuration: keys and positions in lists. */
 export type ConfigPath = readonly (string | number)[];
@@ -16,16 +17,26 @@ export interface ConfigFault {
   hint?: string;
 }
 
+/** The rest of a configuration with faults. */
+export interface UsableConfig {
+  config: Config;
+  /** The place of a value, as a fault tells it. */
+  place: (path: ConfigPath) => Pick<ConfigFault, 'file' | 'line' | 'column'>;
+}
+
 /** Thrown with every fault that was found, not only the first. */
 export class ConfigFailure extends Failure {
   readonly faults: readonly ConfigFault[];
+  /** What can be looked at all the same, so that whoever knows more adds its faults. Paths are those of the file. */
+  readonly usable: UsableConfig | undefined;
 
-  constructor(faults: readonly ConfigFault[]) {
+  constructor(faults: readonly ConfigFault[], usable?: UsableConfig) {
     const file = faults[0]?.file ?? 'the built-in defaults';
     const count = faults.length === 1 ? 'one fault' : `${faults.length} faults`;
     const first = faults[0] === undefined ? '' : `; the first: ${formatFault(faults[0])}`;
     super(`Cannot use the configuration "${file}": ${count}${first}`, { recoverable: false });
     this.faults = faults;
+    this.usable = usable;
   }
 }
 
@@ -49,4 +60,21 @@ export function formatPath(path: ConfigPath): string {
     else text += `[${JSON.stringify(part.slice(0, 80))}]`;
   }
   return text;
+}
+
+/** In the order of the file. */
+export function inOrder(faults: readonly ConfigFault[]): ConfigFault[] {
+  return faults.toSorted((a, b) => a.line - b.line || a.column - b.column);
+}
+
+/** Zod's messages in the words of the others: they begin with "must" or "is". */
+export function plainMessage(message: string): string {
+  const expected = /^Invalid input: expected (.+), received undefined$/.exec(message);
+  if (expected !== null) return `is missing: must be ${expected[1]}`;
+  return message
+    .replace(/^Invalid input: expected (.+), received (.+)$/, 'must be $1, not $2')
+    .replace(/^Invalid option: expected one of (.+)$/, 'must be one of $1')
+    .replace(/^(?:Too small|Too big): expected \w+ to (?:be|have) /, 'must be ')
+    .replace(/^Invalid URL$/, 'must be a URL such as https://example.org/')
+    .replace(/^Invalid input$/, 'is not valid');
 }

@@ -4,14 +4,14 @@ import { dirname, resolve } from 'node:path';
 import type { z } from 'zod';
 import { crossCheck, type Remark } from './cross-check.ts';
 import { type ConfigDocument, readDocument } from './document.ts';
-import { ConfigFailure, type ConfigFault, type ConfigPath } from './fault.ts';
+import { ConfigFailure, type ConfigFault, type ConfigPath, inOrder, plainMessage } from './fault.ts';
 import { knownKeys } from './json-schema.ts';
 import { withAbsolutePaths } from './paths.ts';
 import { salvage } from './salvage.ts';
 import { type Config, type ConfigInput, ConfigSchema } from './schema.ts';
 import { suggest } from './suggest.ts';
 
-export { ConfigFailure, type ConfigFault, formatFaults } from './fault.ts';
+export { ConfigFailure, type ConfigFault, formatFaults, inOrder } from './fault.ts';
 
 /** A configuration that can be used: every value is valid, every name exists, every path is absolute. */
 export interface LoadedConfig {
@@ -61,30 +61,29 @@ function localName(): string {
 }
 
 function loadDocument(document: ConfigDocument, place: { file?: string; baseFolder: string }): LoadedConfig {
-  const locate = (remark: Remark): ConfigFault => ({
+  const placeOf = (path: ConfigPath): Pick<ConfigFault, 'file' | 'line' | 'column'> => ({
     ...(place.file !== undefined && { file: place.file }),
-    ...document.locate(remark.path),
-    ...remark,
+    ...document.locate(path),
   });
+  const locate = (remark: Remark): ConfigFault => ({ ...placeOf(remark.path), ...remark });
   const parsed = ConfigSchema.safeParse(document.value);
   if (!parsed.success) {
     const { issues } = parsed.error;
     const rest = salvage(document.value, issues);
     const further = rest === undefined ? [] : crossCheck(rest, Date.now()).faults;
-    throw new ConfigFailure(inOrder([...issues.flatMap(remarksOf), ...further].map(locate)));
+    const faults = inOrder([...issues.flatMap(remarksOf), ...further].map(locate));
+    throw new ConfigFailure(faults, rest && { config: rest, place: placeOf });
   }
   const { faults, warnings } = crossCheck(parsed.data, Date.now());
-  if (faults.length > 0) throw new ConfigFailure(inOrder(faults.map(locate)));
+  if (faults.length > 0) {
+    throw new ConfigFailure(inOrder(faults.map(locate)), { config: parsed.data, place: placeOf });
+  }
   return {
     config: withAbsolutePaths(parsed.data, place.baseFolder),
     ...place,
     locate: (path) => document.locate(path),
     warnings: inOrder(warnings.map(locate)),
   };
-}
-
-function inOrder(faults: ConfigFault[]): ConfigFault[] {
-  return faults.toSorted((a, b) => a.line - b.line || a.column - b.column);
 }
 
 function remarksOf(issue: z.core.$ZodIssue): Remark[] {
@@ -106,7 +105,7 @@ function remarksOf(issue: z.core.$ZodIssue): Remark[] {
       },
     ];
   }
-  return [{ path, message: plain(issue.message) }];
+  return [{ path, message: plainMessage(issue.message) }];
 }
 
 function unknownKey(key: string, path: ConfigPath): Omit<Remark, 'path'> {
@@ -118,16 +117,4 @@ const secretKeys = new Set(['token', 'apiKey', 'password']);
 
 function isSecretInline(issue: z.core.$ZodIssue): boolean {
   return issue.code === 'invalid_type' && issue.expected === 'object' && secretKeys.has(String(issue.path.at(-1)));
-}
-
-/** Zod's messages in the words of the others: they begin with "must" or "is". */
-function plain(message: string): string {
-  const expected = /^Invalid input: expected (.+), received undefined$/.exec(message);
-  if (expected !== null) return `is missing: must be ${expected[1]}`;
-  return message
-    .replace(/^Invalid input: expected (.+), received (.+)$/, 'must be $1, not $2')
-    .replace(/^Invalid option: expected one of (.+)$/, 'must be one of $1')
-    .replace(/^(?:Too small|Too big): expected \w+ to (?:be|have) /, 'must be ')
-    .replace(/^Invalid URL$/, 'must be a URL such as https://example.org/')
-    .replace(/^Invalid input$/, 'is not valid');
 }

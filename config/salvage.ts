@@ -33,9 +33,22 @@ function mend(entries: unknown, at: { section: string; entry: unknown; value: Ra
   return section === 'services' ? { ...entries, [entry]: standInService(value) } : undefined;
 }
 
+/** The kind of a check whose own kind cannot be read. */
+export const unreadableKind = 'faulty';
+
+/** Keeps the name, the links, the kind and what the kind looks at; the common keys get their defaults. */
 function standInCheck(check: unknown, index: number): Raw {
-  const id = CheckCommon.shape.id.safeParse(isRaw(check) ? check['id'] : undefined);
-  return { ...linksOf(check, ['host', 'service']), id: id.success ? id.data : `faulty-check-${index}`, kind: 'faulty' };
+  const { id, kind } = CheckCommon.shape;
+  const given = isRaw(check) ? check : {};
+  const own = Object.entries(given).filter(([key]) => !(key in CheckCommon.shape));
+  const name = id.safeParse(given['id']);
+  const sort = kind.safeParse(given['kind']);
+  return {
+    ...Object.fromEntries(own),
+    ...linksOf(check, ['host', 'service']),
+    id: name.success ? name.data : `faulty-check-${index}`,
+    kind: sort.success ? sort.data : unreadableKind,
+  };
 }
 
 /** The names that an entry points to, as far as they are names. */

@@ -1,6 +1,7 @@
 import { defaultChecks } from '#config/defaults.ts';
-import { ConfigFailure, type LoadedConfig } from '#config/load.ts';
-import { type BoundCheck, bindChecks, type CheckKinds } from '../sentinel/registry.ts';
+import { ConfigFailure, inOrder, loadConfig, type LoadedConfig } from '#config/load.ts';
+import { unreadableKind } from '#config/salvage.ts';
+import { type BoundCheck, bindChecks, type CheckKinds, loadKinds } from '../sentinel/registry.ts';
 
 /** The checks of a configuration with their kinds. Throws a ConfigFailure with every fault at its line. */
 export function bindLoaded(loaded: LoadedConfig, kinds: CheckKinds): BoundCheck[] {
@@ -14,4 +15,19 @@ export function bindLoaded(loaded: LoadedConfig, kinds: CheckKinds): BoundCheck[
       message: fault.message,
     })),
   );
+}
+
+/** `loadConfig` that adds the faults of the checks' own options, which only their kinds know: all are told at once. */
+export async function loadWithKinds(file: string | undefined): Promise<LoadedConfig> {
+  try {
+    return await loadConfig(file);
+  } catch (error) {
+    if (!(error instanceof ConfigFailure) || error.usable === undefined) throw error;
+    const { config, place } = error.usable;
+    const { faults } = bindChecks(config, await loadKinds());
+    const further = faults
+      .filter(({ path: [, index] }) => typeof index === 'number' && config.checks[index]?.kind !== unreadableKind)
+      .map((fault) => ({ ...place(fault.path), ...fault }));
+    throw new ConfigFailure(inOrder([...error.faults, ...further]));
+  }
 }

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { Failure, messageOf } from '#bus/failure.ts';
-import { ConfigFailure, findConfig, formatFaults, loadConfig, type LoadedConfig } from '#config/load.ts';
+import { ConfigFailure, findConfig, formatFaults, type LoadedConfig } from '#config/load.ts';
 import { createLog, type Log } from '../runtime/log.ts';
+import { loadWithKinds } from './checks-of.ts';
 
 /** What a shell can tell from the exit status of any command. */
 export const exitStatus = {
@@ -68,7 +69,7 @@ async function runCommand(spec: CommandSpec, command: Command): Promise<number> 
   const values: Record<string, unknown> = command.opts();
   const json = values['json'] === true;
   try {
-    const loaded = await loadConfig(typeof values['config'] === 'string' ? values['config'] : findConfig());
+    const loaded = await loadWithKinds(typeof values['config'] === 'string' ? values['config'] : findConfig());
     const level = typeof values['logLevel'] === 'string' ? values['logLevel'] : loaded.config.logLevel;
     return await spec.run({
       loaded,

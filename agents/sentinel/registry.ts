@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { plainMessage } from '#config/fault.ts';
 import { CheckCommon, type CheckConfig, type Config, type HostConfig } from '#config/schema.ts';
 import { suggest } from '#config/suggest.ts';
 import { loadPlugins } from '#agents/runtime/plugins.ts';
@@ -75,7 +76,8 @@ function bindOne(check: CheckConfig, { config, kinds, path }: Binding): BoundChe
   const host = check.host === undefined ? undefined : config.hosts[check.host];
   const parsed = parseOptions(definition, check, path);
   const faults = parsed.ok ? [] : parsed.faults;
-  if (definition.reach === 'host' && host === undefined) {
+  // A host that the configuration does not know is a fault of its own, told by whoever loads it.
+  if (definition.reach === 'host' && check.host === undefined) {
     faults.push({ path, message: `needs a "host": the kind "${check.kind}" looks on a host` });
   }
   if (!parsed.ok || faults.length > 0) return faults;
@@ -100,16 +102,30 @@ function parseOptions(definition: CheckDefinition, check: CheckConfig, path: (st
   const parsed = schema.safeParse(check.options);
   if (parsed.success) return { ok: true, options: parsed.data };
   const known = Object.keys({ ...definition.options.shape, ...CheckCommon.shape });
-  return { ok: false, faults: parsed.error.issues.flatMap((issue) => faultsOf(issue, path, known)) };
+  return {
+    ok: false,
+    faults: parsed.error.issues.flatMap((issue) => faultsOf(issue, path, { known, given: check.options })),
+  };
 }
 
-function faultsOf(issue: z.core.$ZodIssue, path: (string | number)[], known: readonly string[]): Fault[] {
+function faultsOf(
+  issue: z.core.$ZodIssue,
+  path: (string | number)[],
+  { known, given }: { known: readonly string[]; given: Readonly<Record<string, unknown>> },
+): Fault[] {
   const at = [...path, ...issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part))];
-  if (issue.code !== 'unrecognized_keys') return [{ path: at, message: issue.message }];
+  if (issue.code !== 'unrecognized_keys') return [{ path: at, message: optionMessage(issue, given) }];
   return issue.keys.map((key) => ({
     path: [...at, key],
     message: `is no option of this kind of check: "${key}"${hint(key, known)}`,
   }));
+}
+
+/** A kind's own words for a wrong value do not say that there is none. */
+function optionMessage({ message, path }: z.core.$ZodIssue, given: Readonly<Record<string, unknown>>): string {
+  const plain = plainMessage(message);
+  const isMissing = path.length === 1 && !(String(path[0]) in given);
+  return isMissing && !plain.startsWith('is missing') ? `is missing: ${plain}` : plain;
 }
 
 function unknownKind(kind: string, kinds: CheckKinds): string {
