@@ -21,18 +21,24 @@ export function createProbes(options: {
   clock: Clock;
   log: Log;
 }): Probes {
-  const pool = createSshPool({ clock: options.clock, log: options.log });
+  const { clock, log } = options;
+  const pool = createSshPool({ clock, log });
   return {
     runnerFor(name) {
       const host = options.config.hosts[name];
       if (host === undefined) return unreachable(`there is no host "${name}" in the configuration`);
-      return host.via === 'local' ? localRunner : remote(pool, { name, host, baseFolder: options.baseFolder ?? '.' });
+      return host.via === 'local'
+        ? localRunner
+        : remote(pool, { name, host, baseFolder: options.baseFolder ?? '.', clock });
     },
     close: () => pool.close(),
   };
 }
 
-function remote(pool: SshPool, of: { name: string; host: HostConfig; baseFolder: string }): CommandRunner {
+function remote(
+  pool: SshPool,
+  of: { name: string; host: HostConfig; baseFolder: string; clock: Clock },
+): CommandRunner {
   const { read } = of.host;
   if (read === undefined) {
     return unreachable(`host "${of.name}" has no read login: set hosts.${of.name}.read.user and read.keyFile`);
@@ -46,7 +52,7 @@ function remote(pool: SshPool, of: { name: string; host: HostConfig; baseFolder:
     ...(read.passphraseFile !== undefined && { passphraseFile: resolve(of.baseFolder, read.passphraseFile) }),
   });
   // The parsers read the C locale; sshd gives the one that its host is set to.
-  return guarded({ run: (argv, command) => runner.run(['env', 'LC_ALL=C', ...argv], command) });
+  return guarded({ run: (argv, command) => runner.run(['env', 'LC_ALL=C', ...argv], command) }, of.clock);
 }
 
 function unreachable(reason: string): CommandRunner {

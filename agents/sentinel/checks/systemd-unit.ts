@@ -56,7 +56,7 @@ export const check = defineCheck({
 async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
   const names = [...new Set((options.units ?? []).map(fullName))];
   const end = await context.probe.run(['sh', '-c', unitScript, 'sh', ...names], {
-    timeoutMs,
+    timeoutMs: Math.min(timeoutMs, context.timeoutMs ?? Infinity),
     signal: context.signal,
     maximumOutputBytes,
   });

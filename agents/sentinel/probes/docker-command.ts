@@ -5,9 +5,13 @@ import { type ContainerList, type Docker, logLines, maximumContainers, permissio
 import { splitSections } from './sections.ts';
 import { oneLine } from './text.ts';
 
-/** Only the fields that are read: health logs and environments would be megabytes, and hold secrets. */
+/**
+ * Only the fields that are read: health logs and environments would be megabytes, and hold secrets. `.ID` and not the
+ * `.Id` of the API: with a name that its structs lack, `docker inspect` falls back to plain maps, where asking for a
+ * missing `Health` is an error.
+ */
 const template = [
-  '{"Id":{{json .Id}},"Name":{{json .Name}},"RestartCount":{{json .RestartCount}}',
+  '{"Id":{{json .ID}},"Name":{{json .Name}},"RestartCount":{{json .RestartCount}}',
   '"State":{"Status":{{json .State.Status}},"Restarting":{{json .State.Restarting}}',
   '"OOMKilled":{{json .State.OOMKilled}},"ExitCode":{{json .State.ExitCode}},"Error":{{json .State.Error}}',
   '"Health":{{if .State.Health}}{"Status":{{json .State.Health.Status}}}{{else}}null{{end}}}',
