@@ -57,6 +57,8 @@ async function look(
   const host = check.host;
   const within: CheckContext = {
     host,
+    baseFolder: context.loaded.baseFolder,
+    timeoutMs: check.config.timeout,
     probe: probes.runnerFor(host?.name ?? ''),
     clock: systemClock,
     signal,
