@@ -33,7 +33,7 @@ export const markerVariable = 'LARES_STEP';
  * the price is that an ordinary user's `timeout` cannot end a root process, which is then found and told instead.
  */
 export function renderBody(input: RenderInput): PlanBody {
-  const markers = numbered(input.plan);
+  const markers = numbered(input.plan.replace(/^plan-/, ''));
   return PlanBody.parse({
     playbook: input.playbook.id,
     playbookDigest: input.playbookDigest,

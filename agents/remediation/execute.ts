@@ -170,7 +170,8 @@ export class Execution {
     const wrong = seen.find(({ holds }) => holds !== 'yes');
     if (wrong === undefined) return ended;
     const failed: RunEnd = { ...ended, end: 'failed', reason: `verification: ${complaint(wrong)}` };
-    const mayRollBack = this.#body.rollback.length > 0 && this.#interruption() === undefined;
+    // What could not be looked at may well be in order: only what is known to be wrong is rolled back.
+    const mayRollBack = wrong.holds === 'no' && this.#body.rollback.length > 0 && this.#interruption() === undefined;
     return mayRollBack ? await this.#rollBack(failed) : failed;
   }
 

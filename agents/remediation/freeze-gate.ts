@@ -14,6 +14,7 @@ export class FreezeGate {
   readonly #clock: Clock;
   #stopping = new AbortController();
   #heard = false;
+  #cancel: () => void = () => undefined;
 
   constructor(store: RemediationStore, clock: Clock) {
     this.#store = store;
@@ -39,11 +40,17 @@ export class FreezeGate {
     bus.subscribe(freezeKind, (message, delivery) => this.#take(bus, message, delivery));
     bus.onConnect(() => {
       this.#heard = false;
-      this.#clock.after(settleMs, () => {
+      this.#cancel();
+      this.#cancel = this.#clock.after(settleMs, () => {
         const own = this.state;
         if (!this.#heard && own !== undefined && bus.connected) bus.publish(freezeKind, own);
       });
     });
+  }
+
+  /** The store is about to be closed: nothing looks into it any more. */
+  leave(): void {
+    this.#cancel();
   }
 
   #take(bus: Bus, message: Freeze, delivery: Pick<Delivery, 'retained'>): void {

@@ -97,8 +97,7 @@ class Remediation implements Agent {
       stopping: this.#stopping.signal,
     });
     bus.onConnect(() => this.#board.all());
-    for (const open of this.#store.plans.openProposals()) this.#plan(open);
-    for (const open of this.#store.plans.openApprovals()) this.#decide(open);
+    this.#resume();
     this.#every(roundMs, () => this.#round());
     this.#every(askAgainMs, () => this.#board.askAgain());
     this.#track(watchUnknown(this.#recovery(), this.#stopping.signal));
@@ -116,6 +115,7 @@ class Remediation implements Agent {
     await settled;
     await Promise.all(this.#working);
     this.#board.stop();
+    this.#freeze.leave();
     this.#store.close();
   }
 
@@ -134,6 +134,12 @@ class Remediation implements Agent {
   #recovery(): RecoveryContext {
     const { clock } = this.#context;
     return { store: this.#store, board: this.#board, runs: this.#runs, reach: this.#reach, clock };
+  }
+
+  /** What was accepted and not done, because the process or the world failed meanwhile. */
+  #resume(): void {
+    for (const open of this.#store.plans.openProposals()) this.#plan(open);
+    for (const open of this.#store.plans.openApprovals()) this.#decide(open);
   }
 
   #onProposal(proposal: Proposal): void {
@@ -233,6 +239,7 @@ class Remediation implements Agent {
         this.#end(plan, { status: 'expired', reason: 'nobody approved it in time' });
     }
     recoverRuns(this.#recovery());
+    this.#resume();
     this.#runs.closeForgotten();
     this.#board.sweep();
     this.#track(watchUnknown(this.#recovery(), this.#stopping.signal));

@@ -28,27 +28,11 @@ export async function settleStep(
   of: { step: PlannedStep; host: PlannedHost; end: RawEnd; tookMs: number },
   by: { reach: Reach; signal: AbortSignal; clock: Clock },
 ): Promise<StepEnd> {
-  const { end, step } = of;
+  const { end } = of;
   switch (end.end) {
-    case 'exited': {
-      const output = textOf(end.output);
-      const over = { exitStatus: end.code, isOver: true, hasRun: true };
-      if (step.success.includes(end.code)) return { ...over, status: 'succeeded', output };
-      if (!saysTimedOut(end.code, { ms: of.tookMs, timeoutMs: step.timeoutMs }))
-        return { ...over, status: 'failed', output };
-      const stopped = await stopLeftovers(of, by);
-      return {
-        ...proven(stopped, { status: 'timed-out', why: `it took longer than ${step.timeoutMs / 1_000}s`, output }),
-        exitStatus: end.code,
-      };
-    }
+    case 'exited':
     case 'killed':
-      return {
-        status: 'failed',
-        output: noted(`killed by ${end.signal}`, textOf(end.output)),
-        isOver: true,
-        hasRun: true,
-      };
+      return await settleEnded({ ...of, end }, by);
     case 'unreachable':
       return { status: 'failed', output: noted(`it never started: ${end.reason}`, ''), isOver: true, hasRun: false };
     case 'timed-out':
@@ -67,6 +51,23 @@ export async function settleStep(
     case 'stopped':
       return proven(await stopLeftovers(of, by), { status: 'failed', why: `stopped: ${end.reason}`, output: '' });
   }
+}
+
+/** It told its end. `timeout` tells by 124, by 137, or by dying of the SIGKILL that it sent to its own group. */
+async function settleEnded(
+  of: { step: PlannedStep; host: PlannedHost; end: Extract<RawEnd, { end: 'exited' | 'killed' }>; tookMs: number },
+  by: { reach: Reach; signal: AbortSignal; clock: Clock },
+): Promise<StepEnd> {
+  const { end, step, tookMs } = of;
+  const output = textOf(end.output);
+  const over = { isOver: true, hasRun: true, ...(end.end === 'exited' && { exitStatus: end.code }) };
+  if (end.end === 'exited' && step.success.includes(end.code)) return { ...over, status: 'succeeded', output };
+  if (saysTimedOut(end, { ms: tookMs, timeoutMs: step.timeoutMs })) {
+    const why = `it took longer than ${step.timeoutMs / 1_000}s`;
+    return { ...over, ...proven(await stopLeftovers(of, by), { status: 'timed-out', why, output }) };
+  }
+  const note = end.end === 'killed' ? noted(`killed by ${end.signal}`, output) : output;
+  return { ...over, status: 'failed', output: note };
 }
 
 function proven(found: Leftovers, of: { status: StepEnd['status']; why: string; output: string }): StepEnd {

@@ -1,4 +1,5 @@
-import type { CommandRunner } from './command.ts';
+import { type Clock, systemClock } from './clock.ts';
+import type { CommandEnd, CommandRunner } from './command.ts';
 
 /** How long a command that does not end on SIGTERM is left before SIGKILL, in seconds. */
 export const killAfterSeconds = 5;
@@ -11,22 +12,31 @@ export function withTimeout(argv: readonly string[], timeoutMs: number): string[
   return ['timeout', '-k', String(killAfterSeconds), String(Math.max(1, Math.ceil(timeoutMs / 1_000))), ...argv];
 }
 
-/** Whether an exit status is how `timeout` says that time was up: 124, or 137 when SIGKILL was needed. */
-export function saysTimedOut(code: number, took: { ms: number; timeoutMs: number }): boolean {
-  return (code === 124 || code === 137) && took.ms >= took.timeoutMs;
+/**
+ * Whether `timeout` ended the command: it exits with 124, or, when SIGKILL was needed, dies of it together with its
+ * group, which a shell in between tells as 137.
+ */
+export function saysTimedOut(
+  end: Extract<CommandEnd, { end: 'exited' | 'killed' }>,
+  took: { ms: number; timeoutMs: number },
+): boolean {
+  if (took.ms < took.timeoutMs) return false;
+  return end.end === 'exited' ? end.code === 124 || end.code === 137 : end.signal.endsWith('KILL');
 }
 
 /** A runner whose commands end on the host when their time is up: for probes, where nobody looks for what is left. */
-export function guarded(runner: CommandRunner): CommandRunner {
+export function guarded(runner: CommandRunner, clock: Pick<Clock, 'now'> = systemClock): CommandRunner {
   return {
     async run(argv, options) {
+      const startedAt = clock.now();
       const end = await runner.run(withTimeout(argv, options.timeoutMs), {
         ...options,
         // The host's own clock comes first; this one is for hosts that went silent.
-        timeoutMs: options.timeoutMs + 2_000,
+        timeoutMs: options.timeoutMs + (killAfterSeconds + 2) * 1_000,
       });
-      if (end.end !== 'exited' || end.code !== 124) return end;
-      return { end: 'timed-out', afterMs: options.timeoutMs, output: end.output };
+      if (end.end !== 'exited' && end.end !== 'killed') return end;
+      const isLate = saysTimedOut(end, { ms: clock.now() - startedAt, timeoutMs: options.timeoutMs });
+      return isLate ? { end: 'timed-out', afterMs: options.timeoutMs, output: end.output } : end;
     },
   };
 }

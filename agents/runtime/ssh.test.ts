@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type SshFault, startSshHost } from '../../test/parts/ssh-host.ts';
 import { hasSshd, type Sshd, startSshd } from '../../test/parts/sshd.ts';
 import { systemClock } from './clock.ts';
 import type { CommandEnd, CommandOptions } from './command.ts';
@@ -189,5 +190,33 @@ describe.skipIf(!hasSshd)('odd servers (SKIPPED without Debian package openssh-s
     silent.close();
     expect(reasonOf(await once({ ...sshd.target, port: 1 }, ['true']))).toContain('ECONNREFUSED');
     await expect(scanHostKey('127.0.0.1', 1)).rejects.toThrow('ECONNREFUSED');
+  });
+});
+
+describe('a server with faults (tier 2)', () => {
+  it('each fault is told as what it is', async () => {
+    await using host = await startSshHost();
+    const endOf = async (fault: SshFault, argv = ['true'], timeoutMs = 5_000): Promise<CommandEnd> => {
+      host.fault = fault;
+      return await once(host.target, argv, { timeoutMs });
+    };
+    expect(await endOf('none', ['echo', 'a b'])).toMatchObject({ end: 'exited', code: 0, output: { stdout: 'a b\n' } });
+    expect(host.received).toEqual(["echo 'a b'"]);
+    expect((await endOf('closes-after-login')).end).toBe('unreachable');
+    expect(reasonOf(await endOf('refuses-logins'))).toContain('authentication');
+    expect((await endOf('refuses-channels')).end).toBe('unreachable');
+    expect(await endOf('hangs', ['true'], 1_000)).toMatchObject({ end: 'timed-out' });
+    expect((await endOf('drops-in-command', ['sleep', '5'])).end).toBe('lost');
+    expect((await endOf('no-exit-status')).end).toBe('lost');
+    expect(host.received).toHaveLength(4);
+  });
+
+  it('a hundred commands cost one connection and one login', async () => {
+    await using host = await startSshHost();
+    await using pool = openPool();
+    const runner = pool.runner(host.target);
+    const ends = await Promise.all(Array.from({ length: 100 }, () => runner.run(['true'], options())));
+    expect(ends.every(({ end }) => end === 'exited')).toBe(true);
+    expect(host.connections()).toBe(1);
   });
 });
