@@ -37,7 +37,12 @@ describe('quoting', () => {
     );
     const property = fc.property(fc.array(argument, { minLength: 1, maxLength: 6 }), (values) => {
       const line = commandLineOf(['printf', String.raw`%s\0`, ...values]);
-      const read = execFileSync(shell, ['-c', line], { encoding: 'utf8', env: { PATH: process.env['PATH'] ?? '' } });
+      const read = execFileSync(shell, ['-c', line], {
+        encoding: 'utf8',
+        // bash reads start-up files when its standard input is a socket, as Node's pipes are.
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { PATH: process.env['PATH'] ?? '' },
+      });
       return read === values.map((value) => `${value}\0`).join('');
     });
     expect(fc.check(property, { numRuns: 100 }).counterexample).toBeNull();
