@@ -145,8 +145,7 @@ async function listenOn(app: Hono<Environment>, options: HttpOptions): Promise<S
   try {
     await promise;
   } catch (error) {
-    const reason = messageOf(error);
-    throw new Failure(`Cannot listen on "${options.address}" port ${options.port}: ${reason}`, {
+    throw new Failure(`Cannot listen on ${options.address}:${options.port}: ${reasonOf(error)}`, {
       recoverable: false,
       cause: error,
     });
@@ -154,6 +153,13 @@ async function listenOn(app: Hono<Environment>, options: HttpOptions): Promise<S
   server.off('error', reject);
   server.on('error', (error) => options.log.error({ reason: messageOf(error) }, 'the HTTP listener failed'));
   return server;
+}
+
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'EADDRINUSE') return 'another program listens there; end it, or set http.port to another port';
+  if (code === 'EADDRNOTAVAIL') return 'this machine does not have that address; set http.address to one of its own';
+  return messageOf(error);
 }
 
 async function closeServer(server: Server, clock: Clock): Promise<void> {
