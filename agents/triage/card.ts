@@ -113,9 +113,9 @@ export function canAskAgain({ plan, run }: PlanFacts, now: number): boolean {
   return run === undefined ? plan.status === 'withdrawn' || isExpired(plan, now) : run.status === 'refused';
 }
 
-/** One command as it will run, host and power included. */
+/** One command as it will run: argv is complete, `sudo -n` included, and nothing may be added to it. */
 export function commandText(step: PlannedStep): string {
-  return `${step.host}${step.sudo ? '#' : '$'} ${commandLineOf(step.sudo ? ['sudo', '-n', ...step.argv] : step.argv)}`;
+  return `${step.host}${step.sudo ? '#' : '$'} ${commandLineOf(step.argv)}`;
 }
 
 export function cardPlan(plan: Plan): CardPlan | undefined {

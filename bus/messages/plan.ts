@@ -5,12 +5,12 @@ import { defineMessage } from '../message.ts';
 export const Risk = z.enum(['low', 'medium', 'high', 'critical']);
 export type Risk = z.output<typeof Risk>;
 
-/** One command exactly as it will run. `argv` never passes a shell unquoted. */
+/** One command exactly as it will run: `argv` is complete, and never passes a shell unquoted. */
 export const PlannedStep = z.object({
   id: Ident,
   host: Ident,
   argv: z.array(z.string().max(2_000)).min(1).max(60),
-  /** Through `sudo -n`. */
+  /** Whether `argv` goes through `sudo -n`, which stands in it. */
   sudo: z.boolean(),
   timeoutMs: z.number().int().positive(),
   /** Exit statuses that count as success. */

@@ -238,7 +238,7 @@ function planBody(proposal: Proposal): PlanBody {
       {
         id: 'restart',
         host: proposal.hosts[0] ?? 'web',
-        argv: ['systemctl', 'restart', 'nginx.service'],
+        argv: ['sudo', '-n', 'systemctl', 'restart', 'nginx.service'],
         sudo: true,
         timeoutMs: 60_000,
         success: [0],
