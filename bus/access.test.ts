@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { allKinds, mayPublish, maySubscribe, mosquittoAcl } from './access.ts';
 import { AgentName } from './message.ts';
 import { mosquittoConf, shippedPaths } from './mosquitto.ts';
+import { verbsOf } from './verbs.ts';
 
 const shipped = (name: string): string => readFileSync(new URL(`../config/mosquitto/${name}`, import.meta.url), 'utf8');
 
@@ -39,6 +40,16 @@ describe('an agent', () => {
     }
   });
 
+  it('answers only the questions that are its own', () => {
+    expect(mayPublish('triage', 'home', 'lares/home/response/paired')).toBe(true);
+    expect(mayPublish('remediation', 'home', 'lares/home/response/dry-run')).toBe(true);
+    for (const verb of ['paired', 'pair', 'dry-run', 'plans', 'toString', 'unheard-of']) {
+      expect(mayPublish('sentinel', 'home', `lares/home/response/${verb}`)).toBe(false);
+    }
+    expect(mayPublish('remediation', 'home', 'lares/home/response/findings')).toBe(false);
+    expect(mosquittoAcl('home')).not.toContain('response/+');
+  });
+
   it('stays in its site', () => {
     for (const topic of ['lares/other/finding/x', 'finding/x', '/lares/home/finding/x', 'lares/home', '$SYS/x', '']) {
       expect(mayPublish('sentinel', 'home', topic)).toBe(false);
@@ -66,6 +77,12 @@ describe('an agent', () => {
   });
 });
 
+function filtersIn(kind: (typeof allKinds)[number], agent: AgentName): string[] {
+  if (kind.filter.startsWith('agent/+/')) return [kind.filter.replace('+', agent)];
+  if (kind.name === 'response') return verbsOf(agent).map((verb) => `response/${verb}`);
+  return [kind.filter];
+}
+
 describe('the shipped files for Mosquitto', () => {
   it('are what the generators write', () => {
     expect(shipped('acl')).toBe(mosquittoAcl('home'));
@@ -77,8 +94,7 @@ describe('the shipped files for Mosquitto', () => {
     for (const kind of allKinds) {
       for (const agent of kind.writers) {
         const part = acl.split(`user ${agent}\n`)[1]?.split('\nuser ')[0] ?? '';
-        const filter = kind.filter.startsWith('agent/+/') ? kind.filter.replace('+', agent) : kind.filter;
-        expect(part).toContain(`topic write lares/home/${filter}\n`);
+        for (const filter of filtersIn(kind, agent)) expect(part).toContain(`topic write lares/home/${filter}\n`);
       }
     }
   });

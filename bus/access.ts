@@ -17,6 +17,7 @@ import { request } from './messages/request.ts';
 import { response } from './messages/response.ts';
 import { run } from './messages/run.ts';
 import { verdict } from './messages/verdict.ts';
+import { serves, verbsOf } from './verbs.ts';
 
 /** Every kind of message there is. A test compares it with the folder. */
 export const allKinds: readonly MessageKind[] = [
@@ -58,6 +59,7 @@ export function mayPublish(agent: AgentName, site: string, topic: string): boole
     const identity = identityIn(site, kind, topic);
     if (identity === undefined) return false;
     if (isOwn(kind)) return identity === agent;
+    if (kind.name === response.name) return serves(agent, identity);
     return !kind.filter.includes('+') || Ident.safeParse(identity).success;
   });
 }
@@ -66,6 +68,13 @@ export function mayPublish(agent: AgentName, site: string, topic: string): boole
 export function maySubscribe(agent: AgentName, site: string, filter: string): boolean {
   if (filter === homeAssistantStatus) return homeAssistantWriters.includes(agent);
   return filter.startsWith(`${prefixOf(site)}/`);
+}
+
+/** The part of a kind's topics that an agent may write. */
+function filtersFor(kind: MessageKind, agent: AgentName): string[] {
+  if (isOwn(kind)) return [kind.filter.replace('+', agent)];
+  if (kind.name === response.name) return verbsOf(agent).map((verb) => kind.filter.replace('+', verb));
+  return [kind.filter];
 }
 
 /** The same rules as an `acl_file` of Mosquitto, for users named after the agents. */
@@ -77,8 +86,7 @@ export function mosquittoAcl(site: string): string {
   for (const agent of AgentName.options) {
     lines.push('', `user ${agent}`, `topic read ${prefixOf(site)}/#`);
     for (const kind of allKinds.filter((kind) => kind.writers.includes(agent))) {
-      const filter = isOwn(kind) ? kind.filter.replace('+', agent) : kind.filter;
-      lines.push(`topic write ${prefixOf(site)}/${filter}`);
+      lines.push(...filtersFor(kind, agent).map((filter) => `topic write ${prefixOf(site)}/${filter}`));
     }
     if (homeAssistantWriters.includes(agent)) {
       lines.push(`topic write ${homeAssistantPrefix}#`, `topic read ${homeAssistantStatus}`);

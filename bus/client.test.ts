@@ -15,6 +15,8 @@ import type { AgentName } from './message.ts';
 import { agentState, type AgentState } from './messages/agent-state.ts';
 import { freeze, type Freeze } from './messages/freeze.ts';
 import { proposal } from './messages/proposal.ts';
+import { request } from './messages/request.ts';
+import { response } from './messages/response.ts';
 
 describeOverBrokers(({ broker, protocol }) => {
   it('brings a message from one agent to another', async () => {
@@ -126,21 +128,39 @@ describeOverBrokers(({ broker, protocol }) => {
   it('answers questions, tells why it cannot, and stops waiting in time', async () => {
     const triage = broker().connect('triage');
     const sentinel = broker().connect('sentinel');
-    sentinel.serve('recheck', async (data, from) => ({ ...data, from }));
-    sentinel.serve('fail', async () => {
+    sentinel.serve('check', async (data, from) => ({ ...data, from }));
+    sentinel.serve('findings', async () => {
       throw new Failure('Cannot recheck "web": it is gone', { recoverable: false });
     });
-    sentinel.serve('crash', async () => {
+    sentinel.serve('status', async () => {
       throw new TypeError('secret detail');
     });
     await ready(triage, sentinel);
     const ask = (verb: string, ms = patience): Promise<Record<string, unknown>> =>
       triage.request(verb, { host: 'web' }, AbortSignal.timeout(ms));
-    expect(await ask('recheck')).toEqual({ host: 'web', from: 'triage' });
-    await expect(ask('fail')).rejects.toThrow('Cannot recheck "web": it is gone');
-    await expect(ask('crash')).rejects.toThrow('Cannot crash: internal error');
+    expect(await ask('check')).toEqual({ host: 'web', from: 'triage' });
+    await expect(ask('findings')).rejects.toThrow('Cannot recheck "web": it is gone');
+    await expect(ask('status')).rejects.toThrow('Cannot status: internal error');
     await expect(ask('nobody', 200)).rejects.toThrow('Cannot nobody: no answer came in time');
-    const many = await Promise.all(Array.from({ length: 50 }, () => ask('recheck')));
+    const many = await Promise.all(Array.from({ length: 50 }, () => ask('check')));
     expect(many).toHaveLength(50);
+  });
+
+  it('an agent that overhears a question cannot answer it for another', async () => {
+    const console = broker().connect('console');
+    const triage = broker().connect('triage');
+    const sentinel = broker().connect('sentinel');
+    const forged = new Collected<string>();
+    sentinel.subscribe(request, ({ verb, transaction }) => {
+      sentinel.publish(response, { verb, transaction, status: 'ok', data: { person: 'mallory' } });
+      void flush(sentinel).then(() => forged.add(verb));
+    });
+    triage.serve('paired', async () => {
+      await forged.count(1);
+      return { person: 'ada' };
+    });
+    await ready(console, triage, sentinel);
+    expect(await console.request('paired', {}, AbortSignal.timeout(patience))).toEqual({ person: 'ada' });
+    expect(() => sentinel.serve('paired', async () => ({}))).toThrow('not a verb of sentinel');
   });
 });

@@ -5,6 +5,7 @@ import type { BusLog } from './log.ts';
 import type { AgentName } from './message.ts';
 import { request, type Request } from './messages/request.ts';
 import { response, type Response } from './messages/response.ts';
+import { serves } from './verbs.ts';
 
 type Data = Record<string, unknown>;
 type Handler = (data: Data, from: AgentName) => Promise<Data>;
@@ -56,6 +57,8 @@ export class Questions {
 
   serve(verb: string, handler: Handler): void {
     if (this.#handlers.has(verb)) throw new Error(`"${verb}" is served twice`);
+    // The broker would refuse the answers.
+    if (!serves(this.#bus.agent, verb)) throw new Error(`"${verb}" is not a verb of ${this.#bus.agent}: see verbs.ts`);
     this.#handlers.set(verb, handler);
     // The answer may take long; the question is acknowledged at once, because nobody waits for it after a crash.
     if (this.#handlers.size === 1) this.#bus.subscribe(request, (question) => void this.#answer(question));
