@@ -26,8 +26,10 @@ export async function pair(
   while (Date.now() < Date.parse(invitation.expiresAt) && !options.signal.aborted) {
     const { person } = Paired.parse(await bus.request('paired', { nonce: invitation.nonce }, options.signal));
     if (person !== undefined) {
-      options.people.add(person);
-      return person;
+      // The role that was asked for here, whatever the answer says.
+      const paired = { ...person, role: options.role };
+      options.people.add(paired);
+      return paired;
     }
     await sleep(pollMs, undefined, { signal: options.signal });
   }
