@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import type { FleetHost } from '../fleet/host.ts';
 import { Lares } from '../parts/lares.ts';
 import {
@@ -19,7 +20,8 @@ export interface PlayOptions {
   check?: Record<string, unknown>;
   /** What the unit runs. */
   command?: string;
-  env?: NodeJS.ProcessEnv;
+  /** Login that runs what was approved. */
+  actAs?: 'root' | 'lares';
 }
 
 interface Place {
@@ -61,7 +63,7 @@ export class Play implements AsyncDisposable {
 
   static async open(place: Place, options: PlayOptions): Promise<Play> {
     const telegram = await startTelegram();
-    const lares = new Lares({}, options.env);
+    const lares = new Lares({});
     const tokenFile = join(lares.folder, 'telegram.token');
     writeFileSync(tokenFile, telegram.token, { mode: 0o600 });
     lares.configure(configOf(place, { ...options, apiRoot: telegram.apiRoot, tokenFile }));
@@ -116,6 +118,17 @@ export class Play implements AsyncDisposable {
     const found = find();
     if (found === undefined) throw new Error(`The proposal vanished; ${what()}`);
     return found;
+  }
+
+  /** Until Lares knows that what stands in the chat is there. */
+  async delivered(): Promise<void> {
+    const rows = new DatabaseSync(join(this.lares.folder, 'state/triage/triage.db'), { readOnly: true });
+    try {
+      const waiting = rows.prepare(`SELECT count(*) AS n FROM outbox WHERE state <> 'sent'`);
+      await until(() => waiting.get()?.['n'] === 0, 'the deliveries', patienceMs);
+    } finally {
+      rows.close();
+    }
   }
 
   approve(card: ChatMessage, by = this.anna): Press {
@@ -221,7 +234,7 @@ function configOf(place: Place, options: PlayOptions & { apiRoot: string; tokenF
         address: host.address,
         hostKeys: [hostKey],
         read: { user: 'lares', keyFile },
-        act: { user: 'root', keyFile },
+        act: { user: options.actAs ?? 'root', keyFile },
         ...options.host,
       },
     },
