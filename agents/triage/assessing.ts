@@ -2,6 +2,7 @@ import { Failure, messageOf } from '#bus/failure.ts';
 import { type Severity, compareSeverity } from '#bus/fields.ts';
 import type { Assessment } from '#bus/messages/assessment.ts';
 import { type Clock, toInstant } from '#agents/runtime/clock.ts';
+import type { Log } from '#agents/runtime/log.ts';
 import type { Catalogue } from '#playbooks/playbook.ts';
 import type { Assessor, IncidentFacts } from './assess.ts';
 import type { Desk } from './desk.ts';
@@ -13,6 +14,7 @@ export interface AssessingOptions {
   assessor: Assessor;
   catalogue: Catalogue;
   clock: Clock;
+  log: Log;
   /** After the commit: the opinion goes on the bus. */
   publish: (assessment: Assessment) => void;
 }
@@ -23,47 +25,80 @@ const atOnce = 2;
 const pauseMs = 60_000;
 const maximumMembers = 20;
 
-/** Gets an opinion for each open incident, the worst first; one for each root that an incident has had. */
-export interface Assessing {
-  /** Looks for incidents without an opinion; called after each change. */
-  wake(): void;
-  length(): number;
-  stop(): Promise<void>;
-}
+/** Gets an opinion for each open incident, critical ones first; one for each root that an incident has had. */
+export class Assessing {
+  readonly #options: AssessingOptions;
+  readonly #running = new Map<string, Promise<void>>();
+  readonly #waiting = { critical: new Set<string>(), other: new Set<string>() };
+  readonly #stopping = new AbortController();
+  #cancelPause: (() => void) | undefined;
 
-export function createAssessing(options: AssessingOptions): Assessing {
-  const running = new Map<string, Promise<void>>();
-  const stopping = new AbortController();
-  let pausedUntil = 0;
-  const wanted = (): IncidentRecord[] =>
-    [...options.desk.world.incidents.values()]
-      .filter((incident) => needsOpinion(incident) && !running.has(incident.id))
-      .toSorted((a, b) => compareSeverity(b.severity, a.severity) || a.startsAt - b.startsAt);
-  function wake(): void {
-    if (stopping.signal.aborted || running.size >= atOnce || options.clock.now() < pausedUntil) return;
-    for (const incident of wanted().slice(0, atOnce - running.size)) {
-      const work = assess(options, incident, stopping.signal)
-        .catch((error: unknown) => {
-          if (!(error instanceof Failure)) throw error;
-          // An opinion that cannot be kept is not paid for again at once.
-          pausedUntil = options.clock.now() + pauseMs;
-          options.desk.log.error({ incident: incident.id, reason: error.message }, 'an opinion was not kept');
-        })
-        .finally(() => {
-          running.delete(incident.id);
-          wake();
-        });
-      running.set(incident.id, work);
+  constructor(options: AssessingOptions) {
+    this.#options = options;
+  }
+
+  /** Takes those of them that want an opinion. */
+  want(changed: Iterable<IncidentRecord>): void {
+    const { critical, other } = this.#waiting;
+    for (const incident of changed) {
+      if (needsOpinion(incident)) (incident.severity === 'critical' ? critical : other).add(incident.id);
+    }
+    this.#begin();
+  }
+
+  length(): number {
+    return this.#waiting.critical.size + this.#waiting.other.size + this.#running.size;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Failure('Stopped assessing: triage stops', { recoverable: true }));
+    this.#cancelPause?.();
+    await Promise.all(this.#running.values());
+  }
+
+  #begin(): void {
+    if (this.#stopping.signal.aborted || this.#cancelPause !== undefined) return;
+    while (this.#running.size < atOnce) {
+      const incident = this.#next();
+      if (incident === undefined) return;
+      this.#running.set(incident.id, this.#assess(incident));
     }
   }
-  return {
-    wake,
-    length: () => wanted().length + running.size,
-    async stop() {
-      stopping.abort(new Failure('Stopped assessing: triage stops', { recoverable: true }));
-      await Promise.all(running.values());
-    },
-  };
+
+  #next(): IncidentRecord | undefined {
+    for (const ids of [this.#waiting.critical, this.#waiting.other]) {
+      for (const id of ids) {
+        if (this.#running.has(id)) continue;
+        ids.delete(id);
+        const incident = this.#options.desk.world.incident(id);
+        if (incident !== undefined && needsOpinion(incident)) return incident;
+      }
+    }
+    return undefined;
+  }
+
+  async #assess(incident: IncidentRecord): Promise<void> {
+    const { desk, log } = this.#options;
+    try {
+      await assess(this.#options, incident, this.#stopping.signal);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      log.error({ incident: incident.id, reason: error.message }, 'an opinion was not kept');
+      this.#pause();
+    } finally {
+      this.#running.delete(incident.id);
+    }
+    this.want([desk.world.incident(incident.id) ?? incident]);
+  }
+
+  /** An opinion that cannot be kept is not paid for again at once. */
+  #pause(): void {
+    this.#cancelPause?.();
+    this.#cancelPause = this.#options.clock.after(pauseMs, () => {
+      this.#cancelPause = undefined;
+      this.#begin();
+    });
+  }
 }
 
 const floor: Severity = 'warning';

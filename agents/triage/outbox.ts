@@ -23,7 +23,7 @@ export interface OutboxOptions {
  * The durable way to people. Each channel has one row per message: for the card of an incident the row is edited in
  * place, so only the newest version is sent, whatever happened while the channel was down.
  *
- * At least once: a row is `sending` while the channel works on it. After a crash between the send and its record the
+ * At least once: a row stays queued until its delivery is recorded. After a crash between the send and its record the
  * first send is repeated, because a duplicate is better than an alert that nobody got; an edit repeats harmlessly.
  */
 export interface Outbox {
@@ -92,7 +92,6 @@ class Lane {
   }
 
   start(): void {
-    this.#store.requeue(this.#channel.kind, this.#options.clock.now());
     this.wake();
   }
 
@@ -128,7 +127,7 @@ class Lane {
   async #drain(): Promise<void> {
     for (;;) {
       if (this.#stopping.signal.aborted) return;
-      const row = this.#store.take(this.#channel.kind, this.#options.clock.now());
+      const row = this.#store.next(this.#channel.kind, this.#options.clock.now());
       if (row === undefined) return;
       await this.#send(row);
     }
@@ -162,7 +161,7 @@ class Lane {
   }
 
   #failed(row: OutboxRow, error: unknown): void {
-    if (this.#stopping.signal.aborted) return this.#store.release(row, this.#options.clock.now());
+    if (this.#stopping.signal.aborted) return;
     const { clock, log, onRefused } = this.#options;
     const reason = messageOf(error);
     log.warn({ channel: row.channel, key: row.key, attempts: row.attempts + 1, reason }, 'a message was not delivered');

@@ -4,7 +4,7 @@ import type { Agent, AgentContext } from '#agents/runtime/agent.ts';
 import type { Catalogue } from '#playbooks/playbook.ts';
 import { createAgentWatch } from './agent-watch.ts';
 import type { Assessor } from './assess.ts';
-import { createAssessing } from './assessing.ts';
+import { Assessing } from './assessing.ts';
 import type { Channel } from './channel.ts';
 import { channelHost } from './channel-host.ts';
 import { Desk } from './desk.ts';
@@ -58,7 +58,7 @@ export function createTriage(context: AgentContext, options: TriageOptions): Age
       serveVerbs({ ...parts, bus: context.bus, digest: () => nightly.now(), pairLink: options.pairLink });
       context.bus.onConnect(connected);
       rounds.tick();
-      assessing.wake();
+      assessing.want(desk.world.incidents.values());
     },
     async stop() {
       rounds.stop();
@@ -121,15 +121,16 @@ function assemble(context: AgentContext, { channels, assessor, catalogue }: Tria
     settle,
     changed: (incidents) => {
       publishing.incidents(incidents);
-      assessing.wake();
+      assessing.want(incidents);
     },
   });
   const nightlyOptions = { spending: () => assessor.spending(), capEuro: assessor.capEuro, agents: () => watch.all() };
   const nightly = createNightly({ desk, ...nightlyOptions, publish: (message) => publishing.digest(message) });
   const publishing = createPublishing(desk, bus, nightly);
   const watch = createAgentWatch(desk, () => publishing.awakeSince());
-  const assessing = createAssessing({
+  const assessing = new Assessing({
     desk,
+    log,
     assessor,
     catalogue,
     clock,

@@ -8,6 +8,8 @@ export class MemoryChannel implements Channel {
   /** The newest version of each message, by reference. */
   readonly messages = new Map<string, Outbound>();
   refuse: ((message: Outbound) => Error | undefined) | undefined;
+  /** A delivery waits for this, or for its signal. */
+  hold: (() => Promise<void>) | undefined;
   /** A plan that does not fit is not shown whole. */
   showsPlans = true;
   host: ChannelHost | undefined;
@@ -25,6 +27,7 @@ export class MemoryChannel implements Channel {
 
   async deliver(message: Outbound, previous: string | undefined, signal: AbortSignal): Promise<Delivered> {
     signal.throwIfAborted();
+    if (this.hold !== undefined) await Promise.race([this.hold(), aborted(signal)]);
     const refusal = this.refuse?.(message);
     if (refusal !== undefined) throw refusal;
     this.#count += 1;
@@ -79,4 +82,10 @@ export class MemoryChannel implements Channel {
     const [name = '', ...rest] = text.split(' ');
     return this.host.command({ id: by, name: `Person ${by.split(':')[1]}` }, name, rest.join(' '));
   }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
 }

@@ -22,18 +22,14 @@ export interface OutboxRows {
   putOnce(draft: Draft, now: number): void;
   has(key: string): boolean;
   shownPlan(channel: string, key: string): string | undefined;
-  /** The next due message of a channel, marked as being sent. */
-  take(channel: string, now: number): OutboxRow | undefined;
+  /** The next due message of a channel. It stays queued until its delivery is recorded. */
+  next(channel: string, now: number): OutboxRow | undefined;
   sent(row: OutboxRow, delivered: Delivered, now: number): void;
   retry(row: OutboxRow, what: { error: string; nextAt: number }): void;
-  /** Back to the queue as it was. */
-  release(row: OutboxRow, now: number): void;
   /** Forgets where it was and sends it as new. */
   resend(row: OutboxRow, now: number): void;
   /** True when this is the first refusal of that message. */
   fail(row: OutboxRow, error: string): boolean;
-  /** What was being sent when the process died. */
-  requeue(channel: string, now: number): void;
   nextAt(channel: string): number | undefined;
   length(): number;
   failed(): { channel: string; key: string; error: string }[];
@@ -53,8 +49,7 @@ function draftRows(rows: Store): Pick<OutboxRows, 'put' | 'putOnce' | 'has' | 's
          ON CONFLICT (channel, key) DO UPDATE SET body = excluded.body, version = version + 1,
            silent = CASE WHEN sent_version = 0 THEN MIN(silent, excluded.silent) ELSE excluded.silent END,
            next_at = CASE WHEN state = 'queued' THEN next_at ELSE excluded.next_at END,
-           attempts = CASE WHEN state IN ('queued', 'sending') THEN attempts ELSE 0 END,
-           state = CASE WHEN state = 'sending' THEN 'sending' ELSE 'queued' END
+           attempts = CASE WHEN state = 'queued' THEN attempts ELSE 0 END, state = 'queued'
          WHERE body <> excluded.body OR silent > excluded.silent`,
         channel,
         key,
@@ -91,20 +86,17 @@ function bodyOf(message: Outbound): string {
   return JSON.stringify({ ...message, silent: undefined });
 }
 
-function deliveryRows(rows: Store): Pick<OutboxRows, 'take' | 'sent' | 'retry' | 'release' | 'resend' | 'fail'> {
+function deliveryRows(rows: Store): Pick<OutboxRows, 'next' | 'sent' | 'retry' | 'resend' | 'fail'> {
   const set = (row: OutboxRow, sql: string, ...values: (string | number | null)[]): number =>
     rows.run(`UPDATE outbox SET ${sql} WHERE channel = ? AND key = ?`, ...values, row.channel, row.key).changes;
   return {
-    take(channel, now) {
+    next(channel, now) {
       const found = rows.get(
         `SELECT * FROM outbox WHERE channel = ? AND state = 'queued' AND next_at <= ? ORDER BY silent, created_at LIMIT 1`,
         channel,
         now,
       );
-      if (found === undefined) return undefined;
-      const row = readRow(found);
-      set(row, `state = 'sending'`);
-      return row;
+      return found === undefined ? undefined : readRow(found);
     },
     sent(row, delivered, now) {
       set(
@@ -121,7 +113,6 @@ function deliveryRows(rows: Store): Pick<OutboxRows, 'take' | 'sent' | 'retry' |
     },
     retry: (row, { error, nextAt }) =>
       void set(row, `state = 'queued', attempts = attempts + 1, error = ?, next_at = ?`, error.slice(0, 600), nextAt),
-    release: (row, now) => void set(row, `state = 'queued', next_at = ?`, now),
     resend: (row, now) => void set(row, `state = 'queued', reference = NULL, shown_plan = NULL, next_at = ?`, now),
     fail(row, error) {
       const isFirst = rows.get(
@@ -148,18 +139,15 @@ function readRow(row: Record<string, unknown>): OutboxRow {
   };
 }
 
-function stateRows(rows: Store): Pick<OutboxRows, 'requeue' | 'nextAt' | 'length' | 'failed'> {
+function stateRows(rows: Store): Pick<OutboxRows, 'nextAt' | 'length' | 'failed'> {
   return {
-    requeue(channel, now) {
-      rows.run(`UPDATE outbox SET state = 'queued', next_at = ? WHERE channel = ? AND state = 'sending'`, now, channel);
-    },
     nextAt(channel) {
       const at = rows.get(`SELECT min(next_at) AS at FROM outbox WHERE channel = ? AND state = 'queued'`, channel)?.[
         'at'
       ];
       return typeof at === 'number' ? at : undefined;
     },
-    length: () => Number(rows.get(`SELECT count(*) AS n FROM outbox WHERE state IN ('queued', 'sending')`)?.['n'] ?? 0),
+    length: () => Number(rows.get(`SELECT count(*) AS n FROM outbox WHERE state = 'queued'`)?.['n'] ?? 0),
     failed() {
       return rows.all(`SELECT channel, key, error FROM outbox WHERE state = 'failed' LIMIT 20`).map((row) => ({
         channel: String(row['channel']),

@@ -29,7 +29,8 @@ export const triageMigrations: readonly string[] = [
      sent_version INTEGER NOT NULL DEFAULT 0, state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
      next_at INTEGER NOT NULL, reference TEXT, shown_plan TEXT, error TEXT, told_failure INTEGER NOT NULL DEFAULT 0,
      created_at INTEGER NOT NULL, sent_at INTEGER, PRIMARY KEY (channel, key)) STRICT;
-   CREATE INDEX outbox_waiting ON outbox (channel, next_at) WHERE state IN ('queued', 'sending');
+   CREATE INDEX outbox_next ON outbox (channel, silent, created_at) WHERE state = 'queued';
+   CREATE INDEX outbox_due ON outbox (channel, next_at) WHERE state = 'queued';
    CREATE TABLE tokens (
      token TEXT PRIMARY KEY, action TEXT NOT NULL, incident TEXT NOT NULL, plan TEXT NOT NULL,
      created_at INTEGER NOT NULL, UNIQUE (action, incident, plan)) STRICT;
