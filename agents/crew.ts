@@ -9,7 +9,6 @@ import { resolveSecret } from '#config/secrets.ts';
 import { loadCatalogue } from '#playbooks/catalogue.ts';
 import type { Catalogue } from '#playbooks/playbook.ts';
 import { type BusAccess, embedBroker, reachBroker } from './bus-access.ts';
-import { createRemediation } from './remediation/remediation.ts';
 import type { Agent, AgentContext } from './runtime/agent.ts';
 import { type Clock, systemClock } from './runtime/clock.ts';
 import { startHealth } from './runtime/health.ts';
@@ -18,13 +17,10 @@ import { lockInstance } from './runtime/instance-lock.ts';
 import type { Log } from './runtime/log.ts';
 import { createMetrics } from './runtime/metrics.ts';
 import { startOutboundHeartbeat } from './runtime/outbound-heartbeat.ts';
-import { createSentinel, type Sentinel } from './sentinel/sentinel.ts';
+import type { Sentinel } from './sentinel/sentinel.ts';
 import { makePrivateFolder, type StateFolders, stateFolders } from './state-folder.ts';
-import { createAssessor } from './triage/assess.ts';
 import type { Channel } from './triage/channel.ts';
-import { openTelegram, type TelegramChannel } from './triage/channels/telegram.ts';
-import { openTerminal } from './triage/channels/terminal.ts';
-import { createTriage } from './triage/triage.ts';
+import type { TelegramChannel } from './triage/channels/telegram.ts';
 
 export type Member = Agent['name'];
 
@@ -169,9 +165,10 @@ async function startMember(member: Member, { shared, access, buses, starting }: 
 
 type Create = (context: AgentContext, shared: Shared, starting: AsyncDisposableStack) => Promise<Agent> | Agent;
 
+/** Each member's code is loaded with it: a process that runs one agent holds only that one. */
 const create: Record<Member, Create> = {
-  sentinel: (context) => createSentinel(context),
-  remediation: (context) => createRemediation(context),
+  sentinel: async (context) => (await import('./sentinel/sentinel.ts')).createSentinel(context),
+  remediation: async (context) => (await import('./remediation/remediation.ts')).createRemediation(context),
   triage: createTriageMember,
 };
 
@@ -180,11 +177,13 @@ async function createTriageMember(
   shared: Shared,
   starting: AsyncDisposableStack,
 ): Promise<Agent> {
+  const { createAssessor } = await import('./triage/assess.ts');
+  const { createTriage } = await import('./triage/triage.ts');
   const catalogue = await openCatalogue(shared.loaded);
   const assessor = await createAssessor({ ...context, catalogue });
   starting.defer(() => assessor.close());
   const telegram = await openConfiguredTelegram(context);
-  const terminal = openConfiguredTerminal(shared.options);
+  const terminal = await openConfiguredTerminal(shared.options);
   const channels: Channel[] = [...(telegram ? [telegram] : []), ...(terminal ? [terminal] : [])];
   const pairLink = (nonce: string): string | undefined =>
     telegram?.botName ? `https://t.me/${telegram.botName}?start=${nonce}` : undefined;
@@ -202,6 +201,7 @@ async function openConfiguredTelegram(context: AgentContext): Promise<TelegramCh
   const { telegram } = context.config;
   if (telegram === undefined) return undefined;
   const { token, ...rest } = telegram;
+  const { openTelegram } = await import('./triage/channels/telegram.ts');
   return openTelegram({
     ...context,
     ...rest,
@@ -210,8 +210,9 @@ async function openConfiguredTelegram(context: AgentContext): Promise<TelegramCh
   });
 }
 
-function openConfiguredTerminal(options: CrewOptions): Channel | undefined {
+async function openConfiguredTerminal(options: CrewOptions): Promise<Channel | undefined> {
   if (options.terminal === undefined || !options.loaded.config.terminal) return undefined;
+  const { openTerminal } = await import('./triage/channels/terminal.ts');
   const timeZone = options.loaded.config.digest.timezone;
   return openTerminal({ ...options.terminal, user: userInfo().username, timeZone });
 }

@@ -1,17 +1,33 @@
 import { Command } from 'commander';
-import { addAudit } from './commands/audit.ts';
-import { addCheck } from './commands/check.ts';
-import { addDemo } from './commands/demo.ts';
-import { addDigest } from './commands/digest.ts';
-import { addDoctor } from './commands/doctor.ts';
-import { addFreeze } from './commands/freeze.ts';
-import { addIncidents } from './commands/incidents.ts';
-import { addPair } from './commands/pair.ts';
-import { addPlan } from './commands/plan.ts';
-import { addRun } from './commands/run.ts';
-import { addUp } from './commands/up.ts';
-import { addValidate } from './commands/validate.ts';
 import { version } from './version.ts';
+
+/** Each is loaded when it is asked for: `lares up` holds in memory only what runs. In the order of the help. */
+const commands: Record<string, () => Promise<(program: Command) => void>> = {
+  up: loadUp,
+  sentinel: loadUp,
+  triage: loadUp,
+  remediation: loadUp,
+  demo: async () => (await import('./commands/demo.ts')).addDemo,
+  doctor: async () => (await import('./commands/doctor.ts')).addDoctor,
+  check: async () => (await import('./commands/check.ts')).addCheck,
+  plan: async () => (await import('./commands/plan.ts')).addPlan,
+  run: async () => (await import('./commands/run.ts')).addRun,
+  incidents: async () => (await import('./commands/incidents.ts')).addIncidents,
+  digest: async () => (await import('./commands/digest.ts')).addDigest,
+  audit: async () => (await import('./commands/audit.ts')).addAudit,
+  pair: async () => (await import('./commands/pair.ts')).addPair,
+  freeze: loadFreeze,
+  unfreeze: loadFreeze,
+  validate: async () => (await import('./commands/validate.ts')).addValidate,
+};
+
+async function loadUp(): Promise<(program: Command) => void> {
+  return (await import('./commands/up.ts')).addUp;
+}
+
+async function loadFreeze(): Promise<(program: Command) => void> {
+  return (await import('./commands/freeze.ts')).addFreeze;
+}
 
 const exitStatuses = `
 Exit status: 0 well; 1 something is wrong in what was looked at; 2 the command line or the configuration cannot be used;
@@ -25,25 +41,13 @@ const program = new Command('lares')
   // Commander's own refusals are usage errors: status 2 as for every other.
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
-for (const add of [
-  addUp,
-  addDemo,
-  addDoctor,
-  addCheck,
-  addPlan,
-  addRun,
-  addIncidents,
-  addDigest,
-  addAudit,
-  addPair,
-  addFreeze,
-  addValidate,
-]) {
-  add(program);
-}
-
 const argv = process.argv.slice(2);
 // Without a command the whole crew runs: `npm start` is all that a newcomer types.
 const wantsDefault =
   argv.length === 0 || (argv[0]?.startsWith('-') === true && !['-h', '--help', '-V', '--version'].includes(argv[0]));
-await program.parseAsync(wantsDefault ? ['up', ...argv] : argv, { from: 'user' });
+const line = wantsDefault ? ['up', ...argv] : argv;
+const [asked = ''] = line;
+// The help, and what is no command, need all of them.
+const wanted = Object.hasOwn(commands, asked) ? [commands[asked]] : Object.values(commands);
+for (const load of new Set(wanted)) (await load?.())?.(program);
+await program.parseAsync(line, { from: 'user' });

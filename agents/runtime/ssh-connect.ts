@@ -1,8 +1,9 @@
 import { connect } from 'node:net';
-import ssh2, { type Client, type ConnectConfig } from 'ssh2';
+import type { Client, ConnectConfig } from 'ssh2';
 import { messageOf } from '#bus/failure.ts';
 import type { Clock } from './clock.ts';
 import { fingerprintOfKey, hostKeyRefusal } from './ssh-host-key.ts';
+import { loadSsh } from './ssh-library.ts';
 import { readCredentials } from './ssh-login.ts';
 
 /** Where to log in and how; `hostKeys` as `ssh-keygen -lf` prints them. */
@@ -34,9 +35,10 @@ export async function connectSsh(
 ): Promise<SshConnected> {
   const credentials = await readCredentials(target);
   if (!credentials.ok) return { ok: false, reason: credentials.reason, login: false };
+  const { Client: SshClient } = await loadSsh();
   // Nagle's algorithm makes each command about 40 ms slower; ssh2 leaves it on for the sockets that it opens itself.
   const sock = connect({ host: target.address, port: target.port, noDelay: true });
-  const client = new ssh2.Client();
+  const client = new SshClient();
   const attempt = watch({ client, clock: context.clock, signal: context.signal });
   try {
     client.connect({

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { connect } from 'node:net';
-import ssh2, { type ConnectConfig } from 'ssh2';
+import type { ConnectConfig } from 'ssh2';
 import { Failure, messageOf } from '#bus/failure.ts';
+import { loadSsh } from './ssh-library.ts';
 
 /** A host key as `ssh-keygen -lf` prints it: `SHA256:` and the unpadded base64 of the hash of the key blob. */
 export function fingerprintOfKey(key: Buffer): string {
@@ -48,8 +49,9 @@ async function scan(of: {
   algorithms: readonly string[];
   signal: AbortSignal | undefined;
 }): Promise<Scan> {
+  const { Client } = await loadSsh();
   const sock = connect({ host: of.address, port: of.port, noDelay: true });
-  const client = new ssh2.Client();
+  const client = new Client();
   const { promise, resolve } = Promise.withResolvers<Scan>();
   const abort = (): void => resolve({ reason: 'aborted' });
   of.signal?.addEventListener('abort', abort, { once: true });

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import ssh2, { type ConnectConfig } from 'ssh2';
+import type { ConnectConfig } from 'ssh2';
 import { messageOf } from '#bus/failure.ts';
+import { loadSsh } from './ssh-library.ts';
 
 export type SshCredentials =
   | { ok: true; config: Pick<ConnectConfig, 'privateKey' | 'passphrase' | 'agent'> }
@@ -16,7 +17,8 @@ export async function readCredentials(login: {
     const privateKey = await readFile(login.keyFile);
     const passphrase =
       login.passphraseFile === undefined ? undefined : (await readFile(login.passphraseFile, 'utf8')).trimEnd();
-    const parsed: unknown = ssh2.utils.parseKey(privateKey, passphrase);
+    const { utils } = await loadSsh();
+    const parsed: unknown = utils.parseKey(privateKey, passphrase);
     if (parsed instanceof Error) {
       return { ok: false, reason: `cannot use key file "${login.keyFile}": ${parsed.message}` };
     }
