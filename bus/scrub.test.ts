@@ -55,6 +55,20 @@ describe('what looks like a secret is removed', () => {
     expect(JSON.parse(scrub(line))).toMatchObject({ next: 'kept' });
   });
 
+  test('a private key whose lines have a prefix in the log, also when the log begins in its middle', () => {
+    const body = ['MIIEpAIBAAKCAQEA7'.padEnd(64, 'Qx9+/'), 'abZ019'.padEnd(64, 'Kw3/'), 'Tail+0='];
+    const lines = ['-----BEGIN RSA PRIVATE KEY-----', ...body, '-----END RSA PRIVATE KEY-----'];
+    const log = [...lines, 'nginx: ready'].map((line) => `Nov 20 03:00:00 web app[12]: ${line}`);
+    for (const from of [0, 1, 2, 3]) {
+      const clean = scrub(log.slice(from).join('\n'));
+      for (const part of body) expect(clean).not.toContain(part);
+      expect(clean).toContain('nginx: ready');
+    }
+    for (const prefix of ['', '| ', 'app_1  | ']) {
+      expect(scrub(lines.map((line) => prefix + line).join('\n'))).not.toMatch(/Qx9|Kw3|Tail/);
+    }
+  });
+
   test('a certificate is no secret', () => {
     const text = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----';
     expect(scrub(text)).toBe(text);
@@ -154,6 +168,10 @@ test.each([
   '"\\',
   '-----BEGIN ',
   '-----BEGIN RSA PRIVATE KEY-----',
+  '-----END RSA PRIVATE KEY-----',
+  `${'A'.repeat(30)} \n`,
+  `-----BEGIN RSA PRIVATE KEY-----\n| ${'A'.repeat(30)} x`,
+  `${'A'.repeat(30)}\n-----END RSA PRIVATE KEY-----\n`,
   'token="',
   'authorization:',
   'cookie:',

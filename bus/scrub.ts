@@ -1,3 +1,5 @@
+import { withoutPrivateKeys } from './private-keys.ts';
+
 /** What stands where a secret stood. */
 const mask = '[redacted]';
 
@@ -33,7 +35,7 @@ export function registerSecret(value: string): void {
 export function scrub(line: string): string {
   let text = line;
   for (const secret of registered) text = text.replaceAll(secret, mask);
-  text = withoutPrivateKeys(text);
+  text = withoutPrivateKeys(text, mask);
   for (const [pattern, replacement] of patterns) text = text.replace(pattern, replacement);
   return withoutAssignedSecrets(text);
 }
@@ -72,28 +74,6 @@ const patterns: readonly (readonly [RegExp, string])[] = [
   [/([a-z][a-z0-9+.-]{1,20}:\/\/)[^\s/"'<>@:]*:[^\s/"'<>]*@/gi, `$1${mask}@`],
   [/([a-z][a-z0-9+.-]{1,20}:\/\/)[^\s/"'<>@:[]{20,}@/gi, `$1${mask}@`],
 ];
-
-/** The base64 of a key whose end is missing: everything that can stand in a PEM body, with escaped line ends. */
-const pemBody = /(?:[A-Za-z0-9+/=,:\s-]|\\[nr])*/y;
-
-function withoutPrivateKeys(text: string): string {
-  const opening = '-----BEGIN ';
-  let result = '';
-  let from = 0;
-  for (let at = text.indexOf(opening); at !== -1; at = text.indexOf(opening, from)) {
-    const label = /^[A-Z0-9 ]{0,40}PRIVATE KEY-----/.exec(text.slice(at + opening.length, at + opening.length + 60));
-    if (label === null) {
-      result += text.slice(from, at + opening.length);
-      from = at + opening.length;
-      continue;
-    }
-    pemBody.lastIndex = at + opening.length + label[0].length;
-    pemBody.exec(text);
-    result += text.slice(from, at) + mask;
-    from = Math.max(pemBody.lastIndex, at + opening.length + label[0].length);
-  }
-  return result + text.slice(from);
-}
 
 /** A name that says "secret" and a sign that a value follows; the name may have a prefix (`DB_PASSWORD`). */
 const assignment =

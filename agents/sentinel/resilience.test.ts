@@ -60,6 +60,21 @@ test('evidence that hangs costs the finding nothing and ends after five seconds'
   expect(sentinel.queues()).toMatchObject({ evidence: 0 });
 });
 
+test('a private key in a log leaves the sentinel in no line of the evidence', async () => {
+  await using stage = await SentinelStage.open();
+  const lever = stage.lever('a');
+  lever.observe = () => [level(95)];
+  const body = 'b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtz';
+  const key = ['-----BEGIN OPENSSH PRIVATE KEY-----', body, body, '-----END OPENSSH PRIVATE KEY-----'];
+  lever.evidence = () => Promise.resolve(['gate: starting', ...key.map((line) => `gate[7]: ${line}`), 'gate[7]: open']);
+  await stage.start({ checks: [{ id: 'a', kind: 'lever', lever: 'a', for: '0s', every: '30s' }] });
+  await stage.clock.advance(60_000);
+  await until(() => stage.findings.some(({ evidence }) => evidence.length > 0), 'the evidence');
+  expect(JSON.stringify(stage.findings)).toContain('gate: starting');
+  expect(JSON.stringify(stage.findings)).toContain('gate[7]: open');
+  expect(JSON.stringify(stage.findings)).not.toContain('b3Blbn');
+});
+
 test('the fourth time tells of the three before', async () => {
   await using stage = await SentinelStage.open();
   const lever = stage.lever('a');
