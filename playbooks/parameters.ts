@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
 import type { Parameters } from '#bus/fields.ts';
+import { matchesInTime } from '#config/bounded-pattern.ts';
 import type { Parameter, Playbook } from './playbook.ts';
 
 export type CheckedParameters = { ok: true; parameters: Parameters } | { ok: false; faults: string[] };
@@ -71,7 +72,7 @@ function checkText(parameter: TextParameter, value: string, bounds: ParameterBou
         ? { ok: true, value }
         : refuse(`must be one of ${parameter.values.join(', ')}`);
     case 'pattern':
-      return new RegExp(`^(?:${parameter.pattern})$`, 'u').test(value)
+      return matchesInTime(new RegExp(`^(?:${parameter.pattern})$`, 'u'), value) === true
         ? { ok: true, value }
         : refuse(`must match ${parameter.pattern}`);
   }

@@ -1,5 +1,6 @@
 import type { PlannedHost, PlannedProbe } from '#bus/messages/plan.ts';
 import { scrub } from '#bus/scrub.ts';
+import { matchesInTime } from '#config/bounded-pattern.ts';
 import type { CommandEnd } from '#agents/runtime/command.ts';
 import type { Reach } from './reach.ts';
 
@@ -46,16 +47,20 @@ export function judge(probe: PlannedProbe, end: CommandEnd): Seen {
   if (end.code === 124 || end.code === 137) return { probe, holds: 'unknown', said: 'it took too long' };
   // The shell of the host (or env, timeout, sudo) could not start it: the tool is missing or may not be used.
   if (end.code === 126 || end.code === 127) return { probe, holds: 'unknown', said: said || 'it cannot be run there' };
-  return { probe, holds: holds(probe, end.code, stdout) ? 'yes' : 'no', said: said || `exit status ${end.code}` };
+  const isTrue = holds(probe, end.code, stdout);
+  if (isTrue === undefined) return { probe, holds: 'unknown', said: 'its expression takes too long on what came' };
+  return { probe, holds: isTrue ? 'yes' : 'no', said: said || `exit status ${end.code}` };
 }
 
-function holds(probe: PlannedProbe, code: number, stdout: string): boolean {
+function holds(probe: PlannedProbe, code: number, stdout: string): boolean | undefined {
   if (!probe.success.includes(code)) return false;
-  return matches(probe.matches, stdout, true) && !matches(probe.matchesNot, stdout, false);
+  const has = matches(probe.matches, stdout, true);
+  const hasNot = matches(probe.matchesNot, stdout, false);
+  return has === undefined || hasNot === undefined ? undefined : has && !hasNot;
 }
 
-function matches(pattern: string | undefined, text: string, otherwise: boolean): boolean {
-  return pattern === undefined ? otherwise : new RegExp(pattern, 'mu').test(text.trim());
+function matches(pattern: string | undefined, text: string, otherwise: boolean): boolean | undefined {
+  return pattern === undefined ? otherwise : matchesInTime(new RegExp(pattern, 'mu'), text.trim());
 }
 
 /** One line of at most 200 characters without secrets. */

@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { z } from 'zod';
 import type { Evidence } from '#bus/messages/finding.ts';
+import { matchesInTime } from '#config/bounded-pattern.ts';
 import { durationOr, formatDuration } from '#config/duration.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { startDeadline } from '#agents/sentinel/probes/deadline.ts';
@@ -103,7 +104,9 @@ function tryPort(options: Options, context: CheckContext): Promise<Outcome> {
   });
   socket.on('data', (chunk: Buffer) => {
     banner += chunk.toString('latin1');
-    if (expected?.test(banner.slice(0, maximumBannerBytes)) === true) open();
+    const isExpected = expected === undefined ? false : matchesInTime(expected, banner.slice(0, maximumBannerBytes));
+    if (isExpected === true) open();
+    else if (isExpected === undefined) finish({ is: 'unknown', text: 'its banner keeps the expression busy too long' });
     else if (banner.includes('\n') || banner.length >= maximumBannerBytes) finish(otherBanner(banner));
   });
   socket.on('end', () => finish(banner === '' ? hungUp : otherBanner(banner)));

@@ -1,11 +1,13 @@
 import { STATUS_CODES } from 'node:http';
+import { Failure } from '#bus/failure.ts';
+import { matchesInTime } from '#config/bounded-pattern.ts';
 import type { ExchangeEnd } from './http-exchange.ts';
 import { type HttpOptions, statusMatcher } from './http-options.ts';
 import { oneLine } from './text.ts';
 
 type Answered = Extract<ExchangeEnd, { is: 'answered' }>;
 
-/** A regular expression of a person over a body of a stranger: bounded text bounds what it can cost. */
+/** More of a body is not matched against an expression. */
 const patternChars = 100_000;
 
 /** What the options expect, made ready once and used at each look. */
@@ -63,7 +65,11 @@ function bodyRules(options: HttpOptions): BodyRule[] {
 function patternRule(source: string, wanted: boolean): BodyRule {
   const pattern = new RegExp(source, 'u');
   const fault = `the body ${wanted ? 'does not match' : 'matches'} /${oneLine(source, 80)}/`;
-  return ({ body }) => (pattern.test(body.slice(0, patternChars)) === wanted ? undefined : fault);
+  return ({ body }) => {
+    const found = matchesInTime(pattern, body.slice(0, patternChars));
+    if (found !== undefined) return found === wanted ? undefined : fault;
+    throw new Failure(`Cannot read the body: /${oneLine(source, 80)}/ takes too long on it`, { recoverable: true });
+  };
 }
 
 function jsonFault(answer: Answered, wanted: HttpOptions['json']): string | undefined {

@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest';
+import type { PlannedProbe } from '#bus/messages/plan.ts';
+import { judge } from './probe.ts';
+
+const probe: PlannedProbe = {
+  id: 'p',
+  host: 'web',
+  argv: ['cat', '/state'],
+  sudo: false,
+  timeoutMs: 1_000,
+  success: [0],
+  states: 'well',
+};
+const said = (stdout: string) => ({
+  end: 'exited' as const,
+  code: 0,
+  output: { stdout, stderr: '', truncated: false },
+});
+
+test('a host that answers so that an expression runs astray is not known to be well', () => {
+  const start = performance.now();
+  const seen = judge({ ...probe, matches: String.raw`^(\s*ok\s*)+$` }, said(`${' ok'.repeat(60)}!`));
+  expect(seen).toMatchObject({ holds: 'unknown', said: 'its expression takes too long on what came' });
+  expect(judge({ ...probe, matchesNot: '^(a+)+$' }, said(`${'a'.repeat(60)}!`)).holds).toBe('unknown');
+  expect(performance.now() - start).toBeLessThan(10_000);
+});
+
+test('an expression must match, and the other must not', () => {
+  expect(judge({ ...probe, matches: '^ok$' }, said('ok\n')).holds).toBe('yes');
+  expect(judge({ ...probe, matches: '^ok$', matchesNot: 'k' }, said('ok')).holds).toBe('no');
+  expect(judge({ ...probe, matchesNot: 'bad' }, said('bad')).holds).toBe('no');
+});

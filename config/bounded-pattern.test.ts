@@ -1,0 +1,14 @@
+import { expect, test } from 'vitest';
+import { matchesInTime } from './bounded-pattern.ts';
+
+test('an expression says yes or no as ever', () => {
+  expect(matchesInTime(/^active$/mu, 'x\nactive')).toBe(true);
+  expect(matchesInTime(/^active$/u, 'inactive')).toBe(false);
+});
+
+test('an expression that a hostile text sends astray is given up on, and the next one works', () => {
+  const start = performance.now();
+  expect(matchesInTime(/^(a+)+$/u, `${'a'.repeat(60)}!`)).toBeUndefined();
+  expect(performance.now() - start).toBeLessThan(10_000);
+  expect(matchesInTime(/ok/u, 'it is ok')).toBe(true);
+});
