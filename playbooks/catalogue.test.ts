@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -93,5 +94,34 @@ describe('the catalogue', () => {
     const catalogue = await loadCatalogue(folder);
     expect(catalogue.faults.map(({ message }) => message).join('\n')).toMatch(/alias[^]*larger than/i);
     expect((await loadCatalogue(join(folder, 'missing'))).faults[0]?.message).toContain('cannot be read');
+  });
+
+  it('what everybody may write is no playbook', async () => {
+    write('mine.yaml', valid);
+    chmodSync(join(folder, 'mine.yaml'), 0o666);
+    const catalogue = await loadCatalogue(folder);
+    expect(catalogue.get('mine')).toBeUndefined();
+    expect(catalogue.faults[0]?.message).toContain('may be written by everybody');
+    chmodSync(join(folder, 'mine.yaml'), 0o640);
+    expect((await loadCatalogue(folder)).get('mine')?.id).toBe('mine');
+    chmodSync(folder, 0o777);
+    expect((await loadCatalogue(folder)).get('mine')).toBeUndefined();
+  });
+
+  it('a pipe among the playbooks holds nobody up', async () => {
+    write('mine.yaml', valid);
+    execFileSync('mkfifo', [join(folder, 'a.yaml')]);
+    const catalogue = await loadCatalogue(folder);
+    expect(catalogue.faults.map(({ message }) => message)).toEqual(['is not a file']);
+    expect(catalogue.get('mine')?.id).toBe('mine');
+  });
+
+  it('a hostile label does not hold up the process, whatever expression answers it', async () => {
+    write('mine.yaml', `${valid}answers:\n  - { alertname: odd, unit: '(\\w+\\s?)+' }\n`);
+    const catalogue = await loadCatalogue(folder);
+    expect(catalogue.faults).toEqual([]);
+    const start = performance.now();
+    expect(catalogue.candidates({ alertname: 'odd', unit: `${'a'.repeat(80)}!` })).toEqual([]);
+    expect(performance.now() - start).toBeLessThan(10_000);
   });
 });

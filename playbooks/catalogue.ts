@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Document, LineCounter, parseDocument } from 'yaml';
 import { Failure, messageOf } from '#bus/failure.ts';
+import { matchesInTime } from '#config/bounded-pattern.ts';
 import { lintPlaybook, parametersFrom } from './lint.ts';
 import { checkParameter } from './parameters.ts';
 import { type Candidate, type Catalogue, type CatalogueFault, Playbook } from './playbook.ts';
@@ -11,6 +12,7 @@ import { type Candidate, type Catalogue, type CatalogueFault, Playbook } from '.
 const libraryFolder = fileURLToPath(new URL('./library/', import.meta.url));
 const maximumFileBytes = 65_536;
 const maximumFiles = 300;
+const everybodyMayWrite = 0o002;
 
 interface Loaded {
   playbook: Playbook;
@@ -67,7 +69,8 @@ class LoadedCatalogue implements Catalogue {
 
 function answersTo(answer: Readonly<Record<string, string>>, labels: Readonly<Record<string, string>>): boolean {
   return Object.entries(answer).every(
-    ([label, pattern]) => Object.hasOwn(labels, label) && new RegExp(`^(?:${pattern})$`, 'u').test(labels[label] ?? ''),
+    ([label, pattern]) =>
+      Object.hasOwn(labels, label) && matchesInTime(new RegExp(`^(?:${pattern})$`, 'u'), labels[label] ?? '') === true,
   );
 }
 
@@ -86,6 +89,7 @@ async function readFolder(
 ): Promise<CatalogueFault[]> {
   let names: string[];
   try {
+    if (into.origin === 'user' && isOpenToAll(await stat(folder))) return [openToAll(folder)];
     names = (await readdir(folder)).filter((name) => /\.ya?ml$/.test(name)).toSorted();
   } catch (error) {
     return [{ file: folder, line: 0, message: `cannot be read: ${messageOf(error)}` }];
@@ -93,7 +97,7 @@ async function readFolder(
   const faults: CatalogueFault[] = [];
   for (const name of names.slice(0, maximumFiles)) {
     const file = join(folder, name);
-    const read = await readPlaybook(file);
+    const read = await readPlaybook(file, into.origin);
     if (!read.ok) faults.push(...read.faults);
     else if (into.playbooks.has(read.playbook.id)) {
       faults.push({ file, line: 0, message: `the id "${read.playbook.id}" is taken by another playbook` });
@@ -105,12 +109,24 @@ async function readFolder(
   return faults;
 }
 
+/** The probes of a playbook run before anybody approves it: who may write one may run commands. */
+function isOpenToAll({ mode }: { mode: number }): boolean {
+  return (mode & everybodyMayWrite) !== 0;
+}
+
+function openToAll(file: string): CatalogueFault {
+  return { file, line: 0, message: `may be written by everybody; run: chmod o-w ${file}` };
+}
+
 type Read = ({ ok: true } & Loaded) | { ok: false; faults: CatalogueFault[] };
 
-async function readPlaybook(file: string): Promise<Read> {
+async function readPlaybook(file: string, origin: 'library' | 'user'): Promise<Read> {
   try {
-    const { size } = await stat(file);
-    if (size > maximumFileBytes) return wrong(file, `is larger than ${maximumFileBytes} bytes`);
+    const found = await stat(file);
+    // Reading a pipe would wait for ever.
+    if (!found.isFile()) return wrong(file, 'is not a file');
+    if (origin === 'user' && isOpenToAll(found)) return { ok: false, faults: [openToAll(file)] };
+    if (found.size > maximumFileBytes) return wrong(file, `is larger than ${maximumFileBytes} bytes`);
     return parsePlaybook(file, await readFile(file));
   } catch (error) {
     return wrong(file, `cannot be read: ${messageOf(error)}`);
