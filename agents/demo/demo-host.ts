@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import ssh2, { type Connection, type ServerChannel } from 'ssh2';
 import { fingerprintOfKey } from '../runtime/ssh-host-key.ts';
@@ -32,10 +32,16 @@ export async function startDemoHost(folder: string): Promise<DemoHost> {
   const server = new ssh2.Server({ hostKeys: [hostPair.private] }, (client) =>
     welcome(client, loginPair.public, shell),
   );
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const sockets = new Set<Socket>();
+  const listener = createServer({ noDelay: true }, (socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    server.injectSocket(socket);
+  });
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
   await shell.run('systemctl start shop.service');
   return {
-    port: (server.address() as { port: number }).port,
+    port: (listener.address() as { port: number }).port,
     servicePort,
     hostKey: fingerprintOfKey(publicBytes(hostPair.public)),
     keyFile,
@@ -44,7 +50,8 @@ export async function startDemoHost(folder: string): Promise<DemoHost> {
     close: async () => {
       await shell.run('systemctl stop shop.service');
       shell.end();
-      await new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const socket of sockets) socket.destroy();
+      await new Promise<void>((resolve) => listener.close(() => resolve()));
       rmSync(folder, { recursive: true, force: true });
     },
   };
@@ -110,6 +117,10 @@ function serve(channel: ServerChannel, command: string, shell: Shell): void {
   child.stdout?.pipe(channel, { end: false });
   child.stderr?.pipe(channel.stderr, { end: false });
   // `close` comes after both streams ended; a daemon that keeps them open must not keep the channel.
+  child.once('error', () => {
+    channel.exit(127);
+    channel.end();
+  });
   child.once('exit', (code, signal) => {
     setImmediate(() => {
       if (signal === null) channel.exit(code ?? 0);
