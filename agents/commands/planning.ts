@@ -3,7 +3,7 @@ import { userInfo } from 'node:os';
 import type { Bus } from '#bus/bus.ts';
 import { Failure } from '#bus/failure.ts';
 import type { Parameters } from '#bus/fields.ts';
-import { type Plan, plan as planKind } from '#bus/messages/plan.ts';
+import { type Plan, type PlanBody, plan as planKind, type PlannedProbe, type PlannedStep } from '#bus/messages/plan.ts';
 import { type Proposal, proposal as proposalKind } from '#bus/messages/proposal.ts';
 import { toInstant } from '../runtime/clock.ts';
 import { commandLineOf } from '../runtime/shell.ts';
@@ -61,13 +61,23 @@ export async function requestPlan(bus: Bus, context: CommandContext, proposal: P
   }
 }
 
+/** Everything that an approval allows, in the order in which it runs. */
+function commandLines({ preconditions, condition, steps, verification, rollback }: PlanBody): string[] {
+  const command = ({ host, argv }: PlannedStep): string => `${visibleLine(host)}$ ${exactLine(commandLineOf(argv))}`;
+  const look = (probe: PlannedProbe): string => `to look, ${command(probe)}   (${visibleLine(probe.states)})`;
+  return [
+    ...[...preconditions, ...condition].map(look),
+    ...steps.map(command),
+    ...verification.map(look),
+    ...rollback.map((step) => `to undo, ${command(step)}`),
+  ];
+}
+
 /** A plan for a person: every command whole, where it runs, and the digest that an approval is bound to. */
 export function printPlan(context: CommandContext, plan: Plan): void {
-  context.print(`${visibleLine(plan.title)} (${plan.playbook}, risk ${plan.risk})`);
+  context.print(`${visibleLine(plan.title)} (${visibleLine(plan.playbook)}, risk ${plan.risk})`);
   if (plan.reason !== undefined) context.print(`  ${plan.status}: ${visibleLine(plan.reason)}`);
-  for (const step of plan.body?.steps ?? []) context.print(`  ${step.host}$ ${exactLine(commandLineOf(step.argv))}`);
-  for (const step of plan.body?.rollback ?? [])
-    context.print(`  to undo, ${step.host}$ ${exactLine(commandLineOf(step.argv))}`);
+  if (plan.body !== undefined) for (const line of commandLines(plan.body)) context.print(`  ${line}`);
   if (plan.blastRadius.length > 0) context.print(`  hangs on it: ${visibleLine(plan.blastRadius.join(', '))}`);
   if (plan.digest !== undefined) context.print(`  plan ${plan.id}, digest ${plan.digest}, until ${plan.expiresAt}`);
 }
