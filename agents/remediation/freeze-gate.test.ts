@@ -99,4 +99,15 @@ describe('the freeze gate', () => {
     expect(gate.isFrozen).toBe(false);
     expect(said).toEqual([]);
   });
+
+  it('a worker that stops takes no more and leaves what comes for its next life', async () => {
+    const { gate, say, said, connect } = join();
+    say(message(true, 0));
+    connect();
+    gate.leave();
+    expect(() => say(message(false, 10))).toThrow('the worker stops');
+    await clock.advance(3_000);
+    expect(gate.isFrozen).toBe(true);
+    expect(said).toEqual([]);
+  });
 });

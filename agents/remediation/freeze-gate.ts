@@ -1,4 +1,5 @@
 import type { Bus, Delivery } from '#bus/bus.ts';
+import { Failure } from '#bus/failure.ts';
 import { type Freeze, freeze as freezeKind } from '#bus/messages/freeze.ts';
 import type { Clock } from '#agents/runtime/clock.ts';
 import type { RemediationStore } from './store.ts';
@@ -14,6 +15,7 @@ export class FreezeGate {
   readonly #clock: Clock;
   #stopping = new AbortController();
   #heard = false;
+  #hasLeft = false;
   #cancel: () => void = () => undefined;
 
   constructor(store: RemediationStore, clock: Clock) {
@@ -27,7 +29,7 @@ export class FreezeGate {
   }
 
   get isFrozen(): boolean {
-    return this.state?.frozen === true;
+    return this.#stopping.signal.aborted || this.state?.frozen === true;
   }
 
   /** Aborts when everything is frozen: whoever runs a command takes it at its start. */
@@ -39,6 +41,7 @@ export class FreezeGate {
   join(bus: Bus): void {
     bus.subscribe(freezeKind, (message, delivery) => this.#take(bus, message, delivery));
     bus.onConnect(() => {
+      if (this.#hasLeft) return;
       this.#heard = false;
       this.#cancel();
       this.#cancel = this.#clock.after(settleMs, () => {
@@ -50,10 +53,13 @@ export class FreezeGate {
 
   /** The store is about to be closed: nothing looks into it any more. */
   leave(): void {
+    this.#hasLeft = true;
     this.#cancel();
   }
 
   #take(bus: Bus, message: Freeze, delivery: Pick<Delivery, 'retained'>): void {
+    // Not acknowledged, so that it comes again to the next process.
+    if (this.#hasLeft) throw new Failure('Cannot take a freeze: the worker stops', { recoverable: true });
     this.#heard = true;
     const own = this.#store.guards.freeze();
     if (own !== undefined && !this.#isNews(message, own, delivery)) {
@@ -62,13 +68,14 @@ export class FreezeGate {
       return;
     }
     if (own !== undefined && isSame(own.freeze, message)) return;
+    // Before it is written: a full disk must not keep a command running. The message comes again until it is.
+    if (message.frozen) this.#stopping.abort(new Frozen());
     const now = this.#clock.now();
     this.#store.rows.transaction(() => {
       this.#store.guards.saveFreeze(message, Math.min(Date.parse(message.at), now));
       this.#store.journal.append({ at: now, kind: 'freeze', subject: 'freeze', body: { ...message } });
     });
-    if (message.frozen) this.#stopping.abort(new Frozen());
-    else if (this.#stopping.signal.aborted) this.#stopping = new AbortController();
+    if (!message.frozen && this.#stopping.signal.aborted) this.#stopping = new AbortController();
   }
 
   /** Freezing always counts. Thawing counts when it was said after the freeze, not when it is an old message again. */

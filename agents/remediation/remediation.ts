@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import { Failure, messageOf } from '#bus/failure.ts';
 import { type JournalHead, rememberAnchor } from '#bus/journal.ts';
 import { loadSecret } from '#bus/keys.ts';
@@ -6,6 +7,7 @@ import { type Approval, approval as approvalKind } from '#bus/messages/approval.
 import { finding as findingKind } from '#bus/messages/finding.ts';
 import { incident as incidentKind } from '#bus/messages/incident.ts';
 import type { Plan } from '#bus/messages/plan.ts';
+import type { MessageKind } from '#bus/message.ts';
 import { type Proposal, proposal as proposalKind } from '#bus/messages/proposal.ts';
 import { verdict as verdictKind } from '#bus/messages/verdict.ts';
 import type { Agent, AgentContext } from '#agents/runtime/agent.ts';
@@ -74,21 +76,23 @@ class Remediation implements Agent {
     const { bus } = this.#context;
     recoverRuns(this.#recovery());
     this.#freeze.join(bus);
-    bus.subscribe(findingKind, (message) => void (this.#findings.take(message) && this.#withdrawOver()));
-    bus.onClear(findingKind, (id) => void (this.#findings.end(id) && this.#withdrawOver()));
-    bus.subscribe(incidentKind, ({ id, state }) => {
+    this.#listen(findingKind, (message) => void (this.#findings.take(message) && this.#withdrawOver()));
+    bus.onClear(findingKind, (id) => {
+      if (!this.#stopping.signal.aborted && this.#findings.end(id)) this.#withdrawOver();
+    });
+    this.#listen(incidentKind, ({ id, state }) => {
       if (state === 'resolved' || state === 'closed')
         this.#withdraw((plan) => plan.incident === id, 'the incident is over');
     });
-    bus.subscribe(proposalKind, (message) => this.#onProposal(message));
-    bus.subscribe(approvalKind, (message) => this.#onApproval(message));
-    bus.subscribe(agentHealthKind, ({ agent, at, journal }) => {
+    this.#listen(proposalKind, (message) => this.#onProposal(message));
+    this.#listen(approvalKind, (message) => this.#onApproval(message));
+    this.#listen(agentHealthKind, ({ agent, at, journal }) => {
       // Each agent keeps the heads of the others, so that a journal cut short is noticed.
       if (journal !== undefined && agent !== this.name) {
         rememberAnchor(this.#store.rows, { agent, ...journal, at: Date.parse(at) });
       }
     });
-    bus.subscribe(verdictKind, (message) => this.#runs.onVerdict(message));
+    this.#listen(verdictKind, (message) => this.#runs.onVerdict(message));
     serveVerbs(bus, {
       store: this.#store,
       reach: this.#reach,
@@ -96,7 +100,9 @@ class Remediation implements Agent {
       clock: this.#context.clock,
       stopping: this.#stopping.signal,
     });
-    bus.onConnect(() => this.#board.all());
+    bus.onConnect(() => {
+      if (!this.#stopping.signal.aborted) this.#board.all();
+    });
     this.#resume();
     this.#every(roundMs, () => this.#round());
     this.#every(askAgainMs, () => this.#board.askAgain());
@@ -108,7 +114,6 @@ class Remediation implements Agent {
     for (const cancel of this.#cancels.splice(0)) cancel();
     const settled = this.#runs.settled();
     const patience = new AbortController();
-    // Real commands take real time: a virtual clock would wait for ever.
     await Promise.race([settled, this.#context.clock.sleep(patienceMs, patience.signal).catch(() => undefined)]);
     patience.abort();
     await this.#pool.close();
@@ -134,6 +139,16 @@ class Remediation implements Agent {
   #recovery(): RecoveryContext {
     const { clock } = this.#context;
     return { store: this.#store, board: this.#board, runs: this.#runs, reach: this.#reach, clock };
+  }
+
+  /** What comes while the worker stops stays unacknowledged and comes again to the next one. */
+  #listen<P extends z.ZodObject>(kind: MessageKind<P>, listener: (payload: z.output<P>) => void): void {
+    this.#context.bus.subscribe(kind, (payload) => {
+      if (this.#stopping.signal.aborted) {
+        throw new Failure(`Cannot take a "${kind.name}": the worker stops`, { recoverable: true });
+      }
+      listener(payload);
+    });
   }
 
   /** What was accepted and not done, because the process or the world failed meanwhile. */
