@@ -1,13 +1,16 @@
-import type { Server } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createAdaptorServer, type HttpBindings } from '@hono/node-server';
-import { type Context, Hono } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
-import { HTTPException } from 'hono/http-exception';
 import { Failure, messageOf } from '#bus/failure.ts';
 import { type Clock, systemClock } from './clock.ts';
+import { HttpRoutes } from './http-routes.ts';
 import type { Log } from './log.ts';
-import { createRateLimit } from './rate-limit.ts';
+import { createRateLimit, type RateLimit } from './rate-limit.ts';
 
 /** One request, already bounded: the body is at most 100 kB (`/ping` bodies keep 10 kB of it). */
 export interface HttpRequest {
@@ -15,7 +18,7 @@ export interface HttpRequest {
   /** Values of the `:name` parts of the route. */
   parameters: Record<string, string>;
   query: URLSearchParams;
-  headers: Headers;
+  headers: IncomingHttpHeaders;
   body: string;
 }
 
@@ -29,7 +32,7 @@ type Handler = (request: HttpRequest) => HttpAnswer | Promise<HttpAnswer>;
 
 /** The one HTTP listener of a process, on loopback unless configured: `/healthz`, `/metrics`, heartbeats. */
 export interface HttpSurface {
-  /** `path` in hono's syntax: `/ping/:id`. Routes are added before `listen`. */
+  /** `path` may have parts with a name: `/ping/:id`. Routes are added before `listen`. */
   route(methods: readonly string[], path: string, handler: Handler): void;
 }
 
@@ -48,58 +51,39 @@ export interface HttpOptions {
   clock?: Clock;
 }
 
-type Environment = { Bindings: HttpBindings };
-
 const maximumBodyBytes = 100_000;
 /** For each client address: far above any monitoring, far below what would hurt. */
 const rate = { perSecond: 100, burst: 400 };
 const closeGraceMs = 2_000;
+const timeouts = { headersTimeout: 10_000, requestTimeout: 15_000, keepAliveTimeout: 5_000 };
+
+interface Served {
+  options: HttpOptions;
+  routes: HttpRoutes<Handler>;
+  limit: RateLimit;
+}
 
 export function createHttpSurface(options: HttpOptions): HttpListener {
-  const app = createApp(options);
-  const methodsOf = new Map<string, Set<string>>();
+  const clock = options.clock ?? systemClock;
+  const served: Served = { options, routes: new HttpRoutes(), limit: createRateLimit({ ...rate, clock }) };
   let server: Server | undefined;
   return {
     route(methods, path, handler) {
       if (server !== undefined) throw new TypeError(`Cannot add the route "${path}" after listen`);
-      const known = methodsOf.get(path) ?? new Set();
-      methodsOf.set(path, new Set([...known, ...methods]));
-      // hono answers HEAD from the GET route and drops the body.
-      const registered = methods.map((method) => (method === 'HEAD' ? 'GET' : method));
-      app.on([...new Set(registered)], path, async (context) => toResponse(await handler(await toRequest(context))));
+      served.routes.add(methods, path, handler);
     },
     async listen() {
       if (options.address === '') throw new Failure('Cannot listen on an empty address', { recoverable: false });
-      for (const [path, methods] of methodsOf) app.all(path, () => refuse(405, { allow: [...methods].join(', ') }));
-      server = await listenOn(app, options);
+      server = await listenOn(served);
       return { port: (server.address() as AddressInfo).port };
     },
     async close() {
-      if (server !== undefined) await closeServer(server, options.clock ?? systemClock);
+      if (server !== undefined) await closeServer(server, clock);
     },
   };
 }
 
-function createApp(options: HttpOptions): Hono<Environment> {
-  const app = new Hono<Environment>();
-  const limit = createRateLimit({ ...rate, clock: options.clock ?? systemClock });
-  app.use(async (context, next) => {
-    if (!limit.take(context.env.incoming.socket.remoteAddress ?? '')) return refuse(429, { 'retry-after': '1' });
-    await next();
-    context.header('x-content-type-options', 'nosniff');
-    context.header('cache-control', 'no-store');
-    return undefined;
-  });
-  app.use(bodyLimit({ maxSize: maximumBodyBytes, onError: () => refuse(413) }));
-  app.notFound(() => refuse(404));
-  app.onError((error, context) => {
-    if (error instanceof HTTPException) return error.getResponse();
-    const reason = messageOf(error);
-    options.log.error({ path: context.req.path.slice(0, 200), reason, stack: error.stack }, 'a request failed');
-    return error instanceof Failure ? refuse(503) : refuse(500);
-  });
-  return app;
-}
+type Answer = HttpAnswer & { headers?: Record<string, string> };
 
 const sentences: Record<number, string> = {
   404: 'not found\n',
@@ -110,34 +94,70 @@ const sentences: Record<number, string> = {
   503: 'not possible now\n',
 };
 
-function refuse(status: number, headers: Record<string, string> = {}): Response {
-  return new Response(sentences[status] ?? '', { status, headers: { 'content-type': 'text/plain', ...headers } });
+function refuse(status: number, headers: Record<string, string> = {}): Answer {
+  return { status, body: sentences[status] ?? '', type: 'text/plain', headers };
 }
 
-async function toRequest(context: Context<Environment>): Promise<HttpRequest> {
-  const { req } = context;
-  return {
-    method: req.method,
-    parameters: { ...(req.param() as Record<string, string>) },
-    query: new URL(req.url).searchParams,
-    headers: req.raw.headers,
-    body: req.method === 'GET' || req.method === 'HEAD' ? '' : await req.text(),
-  };
-}
-
-function toResponse(answer: HttpAnswer): Response {
-  const hasBody = answer.status !== 204 && answer.status !== 304;
-  return new Response(hasBody ? answer.body : null, {
-    status: answer.status,
-    headers: { 'content-type': answer.type ?? 'text/plain; charset=utf-8' },
+async function serve(served: Served, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const answer = await answerTo(served, request).catch((error: unknown) => {
+    const reason = messageOf(error);
+    const stack = error instanceof Error ? error.stack : undefined;
+    served.options.log.error({ path: request.url?.slice(0, 200), reason, stack }, 'a request failed');
+    return refuse(error instanceof Failure ? 503 : 500);
   });
+  if (answer === undefined) return;
+  response.writeHead(answer.status, {
+    'content-type': answer.type ?? 'text/plain; charset=utf-8',
+    'x-content-type-options': 'nosniff',
+    'cache-control': 'no-store',
+    ...answer.headers,
+  });
+  const hasBody = answer.status !== 204 && answer.status !== 304;
+  response.end(hasBody ? answer.body : undefined);
 }
 
-async function listenOn(app: Hono<Environment>, options: HttpOptions): Promise<Server> {
-  const server = createAdaptorServer({
-    fetch: app.fetch,
-    serverOptions: { headersTimeout: 10_000, requestTimeout: 15_000, keepAliveTimeout: 5_000, noDelay: true },
-  }) as Server;
+/** Undefined when the client went away. */
+async function answerTo(served: Served, request: IncomingMessage): Promise<Answer | undefined> {
+  if (!served.limit.take(request.socket.remoteAddress ?? '')) return refuse(429, { 'retry-after': '1' });
+  const { method = '', url = '' } = request;
+  const [path = ''] = url.split('?', 1);
+  const found = served.routes.find(method, path);
+  if (found.is === 'unknown') return refuse(404);
+  if (found.is === 'other-method') return refuse(405, { allow: found.methods.join(', ') });
+  const sent = await readBody(request);
+  if (sent.is === 'too-large') return refuse(413);
+  if (sent.is === 'broken') return undefined;
+  const query = new URLSearchParams(url.slice(path.length));
+  return found.handler({ method, parameters: found.parameters, query, headers: request.headers, body: sent.text });
+}
+
+type Sent = { is: 'read'; text: string } | { is: 'too-large' } | { is: 'broken' };
+
+async function readBody(request: IncomingMessage): Promise<Sent> {
+  if (Number(request.headers['content-length'] ?? 0) > maximumBodyBytes) return { is: 'too-large' };
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size <= maximumBodyBytes) chunks.push(chunk);
+      else {
+        // The rest is dropped as it comes: a client that is cut off while it sends never reads why.
+        request.resume();
+        return { is: 'too-large' };
+      }
+    }
+  } catch {
+    return { is: 'broken' };
+  }
+  return { is: 'read', text: Buffer.concat(chunks).toString('utf8') };
+}
+
+async function listenOn(served: Served): Promise<Server> {
+  const { options } = served;
+  const server = createServer({ ...timeouts, noDelay: true }, (request, response) => {
+    void serve(served, request, response);
+  });
   server.maxConnections = 512;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
