@@ -177,7 +177,7 @@ async function createTriageMember(
   shared: Shared,
   starting: AsyncDisposableStack,
 ): Promise<Agent> {
-  const { createAssessor } = await import('./triage/assess.ts');
+  const { createAssessor } = await import('./triage/assess/assess.ts');
   const { createTriage } = await import('./triage/triage.ts');
   const catalogue = await openCatalogue(shared.loaded);
   const assessor = await createAssessor({ ...context, catalogue });

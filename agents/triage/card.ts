@@ -5,9 +5,9 @@ import type { Plan, PlannedProbe, PlannedStep } from '#bus/messages/plan.ts';
 import type { Run } from '#bus/messages/run.ts';
 import { commandLineOf } from '#agents/runtime/shell.ts';
 import type { Button, Card, CardPlan } from './channel.ts';
-import type { IncidentRecord } from './incident.ts';
+import type { IncidentRecord } from './incident/incident.ts';
 import { localTime } from './local-time.ts';
-import { isSnoozed } from './notify.ts';
+import { isSnoozed } from './notify/notify.ts';
 
 /** What hangs on a plan: how it was decided and what came of it. */
 export interface PlanFacts {

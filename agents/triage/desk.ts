@@ -3,8 +3,8 @@ import type { Config } from '#config/schema.ts';
 import type { Inventory } from '#config/inventory.ts';
 import type { Clock } from '#agents/runtime/clock.ts';
 import type { Log } from '#agents/runtime/log.ts';
-import { type IncidentEvent, type IncidentRecord, advance } from './incident.ts';
-import type { Outbox } from './outbox.ts';
+import { type IncidentEvent, type IncidentRecord, advance } from './incident/incident.ts';
+import type { Outbox } from './notify/outbox.ts';
 import type { TriageStore } from './store.ts';
 import { World } from './world.ts';
 

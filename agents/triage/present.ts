@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Button, Card } from './channel.ts';
 import { type PlanFacts, buildCard, buildRequestCard } from './card.ts';
 import type { Desk } from './desk.ts';
-import type { IncidentRecord } from './incident.ts';
+import type { IncidentRecord } from './incident/incident.ts';
 import { localTime } from './local-time.ts';
 
 /** The card of an incident from what the store knows now. */

@@ -5,7 +5,7 @@ import { Freeze, freeze } from '#bus/messages/freeze.ts';
 import { incident } from '#bus/messages/incident.ts';
 import type { Desk } from './desk.ts';
 import type { Nightly } from './digest/nightly.ts';
-import { type IncidentRecord, messageOfIncident } from './incident.ts';
+import { type IncidentRecord, messageOfIncident } from './incident/incident.ts';
 
 /** What triage owns on the bus: a view of its store, published on every change and again on every connect. */
 export interface Publishing {

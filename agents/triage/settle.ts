@@ -1,7 +1,7 @@
 import type { Desk } from './desk.ts';
-import { arrange } from './arrange.ts';
-import type { IncidentRecord } from './incident.ts';
-import { type Decision, decide } from './notify.ts';
+import { arrange } from './incident/arrange.ts';
+import type { IncidentRecord } from './incident/incident.ts';
+import { type Decision, decide } from './notify/notify.ts';
 import { presentIncident } from './present.ts';
 import { reopenWindowMs } from './world.ts';
 

@@ -3,11 +3,11 @@ import { Failure } from '#bus/failure.ts';
 import type { Role } from '#config/people.ts';
 import { parseDuration } from '#config/duration.ts';
 import { toInstant } from '#agents/runtime/clock.ts';
-import { openIncidents } from './commands.ts';
+import { openIncidents } from './people/commands.ts';
 import type { Desk } from './desk.ts';
-import { type IncidentRecord, messageOfIncident } from './incident.ts';
-import type { Pairing } from './pairing.ts';
-import { acknowledge, snooze, snoozeMs } from './press.ts';
+import { type IncidentRecord, messageOfIncident } from './incident/incident.ts';
+import type { Pairing } from './people/pairing.ts';
+import { acknowledge, snooze, snoozeMs } from './people/press.ts';
 import { detailsText } from './present.ts';
 
 export interface VerbOptions {

@@ -1,7 +1,7 @@
 import type { Finding } from '#bus/messages/finding.ts';
-import { type Clue, clueOf } from './clue.ts';
-import type { IncidentRecord } from './incident.ts';
-import type { Held } from './reconcile.ts';
+import { type Clue, clueOf } from './incident/clue.ts';
+import type { IncidentRecord } from './incident/incident.ts';
+import type { Held } from './intake/reconcile.ts';
 import type { TriageStore } from './store.ts';
 
 /** A resolved or closed incident that fires again so soon is the same incident. */

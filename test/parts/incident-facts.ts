@@ -1,4 +1,4 @@
-import type { IncidentFacts } from '#agents/triage/facts.ts';
+import type { IncidentFacts } from '#agents/triage/assess/incident-facts.ts';
 import { fingerprintOf } from '#bus/fingerprint.ts';
 import type { Finding } from '#bus/messages/finding.ts';
 import type { Catalogue } from '#playbooks/playbook.ts';

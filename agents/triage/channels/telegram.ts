@@ -2,11 +2,11 @@ import type { Clock } from '#agents/runtime/clock.ts';
 import type { Log } from '#agents/runtime/log.ts';
 import { Failure } from '#bus/failure.ts';
 import type { People } from '#config/people.ts';
-import { openBotApi, TelegramFailure, type BotApi } from '../telegram/bot-api.ts';
-import { Conversation } from '../telegram/conversation.ts';
-import { openInbox, type Inbox } from '../telegram/inbox.ts';
-import { Mailer } from '../telegram/mailer.ts';
-import { poll } from '../telegram/poll.ts';
+import { openBotApi, TelegramFailure, type BotApi } from './telegram/bot-api.ts';
+import { Conversation } from './telegram/conversation.ts';
+import { openInbox, type Inbox } from './telegram/inbox.ts';
+import { Mailer } from './telegram/mailer.ts';
+import { poll } from './telegram/poll.ts';
 import type { Channel, ChannelHost, Delivered, Outbound, Reference } from '../channel.ts';
 
 export interface TelegramOptions {

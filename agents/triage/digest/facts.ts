@@ -2,7 +2,7 @@ import type { Manifest } from '#bus/messages/manifest.ts';
 import { anchorsOf } from '#bus/journal.ts';
 import type { Watched } from '../agent-watch.ts';
 import type { Desk } from '../desk.ts';
-import { newestManifest } from '../intake.ts';
+import { newestManifest } from '../intake/findings.ts';
 
 export interface Spending {
   provider: string;

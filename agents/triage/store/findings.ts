@@ -1,6 +1,6 @@
 import type { Store } from '#agents/runtime/store.ts';
 import { Finding } from '#bus/messages/finding.ts';
-import type { Held } from '../reconcile.ts';
+import type { Held } from '../intake/reconcile.ts';
 
 /** A held finding without its evidence is what the memory keeps; the whole is here. */
 export interface FindingRows {

@@ -1,6 +1,6 @@
 import type { Store } from '#agents/runtime/store.ts';
 import { Assessment } from '#bus/messages/assessment.ts';
-import type { IncidentRecord } from '../incident.ts';
+import type { IncidentRecord } from '../incident/incident.ts';
 
 export interface TimelineEntry {
   at: number;
@@ -20,8 +20,9 @@ export interface IncidentRows {
   saveAssessment(assessment: Assessment, root: string): void;
   assessment(incident: string): { assessment: Assessment; root: string } | undefined;
   logNotification(incident: string, entry: { at: number; reason: string; sound: boolean }): void;
-  block(playbook: string, hosts: readonly string[], why: { incident: string; at: number }): void;
-  isBlocked(playbook: string, hosts: readonly string[], when: { incident: string; since: number }): boolean;
+  /** `targets` as `targetsOf` names them. */
+  block(playbook: string, targets: readonly string[], why: { incident: string; at: number }): void;
+  isBlocked(playbook: string, targets: readonly string[], when: { incident: string; since: number }): boolean;
 }
 
 export function incidentRows(rows: Store): IncidentRows {
@@ -110,28 +111,13 @@ function assessmentRows(rows: Store): Pick<IncidentRows, 'saveAssessment' | 'ass
 
 function blockRows(rows: Store): Pick<IncidentRows, 'block' | 'isBlocked'> {
   return {
-    block(playbook, hosts, { incident, at }) {
-      for (const host of hosts) {
-        rows.run(
-          'INSERT OR REPLACE INTO blocks (playbook, host, incident, at) VALUES (?,?,?,?)',
-          playbook,
-          host,
-          incident,
-          at,
-        );
-      }
+    block(playbook, targets, { incident, at }) {
+      const sql = 'INSERT OR REPLACE INTO blocks (playbook, target, incident, at) VALUES (?,?,?,?)';
+      for (const target of targets) rows.run(sql, playbook, target, incident, at);
     },
-    isBlocked(playbook, hosts, { incident, since }) {
-      return hosts.some(
-        (host) =>
-          rows.get(
-            'SELECT 1 FROM blocks WHERE playbook = ? AND host = ? AND (incident = ? OR at >= ?)',
-            playbook,
-            host,
-            incident,
-            since,
-          ) !== undefined,
-      );
+    isBlocked(playbook, targets, { incident, since }) {
+      const sql = 'SELECT 1 FROM blocks WHERE playbook = ? AND target = ? AND (incident = ? OR at >= ?)';
+      return targets.some((target) => rows.get(sql, playbook, target, incident, since) !== undefined);
     },
   };
 }

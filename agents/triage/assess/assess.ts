@@ -1,0 +1,254 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { type Clock, toInstant } from '#agents/runtime/clock.ts';
+import type { Log } from '#agents/runtime/log.ts';
+import type { Metrics } from '#agents/runtime/metrics.ts';
+import { loadPlugins } from '#agents/runtime/plugins.ts';
+import type { Assessment } from '#bus/messages/assessment.ts';
+import type { Config, ProviderConfig } from '#config/schema.ts';
+import { resolveSecret } from '#config/secrets.ts';
+import type { Candidate, Catalogue } from '#playbooks/playbook.ts';
+import { type Skill, loadSkills, matchingSkills } from '#skills/skill.ts';
+import { ModelAnswer, type ModelOpinion, readAnswer } from './answer.ts';
+import type { IncidentFacts } from './incident-facts.ts';
+import { type Budget, createBudget } from '../llm/budget.ts';
+import { type Ledger, type Spent, openLedger } from '../llm/ledger.ts';
+import { Member } from '../llm/member.ts';
+import type { ProviderKind } from '../llm/provider.ts';
+import { type Outcome, Router } from '../llm/router.ts';
+import { type Prompt, composePrompt, longestShortness } from './prompt.ts';
+import { acceptProposal } from './accept-proposal.ts';
+import { createVeil } from './redact.ts';
+import { type Opinion, assessByRules } from './rules.ts';
+
+export type { IncidentFacts } from './incident-facts.ts';
+
+/** Gives opinions. Works with no model at all; with models it adds theirs. */
+export interface Assessor {
+  /** Contract: always an assessment, by the rules when no model answers; throws only the signal's reason, or a bug. */
+  assess(facts: IncidentFacts, signal: AbortSignal): Promise<Assessment>;
+  /** What each provider cost in the running month (UTC). */
+  spending(): Spent[];
+  readonly capEuro: number;
+  status(): { provider: string; state: string }[];
+  /** Texts that a person should see once: a refused key, an empty purse, the cap. */
+  onNotice(listener: (text: string) => void): void;
+  /** Ends what is under way. */
+  close(): void;
+}
+
+export interface AssessorOptions {
+  config: Config;
+  /** Folder of the configuration file, for `file` references. */
+  baseFolder: string;
+  stateFolder: string;
+  clock: Clock;
+  log: Log;
+  metrics: Metrics;
+  catalogue: Catalogue;
+  /** Folders with skills beside those that ship. */
+  skillFolders?: readonly string[];
+}
+
+export async function createAssessor(options: AssessorOptions): Promise<Assessor> {
+  const { config, clock, log, metrics } = options;
+  const ledger = openLedger(join(options.stateFolder, 'llm.db'));
+  const { skills, faults } = await loadSkills();
+  const own = await loadSkills(options.skillFolders ?? []);
+  for (const fault of [...faults, ...own.faults]) log.warn(fault, 'a skill is not as it should be');
+  const listeners: ((text: string) => void)[] = [];
+  const notify = (text: string): void => {
+    log.warn({ notice: text }, 'about the models');
+    for (const listener of listeners) listener(text);
+  };
+  const budget = createBudget({ ledger, llm: config.llm, now: () => clock.now() });
+  const router = new Router({
+    members: await openMembers(options, { ledger, notify }),
+    budget,
+    clock,
+    log,
+    metrics,
+    onCap: () => {
+      const text = `The monthly cap of ${budget.capEuro} euro for models is reached: free models and rules answer until the month ends (UTC).`;
+      if (ledger.sayOnce(`cap ${budget.month()} ${budget.capEuro}`, clock.now())) notify(text);
+    },
+  });
+  return new ModelAssessor(options, { ledger, budget, router, skills: [...own.skills, ...skills], listeners });
+}
+
+async function openMembers(
+  options: AssessorOptions,
+  { ledger, notify }: { ledger: Ledger; notify: (text: string) => void },
+): Promise<Member[]> {
+  const { providers } = options.config.llm;
+  if (providers.length === 0) return [];
+  const kinds = await loadPlugins<ProviderKind>({
+    folder: new URL('../llm/providers/', import.meta.url),
+    exportName: 'provider',
+    kindOf: (plugin) => plugin.kind,
+  });
+  return providers.flatMap((config) => {
+    const kind = kinds.get(config.kind);
+    const { apiKey: ref } = config;
+    const apiKey = (): string | undefined =>
+      ref === undefined ? undefined : resolveSecret(ref, options.baseFolder, (text) => options.log.warn(text));
+    if (kind === undefined) return [];
+    return [new Member({ config, kind, apiKey, ledger, now: () => options.clock.now(), notify })];
+  });
+}
+
+interface Parts {
+  ledger: Ledger;
+  budget: Budget;
+  router: Router;
+  skills: readonly Skill[];
+  listeners: ((text: string) => void)[];
+}
+
+class ModelAssessor implements Assessor {
+  readonly #options: AssessorOptions;
+  readonly #parts: Parts;
+
+  constructor(options: AssessorOptions, parts: Parts) {
+    this.#options = options;
+    this.#parts = parts;
+  }
+
+  get capEuro(): number {
+    return this.#parts.budget.capEuro;
+  }
+
+  async assess(facts: IncidentFacts, signal: AbortSignal): Promise<Assessment> {
+    const opinion = assessByRules(facts);
+    if (this.#options.config.llm.providers.length === 0) return this.#byRules(facts, opinion);
+    const shown = this.#playbooksFor(facts);
+    const prompts = new Map<string, Prompt>();
+    const outcome = await this.#parts.router.ask<ModelOpinion>(
+      {
+        longestShortness,
+        compose: (provider, shortness) => {
+          const veil = this.#veilFor(provider);
+          const skills = matchingSkills(this.#parts.skills, facts.root.labels);
+          const prompt = composePrompt({
+            facts,
+            rulesCause: opinion.cause,
+            candidates: shown,
+            skills,
+            veil,
+            shortness,
+          });
+          prompts.set(provider.name, prompt);
+          return {
+            question: {
+              system: prompt.system,
+              turns: [{ role: 'user', text: prompt.user }],
+              shape: ModelAnswer,
+              shapeName: 'assessment',
+              maxOutputTokens: provider.maxOutputTokens,
+            },
+            read: (value) => readAnswer(value, { evidence: prompt.evidence, veil }),
+          };
+        },
+      },
+      signal,
+    );
+    if (outcome.is === 'unanswered') return this.#byRules(facts, opinion, outcome);
+    return this.#byModel(facts, { opinion, outcome, shown, digest: prompts.get(outcome.provider.name)?.digest });
+  }
+
+  spending(): Spent[] {
+    return this.#parts.ledger.spent(this.#parts.budget.month());
+  }
+
+  status(): { provider: string; state: string }[] {
+    return this.#parts.router.status();
+  }
+
+  onNotice(listener: (text: string) => void): void {
+    this.#parts.listeners.push(listener);
+  }
+
+  close(): void {
+    const { router, ledger } = this.#parts;
+    // What was under way settles its money first.
+    router.close(() => ledger.close());
+  }
+
+  /** What a model may name: what answers the root, and what answers its symptoms on the same host. */
+  #playbooksFor(facts: IncidentFacts): Candidate[] {
+    const near = facts.members.filter((member) => member.host === facts.root.host && member.status === 'firing');
+    const all = [...facts.candidates, ...near.flatMap((member) => this.#options.catalogue.candidates(member.labels))];
+    const byId = new Map(all.toReversed().map((candidate) => [candidate.playbook.id, candidate]));
+    return [...byId.values()].toReversed().slice(0, 12);
+  }
+
+  #veilFor(provider: ProviderConfig): ReturnType<typeof createVeil> {
+    const hosts = Object.entries(this.#options.config.hosts);
+    return createVeil({
+      sees: provider.sees,
+      hosts: [
+        ...hosts.flatMap(([name, host]) => (host.address === undefined ? [name] : [name, host.address])),
+        ...Object.keys(this.#options.config.services),
+        this.#options.config.site,
+      ],
+      users: hosts.flatMap(([, host]) => [host.read?.user, host.act?.user]).filter((user) => user !== undefined),
+      nonce: randomBytes(2).toString('hex'),
+    });
+  }
+
+  #byRules(
+    facts: IncidentFacts,
+    opinion: Opinion,
+    outcome?: Extract<Outcome<unknown>, { is: 'unanswered' }>,
+  ): Assessment {
+    return {
+      incident: facts.incident.id,
+      source: 'rules',
+      ...opinion,
+      failovers: (outcome?.passedOver ?? []).slice(0, 10),
+      costEuro: outcome?.costEuro ?? 0,
+      ...(outcome !== undefined && { notAssessed: reasonOf(outcome) }),
+      at: toInstant(this.#options.clock.now()),
+    };
+  }
+
+  #byModel(
+    facts: IncidentFacts,
+    answered: {
+      opinion: Opinion;
+      outcome: Extract<Outcome<ModelOpinion>, { is: 'answered' }>;
+      shown: readonly Candidate[];
+      digest: string | undefined;
+    },
+  ): Assessment {
+    const { outcome, opinion, shown, digest } = answered;
+    const { value, provider } = outcome;
+    const accepted = acceptProposal(value, { facts, shown, freePaths: this.#options.config.remediation.freePaths });
+    if (!accepted.ok) {
+      this.#options.log.info(
+        { incident: facts.incident.id, reason: accepted.fault },
+        'a model named no valid playbook',
+      );
+    }
+    const proposal = accepted.ok ? accepted.proposal : opinion.proposal;
+    return {
+      incident: facts.incident.id,
+      source: 'model',
+      provider: provider.name.slice(0, 60),
+      model: provider.model,
+      cause: value.cause,
+      confidence: value.confidence,
+      evidence: value.evidence,
+      ...(proposal !== undefined && { proposal }),
+      failovers: outcome.passedOver.slice(0, 10),
+      costEuro: outcome.costEuro,
+      ...(digest !== undefined && { promptDigest: digest }),
+      at: toInstant(this.#options.clock.now()),
+    };
+  }
+}
+
+function reasonOf(outcome: Extract<Outcome<unknown>, { is: 'unanswered' }>): string {
+  const last = outcome.passedOver.at(-1);
+  return `${outcome.reason}${last === undefined ? '' : `; ${last.reason}`}`.slice(0, 600);
+}

@@ -1,0 +1,183 @@
+import { Failure, messageOf } from '#bus/failure.ts';
+import type { Clock } from '#agents/runtime/clock.ts';
+import type { Log } from '#agents/runtime/log.ts';
+import { backoff } from '#agents/runtime/retry.ts';
+import type { Store } from '#agents/runtime/store.ts';
+import type { Channel, Delivered, Outbound } from '../channel.ts';
+import { type OutboxRow, outboxRows } from '../store/outbox.ts';
+
+export interface OutboxOptions {
+  rows: Store;
+  channels: readonly Channel[];
+  clock: Clock;
+  log: Log;
+  /** Told of each delivery, for the journal. */
+  onDelivered: (delivery: { channel: string; key: string; version: number; shownPlan: string | undefined }) => void;
+  /** Told once of each message that a channel refuses for good. */
+  onRefused: (refusal: { channel: string; key: string; reason: string }) => void;
+  /** How a late notice says when it was written. */
+  timeText: (at: number) => string;
+}
+
+/**
+ * The durable way to people. Each channel has one row per message: for the card of an incident the row is edited in
+ * place, so only the newest version is sent, whatever happened while the channel was down.
+ *
+ * At least once: a row stays queued until its delivery is recorded. After a crash between the send and its record the
+ * first send is repeated, because a duplicate is better than an alert that nobody got; an edit repeats harmlessly.
+ */
+export interface Outbox {
+  /** Stores the newest version of a card; call inside the transaction that caused it. */
+  card(incident: string, message: Extract<Outbound, { type: 'card' }>): void;
+  /** A message of its own, to all channels or to one. The same key twice is one message. */
+  notice(key: string, message: Extract<Outbound, { type: 'notice' }>, to?: { channel?: string; except?: string }): void;
+  hasCard(incident: string): boolean;
+  /** The plan whose commands the channel has shown whole on the card of that incident. */
+  shownPlan(channel: string, incident: string): string | undefined;
+  /** Starts to send what waits. */
+  wake(): void;
+  length(): number;
+  failed(): { channel: string; key: string; error: string }[];
+  start(): void;
+  stop(): Promise<void>;
+}
+
+const deliveryTimeoutMs = 60_000;
+const retry = { firstMs: 1_000, maximumMs: 60_000 };
+/** A notice that is later than this says when it was written. */
+const lateMs = 2 * 60_000;
+
+export function createOutbox(options: OutboxOptions): Outbox {
+  const store = outboxRows(options.rows);
+  const lanes = options.channels.map((channel) => new Lane(channel, options));
+  const kinds = options.channels.map((channel) => channel.kind);
+  return {
+    card(incident, message) {
+      for (const channel of kinds) store.put({ channel, key: cardKey(incident), message }, options.clock.now());
+    },
+    notice(key, message, to = {}) {
+      for (const channel of kinds) {
+        if ((to.channel ?? channel) !== channel || to.except === channel) continue;
+        store.putOnce({ channel, key: `notice:${key}`, message }, options.clock.now());
+      }
+    },
+    hasCard: (incident) => store.has(cardKey(incident)),
+    shownPlan: (channel, incident) => store.shownPlan(channel, cardKey(incident)),
+    wake: () => lanes.forEach((lane) => lane.wake()),
+    length: () => store.length(),
+    failed: () => store.failed(),
+    start: () => lanes.forEach((lane) => lane.start()),
+    stop: async () => void (await Promise.all(lanes.map((lane) => lane.stop()))),
+  };
+}
+
+function cardKey(incident: string): string {
+  return `card:${incident}`;
+}
+
+/** One channel's deliveries, one after the other: a slow channel delays no other. */
+class Lane {
+  readonly #channel: Channel;
+  readonly #options: OutboxOptions;
+  readonly #store: ReturnType<typeof outboxRows>;
+  readonly #stopping = new AbortController();
+  #cancel: () => void = () => undefined;
+  #running: Promise<void> | undefined;
+  #again = false;
+
+  constructor(channel: Channel, options: OutboxOptions) {
+    this.#channel = channel;
+    this.#options = options;
+    this.#store = outboxRows(options.rows);
+  }
+
+  start(): void {
+    this.wake();
+  }
+
+  wake(): void {
+    if (this.#stopping.signal.aborted) return;
+    if (this.#running !== undefined) {
+      this.#again = true;
+      return;
+    }
+    this.#cancel();
+    this.#running = this.#drain().finally(() => {
+      this.#running = undefined;
+      if (this.#again) {
+        this.#again = false;
+        this.wake();
+      } else this.#arm();
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Failure('Stopped sending: triage stops', { recoverable: true }));
+    this.#cancel();
+    await this.#running;
+  }
+
+  #arm(): void {
+    if (this.#stopping.signal.aborted) return;
+    const nextAt = this.#store.nextAt(this.#channel.kind);
+    if (nextAt === undefined) return;
+    this.#cancel = this.#options.clock.after(Math.max(0, nextAt - this.#options.clock.now()), () => this.wake());
+  }
+
+  async #drain(): Promise<void> {
+    for (;;) {
+      if (this.#stopping.signal.aborted) return;
+      const row = this.#store.next(this.#channel.kind, this.#options.clock.now());
+      if (row === undefined) return;
+      await this.#send(row);
+    }
+  }
+
+  async #send(row: OutboxRow): Promise<void> {
+    const timeout = new AbortController();
+    const reason = new Failure(`Cannot deliver on "${this.#channel.kind}": no answer in time`, { recoverable: true });
+    const cancel = this.#options.clock.after(deliveryTimeoutMs, () => timeout.abort(reason));
+    try {
+      const signal = AbortSignal.any([this.#stopping.signal, timeout.signal]);
+      this.#sent(row, await this.#channel.deliver(this.#dated(row), row.reference, signal));
+    } catch (error) {
+      this.#failed(row, error);
+    } finally {
+      cancel();
+    }
+  }
+
+  #dated(row: OutboxRow): Outbound {
+    if (row.message.type === 'card' || this.#options.clock.now() - row.createdAt < lateMs) return row.message;
+    return { ...row.message, text: `(${this.#options.timeText(row.createdAt)}) ${row.message.text}` };
+  }
+
+  #sent(row: OutboxRow, delivered: Delivered): void {
+    this.#options.rows.transaction(() => {
+      this.#store.sent(row, delivered, this.#options.clock.now());
+      const { channel, key, version } = row;
+      this.#options.onDelivered({ channel, key, version, shownPlan: delivered.shownPlan });
+    });
+  }
+
+  #failed(row: OutboxRow, error: unknown): void {
+    if (this.#stopping.signal.aborted) return;
+    const { clock, log, onRefused } = this.#options;
+    const reason = messageOf(error);
+    log.warn({ channel: row.channel, key: row.key, attempts: row.attempts + 1, reason }, 'a message was not delivered');
+    // What is not a Failure is a bug in the channel; the other messages and channels still go on.
+    if (!(error instanceof Failure) || error.recoverable) {
+      const waitMs = retryAfterOf(error) ?? backoff(retry, row.attempts + 1);
+      this.#store.retry(row, { error: reason, nextAt: clock.now() + waitMs });
+      return;
+    }
+    // An edit that is refused for good, as when the message was deleted, becomes a new message.
+    if (row.reference !== undefined) return this.#store.resend(row, clock.now());
+    if (this.#store.fail(row, reason)) onRefused({ channel: row.channel, key: row.key, reason });
+  }
+}
+
+function retryAfterOf(error: unknown): number | undefined {
+  if (!(error instanceof Failure) || !('retryAfterMs' in error)) return undefined;
+  return typeof error.retryAfterMs === 'number' && error.retryAfterMs >= 0 ? error.retryAfterMs : undefined;
+}

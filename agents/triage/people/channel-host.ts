@@ -1,0 +1,86 @@
+import type { Bus } from '#bus/bus.ts';
+import { Failure } from '#bus/failure.ts';
+import type { Signer } from '#bus/keys.ts';
+import type { People } from '#config/people.ts';
+import type { Clock } from '#agents/runtime/clock.ts';
+import type { Catalogue } from '#playbooks/playbook.ts';
+import type { AgentWatch } from '../agent-watch.ts';
+import type { Assessor } from '../assess/assess.ts';
+import type { ChannelHost, Person } from '../channel.ts';
+import { runCommandOf } from './commands.ts';
+import type { Desk } from '../desk.ts';
+import { dryRun } from '../plans/dry-run.ts';
+import type { Nightly } from '../digest/nightly.ts';
+import type { Pairing } from './pairing.ts';
+import { pressButton } from './press.ts';
+import type { Publishing } from '../publishing.ts';
+import { resend } from '../plans/resend.ts';
+
+export interface HostOptions {
+  bus: Bus;
+  desk: Desk;
+  people: People;
+  clock: Clock;
+  signer: Signer;
+  catalogue: Catalogue;
+  assessor: Assessor;
+  nightly: Nightly;
+  pairing: Pairing;
+  publishing: Publishing;
+  watch: AgentWatch;
+}
+
+/** What one channel may ask of triage. It knows which channel asks: what was shown elsewhere was not shown here. */
+export function channelHost(channel: string, options: HostOptions): ChannelHost {
+  const { desk, people, assessor } = options;
+  const answered = (work: () => string): string => {
+    try {
+      const answer = work();
+      resend(desk, options.bus);
+      return answer;
+    } catch (error) {
+      // A full disk, or a damaged file of people: whoever asked is told, and nothing was done.
+      if (error instanceof Failure) return error.message;
+      throw error;
+    }
+  };
+  return {
+    press: async (person, token) =>
+      answered(() =>
+        pressButton(
+          { desk, people, signer: options.signer, dryRun: (plan, to) => void dryRun(options, plan, to) },
+          { person, channel, token },
+        ),
+      ),
+    command: async (person, name, argument) =>
+      answered(() =>
+        runCommandOf(
+          {
+            ...options,
+            digest: () => options.nightly.now(),
+            spending: () => assessor.spending(),
+            capEuro: assessor.capEuro,
+            providers: () => assessor.status(),
+            agents: () => options.watch.all(),
+            publishFreeze: (freeze) => options.publishing.freeze(freeze),
+          },
+          { person, name, argument },
+        ),
+      ),
+    pair: async (person, nonce) => answered(() => pair(options, person, nonce)),
+    refused: (person, what) => {
+      desk.transact(() =>
+        desk.journal('refused', channel, { by: person.id.slice(0, 120), action: what.slice(0, 120) }),
+      );
+    },
+  };
+}
+
+function pair({ desk, pairing }: HostOptions, person: Person, nonce: string): string {
+  return desk.transact(() => {
+    const claim = pairing.claim(nonce, person, desk.now);
+    desk.journal('pairing', claim === undefined ? 'refused' : 'claimed', { by: person.id, role: claim?.role ?? null });
+    if (claim === undefined) return 'This link is no longer valid. Ask for a new one with "lares pair".';
+    return `Hello ${person.name}. The command line that made this link now notes you as ${claim.role}.`;
+  });
+}

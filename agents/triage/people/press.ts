@@ -1,0 +1,128 @@
+import type { Signer } from '#bus/keys.ts';
+import type { Plan } from '#bus/messages/plan.ts';
+import type { People, Role } from '#config/people.ts';
+import { decidePlan } from '../plans/approval.ts';
+import { canAskAgain, isExpired } from '../card.ts';
+import type { Button, Person } from '../channel.ts';
+import type { Desk } from '../desk.ts';
+import type { IncidentRecord } from '../incident/incident.ts';
+import { proposeAgain } from '../plans/plans.ts';
+import { detailsText, planFacts, sendText } from '../present.ts';
+import type { Token } from '../store/tokens.ts';
+
+export interface PressOptions {
+  desk: Desk;
+  people: People;
+  signer: Signer;
+  /** Asks the worker for a dry run of a plan and sends the answer to the channel. */
+  dryRun: (plan: string, channel: string) => void;
+}
+
+export const snoozeMs = 60 * 60_000;
+
+const needs: Record<Button['action'], Role> = {
+  approve: 'approver',
+  reject: 'approver',
+  'dry-run': 'approver',
+  'ask-again': 'approver',
+  acknowledge: 'operator',
+  snooze: 'operator',
+  details: 'reader',
+};
+
+/** What a pressed button does, answered in words. The press of somebody who may not changes nothing and is journaled. */
+export function pressButton(options: PressOptions, press: { person: Person; channel: string; token: string }): string {
+  const { desk, people } = options;
+  const { person } = press;
+  return desk.transact(() => {
+    const meaning = desk.store.tokens.meaningOf(press.token);
+    const role = meaning === undefined ? 'reader' : needs[meaning.action];
+    if (!people.may(person.id, role)) {
+      const what = meaning?.action ?? 'press buttons';
+      desk.journal('refused', meaning?.incident ?? 'button', { by: person.id, action: what, channel: press.channel });
+      return `You may not ${what}.`;
+    }
+    if (meaning === undefined) return 'This button is not known any more.';
+    return act(options, { ...press, meaning });
+  });
+}
+
+interface Act {
+  person: Person;
+  channel: string;
+  meaning: Token;
+}
+
+function act(options: PressOptions, { person, channel, meaning }: Act): string {
+  const { desk } = options;
+  const plan = meaning.plan === '' ? undefined : desk.store.plans.plan(meaning.plan);
+  const incident = desk.world.incident(meaning.incident);
+  switch (meaning.action) {
+    case 'approve':
+    case 'reject':
+      return decidePlan(plan, { ...options, person, channel, subject: meaning.incident, decision: meaning.action });
+    case 'dry-run':
+      return askDryRun(options, plan, channel);
+    case 'ask-again':
+      return askAgain(desk, { plan, incident, person });
+    case 'acknowledge':
+      return acknowledge(desk, incident, person);
+    case 'snooze':
+      return snooze(desk, incident, { person, forMs: snoozeMs });
+    case 'details':
+      if (incident === undefined) return 'This incident is not known any more.';
+      sendText(desk, detailsText(desk, incident), channel);
+      return 'Details follow.';
+    default:
+      return meaning.action satisfies never;
+  }
+}
+
+function askDryRun({ desk, dryRun }: PressOptions, plan: Plan | undefined, channel: string): string {
+  if (plan?.status !== 'pending' || isExpired(plan, desk.now)) return 'This plan is not open any more.';
+  desk.afterCommit(() => dryRun(plan.id, channel));
+  return 'The worker is asked for a dry run.';
+}
+
+function askAgain(
+  desk: Desk,
+  { plan, incident, person }: { plan: Plan | undefined; incident: IncidentRecord | undefined; person: Person },
+): string {
+  if (plan === undefined || incident?.state !== 'open') return 'This is over; there is nothing to plan.';
+  const facts = planFacts(desk, plan.id);
+  if (facts === undefined || !canAskAgain(facts, desk.now)) return 'This plan is still open.';
+  if (incident.fix.plan !== plan.id || desk.store.plans.hasProposal(incident.id)) {
+    return 'A new plan was asked for already.';
+  }
+  proposeAgain(desk, plan, person.id);
+  desk.change(incident.id, { type: 'noted', text: `${person.name} asked for a new plan` });
+  return 'A new plan is asked for.';
+}
+
+export function acknowledge(desk: Desk, incident: IncidentRecord | undefined, person: Person): string {
+  if (incident === undefined) return 'There is no such incident.';
+  if (incident.state === 'resolved' || incident.state === 'closed') return 'This incident is over.';
+  if (incident.acknowledgedBy !== undefined) return `Already acknowledged by ${incident.acknowledgedName}.`;
+  desk.change(incident.id, { type: 'acknowledged', by: bounded(person) });
+  return desk.world.incident(incident.id)?.acknowledgedBy === undefined
+    ? 'It is not open yet; try again in a moment.'
+    : 'Acknowledged.';
+}
+
+export function snooze(
+  desk: Desk,
+  incident: IncidentRecord | undefined,
+  { person, forMs }: { person: Person; forMs: number },
+): string {
+  if (incident === undefined) return 'There is no such incident.';
+  if (incident.state === 'resolved' || incident.state === 'closed') return 'This incident is over.';
+  const until = desk.now + forMs;
+  desk.change(incident.id, { type: 'snoozed', by: bounded(person), until });
+  return desk.world.incident(incident.id)?.snoozedUntil === until
+    ? 'Snoozed.'
+    : 'It is not open yet; try again in a moment.';
+}
+
+function bounded(person: Person): Person {
+  return { id: person.id.slice(0, 120), name: person.name.slice(0, 120) };
+}

@@ -1,0 +1,50 @@
+import { z } from 'zod';
+import type { Bus } from '#bus/bus.ts';
+import { Failure, messageOf } from '#bus/failure.ts';
+import type { Clock } from '#agents/runtime/clock.ts';
+import type { Desk } from '../desk.ts';
+import { sendText } from '../present.ts';
+
+const Command = z.object({ host: z.string(), command: z.string() });
+/** What the worker answers. */
+const DryRun = z.object({
+  wouldRun: z.boolean(),
+  reason: z.string().optional(),
+  probes: z.array(z.object({ host: z.string(), states: z.string(), holds: z.enum(['yes', 'no', 'unknown']) })),
+  commands: z.array(Command),
+});
+
+const dryRunMs = 120_000;
+const maximumText = 3_900;
+
+/** The worker looks with the plan's own probes and says what would happen; the answer goes where it was asked for. */
+export async function dryRun(
+  { bus, desk, clock }: { bus: Bus; desk: Desk; clock: Clock },
+  plan: string,
+  channel: string,
+): Promise<void> {
+  const timeout = new AbortController();
+  const late = new Failure('Cannot dry run: the worker did not answer in time', { recoverable: true });
+  const cancel = clock.after(dryRunMs, () => timeout.abort(late));
+  let text: string;
+  try {
+    text = dryRunText(await bus.request('dry-run', { plan }, timeout.signal));
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    text = messageOf(error);
+  } finally {
+    cancel();
+  }
+  desk.transact(() => sendText(desk, text.slice(0, maximumText), channel));
+}
+
+export function dryRunText(answer: Record<string, unknown>): string {
+  const parsed = DryRun.safeParse(answer);
+  if (!parsed.success) return 'Cannot read what the worker answered to the dry run';
+  const { wouldRun, reason, probes, commands } = parsed.data;
+  return [
+    wouldRun ? 'Dry run: this would run now' : `Dry run: nothing would run: ${reason ?? 'a guard refuses'}`,
+    ...probes.map(({ host, states, holds }) => `${holds}: ${host}: ${states}`),
+    ...commands.map(({ host, command }) => `${host}$ ${command}`),
+  ].join('\n');
+}
