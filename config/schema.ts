@@ -13,6 +13,14 @@ const TimeZone = z
   .describe('IANA time zone.');
 const TimeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'must be a time of day such as 07:30');
 
+/** Addresses are shown in logs, in messages and on the command line. */
+const withoutPassword = { error: 'must hold no user and no password: they have keys of their own' };
+const Address = z.url().refine(hasNoPassword, withoutPassword);
+
+function hasNoPassword(url: string): boolean {
+  return !/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*@/i.test(url);
+}
+
 function isTimeZone(zone: string): boolean {
   try {
     return Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions().timeZone !== '';
@@ -116,7 +124,7 @@ const Telegram = z.strictObject({
     .int()
     .optional()
     .describe('Chat that gets the messages. Absent: the private chat of the first paired person.'),
-  apiRoot: z.url().default('https://api.telegram.org').describe('Bot API server.'),
+  apiRoot: Address.default('https://api.telegram.org').describe('Bot API server.'),
 });
 
 const People = z.strictObject({
@@ -140,7 +148,7 @@ const Provider = z.strictObject({
     .enum(['anthropic', 'openai', 'compatible'])
     .describe('`compatible`: any endpoint that speaks Chat Completions.'),
   model: z.string().min(1).max(120).describe('Name of the model, as the provider spells it.'),
-  baseUrl: z.url().optional().describe('Needed for `compatible`.'),
+  baseUrl: Address.optional().describe('Needed for `compatible`.'),
   apiKey: SecretRef.optional(),
   timeout: durationOr('45s').describe('One question may take so long; then the next provider is asked.'),
   sees: z
@@ -222,6 +230,7 @@ const BusConfig = z.strictObject({
   url: z
     .string()
     .regex(/^(mqtts?|wss?):\/\//, 'must start with mqtt://, mqtts://, ws:// or wss://')
+    .refine(hasNoPassword, withoutPassword)
     .optional()
     .describe('External broker. Absent: the embedded one.'),
   username: z.string().optional().describe('Login at the external broker; `{agent}` stands for the name of the agent.'),
@@ -248,7 +257,7 @@ const Http = z.strictObject({
 
 const Heartbeat = z
   .strictObject({
-    url: z.url().describe('Address that is called with GET.'),
+    url: Address.describe('Address that is called with GET.'),
     every: durationOr('1m').describe('Time between calls.'),
   })
   .describe('An address to call while all is well: who watches the watcher.');
