@@ -66,8 +66,7 @@ export function parseConfig(text: string, file: string): ConfigDocument {
   try {
     value = document.toJS({ maxAliasCount: maximumAliases }) as unknown;
   } catch (error) {
-    if (!(error instanceof ReferenceError)) throw error;
-    throw new ConfigFailure([fault(0, 'expands its aliases too often')]);
+    throw new ConfigFailure([fault(0, expansionFault(error))]);
   }
   return {
     value: value ?? {},
@@ -76,6 +75,13 @@ export function parseConfig(text: string, file: string): ConfigDocument {
       return { line: Math.max(1, line), column: Math.max(1, col) };
     },
   };
+}
+
+/** The parser leaves some faults to the moment when the values are made, and throws them as plain errors. */
+function expansionFault(error: unknown): string {
+  if (error instanceof ReferenceError) return 'expands its aliases too often';
+  if (error instanceof Error && error.message.startsWith('Merge ')) return 'has a "<<" that is followed by no map';
+  throw error;
 }
 
 /** The parser quotes the offending source behind a colon; that may be a secret. */
