@@ -1,6 +1,7 @@
 import { TLSSocket } from 'node:tls';
-import { Agent, buildConnector } from 'undici';
+import type { Agent, buildConnector as Connectors } from 'undici';
 import { type Certificate, chainOf } from './certificate.ts';
+import { buildConnector, UndiciAgent } from './undici.ts';
 
 /** How connections to a target are made; equal ones share their connections. */
 export interface TlsChoice {
@@ -58,12 +59,17 @@ function createAgents(choice: TlsChoice): HttpAgents {
   };
   return {
     chains,
-    kept: new Agent({ ...shared, pipelining: 1, keepAliveTimeout: keepAliveMs, keepAliveMaxTimeout: keepAliveMs }),
-    fresh: new Agent({ ...shared, pipelining: 0 }),
+    kept: new UndiciAgent({
+      ...shared,
+      pipelining: 1,
+      keepAliveTimeout: keepAliveMs,
+      keepAliveMaxTimeout: keepAliveMs,
+    }),
+    fresh: new UndiciAgent({ ...shared, pipelining: 0 }),
   };
 }
 
-function connectorFor(choice: TlsChoice, chains: Map<string, Certificate[]>): buildConnector.connector {
+function connectorFor(choice: TlsChoice, chains: Map<string, Certificate[]>): Connectors.connector {
   const connect = buildConnector({
     timeout: connectTimeoutMs,
     allowH2: false,
@@ -73,7 +79,7 @@ function connectorFor(choice: TlsChoice, chains: Map<string, Certificate[]>): bu
     ...(choice.ca !== undefined && { ca: choice.ca.certificates }),
   });
   return (options, callback) => {
-    connect(options, (...[error, socket]: Parameters<buildConnector.Callback>) => {
+    connect(options, (...[error, socket]: Parameters<Connectors.Callback>) => {
       if (socket instanceof TLSSocket) noteChain(chains, { key: `${options.hostname}:${options.port}`, socket });
       if (error === null) callback(null, socket);
       else callback(error, null);
