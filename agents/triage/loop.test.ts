@@ -73,6 +73,19 @@ describe('from finding to closed', () => {
     expect(new Set(story.bus.of(proposal).map((message) => JSON.stringify(message))).size).toBe(1);
   });
 
+  test('a playbook that did not fix one unit is still proposed for another on the same host', async () => {
+    const unitOf = (labels: Readonly<Record<string, string>>) => ({ unit: labels['unit'] ?? '' });
+    const { rendered, chat, clock } = await planned({
+      assess: async ({ root }) => ({ proposal: { ...restart, parameters: unitOf(root.labels) } }),
+    });
+    await chat.press('approve');
+    await story.run(rendered, { status: 'verifying', end: 'succeeded' });
+    await story.verdict(rendered, 'not-fixed');
+    await story.fire({ ...failedUnit, resource: 'php.service', labels: { unit: 'php.service' } });
+    await clock.advance(minute);
+    expect(story.proposal().parameters).toEqual({ unit: 'php.service' });
+  });
+
   test('a run that the worker refused is said on the card, and may be asked for again', async () => {
     const { rendered, chat } = await planned();
     await chat.press('approve');

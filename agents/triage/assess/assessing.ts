@@ -8,6 +8,7 @@ import type { Assessor, IncidentFacts } from './assess.ts';
 import type { Desk } from '../desk.ts';
 import { type IncidentRecord, messageOfIncident } from '../incident/incident.ts';
 import { blockMs, proposeFrom } from '../plans/plans.ts';
+import { targetsOf } from '../plans/target.ts';
 
 export interface AssessingOptions {
   desk: Desk;
@@ -170,9 +171,9 @@ function factsOf({ desk, catalogue }: AssessingOptions, incident: IncidentRecord
   const root = find(incident.root);
   if (root === undefined) return undefined;
   const since = desk.now - blockMs;
-  const candidates = catalogue.candidates(root.labels).filter(({ playbook }) => {
-    const hosts = root.host === undefined ? [] : [root.host];
-    return !desk.store.incidents.isBlocked(playbook.id, hosts, { incident: incident.id, since });
+  const candidates = catalogue.candidates(root.labels).filter(({ playbook, parameters }) => {
+    const targets = targetsOf(root.host === undefined ? [] : [root.host], parameters);
+    return !desk.store.incidents.isBlocked(playbook.id, targets, { incident: incident.id, since });
   });
   return {
     incident: messageOfIncident(incident),

@@ -13,6 +13,7 @@ import type { IncidentRecord } from '../incident/incident.ts';
 import { settleFindings } from '../intake/findings.ts';
 import { isSilenced } from '../notify/notify.ts';
 import { showRequest } from '../present.ts';
+import { targetsOf } from './target.ts';
 
 /** A playbook that did not fix a target is not proposed for it again so soon; a person may still ask for it. */
 export const blockMs = 24 * 60 * 60_000;
@@ -43,8 +44,9 @@ function whyNot(
   const stranger = draft.hosts.find((host) => desk.inventory.nodes.get(host)?.type !== 'host');
   if (stranger !== undefined) return `there is no host "${stranger}"`;
   const since = desk.now - blockMs;
-  if (desk.store.incidents.isBlocked(draft.playbook, draft.hosts, { incident: incident.id, since })) {
-    return `"${draft.playbook}" did not fix ${draft.hosts.join(', ')}`;
+  const targets = targetsOf(draft.hosts, draft.parameters);
+  if (desk.store.incidents.isBlocked(draft.playbook, targets, { incident: incident.id, since })) {
+    return `"${draft.playbook}" did not fix ${targets.join(', ')}`;
   }
   const current = incident.fix.plan === undefined ? undefined : desk.store.plans.plan(incident.fix.plan);
   const isBusy =
@@ -222,15 +224,24 @@ export function takeVerdict(desk: Desk, verdict: Verdict): void {
 function disappoint(desk: Desk, incident: IncidentRecord, what: { verdict: Verdict; run: Run | undefined }): void {
   const { verdict, run } = what;
   if (run !== undefined) {
-    desk.store.incidents.block(run.playbook, run.hosts, { incident: incident.id, at: desk.now });
+    desk.store.incidents.block(run.playbook, targetsOfRun(desk, run), { incident: incident.id, at: desk.now });
   }
-  const failed = verdict.checks.find((check) => check.ok === false)?.summary ?? 'the check is as bad as before';
-  const text = verdict.outcome === 'worse' ? `Worse after the run: ${failed}` : `Not fixed: ${failed}`;
+  const failed = verdict.checks.find((check) => check.ok === false)?.summary;
+  const text =
+    verdict.outcome === 'worse'
+      ? `Worse after the run: ${failed ?? 'something critical began on its hosts after it'}`
+      : `Not fixed: ${failed ?? 'the check is as bad as before'}`;
   desk.change(incident.id, { type: 'reopened', why: text });
   const reopened = desk.world.incident(incident.id);
   if (reopened?.told === undefined) return;
   // The verdict's own notice says it; the reopening is no second piece of news.
   desk.change(incident.id, { type: 'told', told: { ...reopened.told, state: 'open' } });
+}
+
+function targetsOfRun(desk: Desk, run: Run): string[] {
+  const plan = desk.store.plans.plan(run.plan);
+  const asked = plan && desk.store.plans.proposal(plan.proposal);
+  return targetsOf(run.hosts, asked?.parameters ?? plan?.body?.parameters ?? {});
 }
 
 function announce(desk: Desk, id: string, verdict: Verdict): void {

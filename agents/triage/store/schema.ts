@@ -50,8 +50,8 @@ export const triageMigrations: readonly string[] = [
      updated_at INTEGER NOT NULL, body TEXT NOT NULL) STRICT;
    CREATE TABLE verdicts (run TEXT PRIMARY KEY, incident TEXT, outcome TEXT NOT NULL, at INTEGER NOT NULL, body TEXT NOT NULL) STRICT;
    CREATE TABLE blocks (
-     playbook TEXT NOT NULL, host TEXT NOT NULL, incident TEXT NOT NULL, at INTEGER NOT NULL,
-     PRIMARY KEY (playbook, host, incident)) STRICT;
+     playbook TEXT NOT NULL, target TEXT NOT NULL, incident TEXT NOT NULL, at INTEGER NOT NULL,
+     PRIMARY KEY (playbook, target, incident)) STRICT;
    CREATE TABLE manifests (
      sentinel TEXT PRIMARY KEY, at INTEGER NOT NULL, sequence INTEGER NOT NULL, body TEXT NOT NULL) STRICT;
    CREATE TABLE agents (agent TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
