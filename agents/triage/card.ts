@@ -154,8 +154,9 @@ export function progressOf(run: Run): string[] {
     .flatMap((step) => {
       const line = `${step.host} ${step.id}: ${step.status}`;
       const isBad = step.status === 'failed' || step.status === 'timed-out' || step.status === 'unknown';
-      const said = step.output?.trim().split('\n').at(-1)?.slice(0, 200);
-      return isBad && said !== undefined && said !== '' ? [line, `  ${said}`] : [line];
+      // systemctl says why in its last line but one; the last says where to read more.
+      const said = isBad ? (step.output ?? '').trim().split('\n').slice(-2) : [];
+      return [line, ...said.filter((text) => text !== '').map((text) => `  ${text.slice(0, 200)}`)];
     });
 }
 
