@@ -12,7 +12,7 @@ import { rejected } from './messages/rejected.ts';
 import { createPace } from './pace.ts';
 import { SqlitePersistence } from './persistence-sqlite.ts';
 
-export interface BrokerOptions {
+interface BrokerOptions {
   site: string;
   /** `bus.db` is kept here. */
   folder: string;
@@ -110,7 +110,7 @@ async function listen(server: Server, port: number, address: string): Promise<vo
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => {
       reject(
-        new Failure(`Cannot listen on ${address}:${port}: ${messageOf(error)}`, { recoverable: true, cause: error }),
+        new Failure(`Cannot listen on "${address}:${port}": ${messageOf(error)}`, { recoverable: true, cause: error }),
       );
     });
     server.listen(port, address, () => resolve());

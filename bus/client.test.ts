@@ -161,6 +161,6 @@ describeOverBrokers(({ broker, protocol }) => {
     });
     await ready(console, triage, sentinel);
     expect(await console.request('paired', {}, AbortSignal.timeout(patience))).toEqual({ person: 'ada' });
-    expect(() => sentinel.serve('paired', async () => ({}))).toThrow('not a verb of sentinel');
+    expect(() => sentinel.serve('paired', async () => ({}))).toThrow('gives it to another agent');
   });
 });

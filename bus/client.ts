@@ -12,9 +12,7 @@ import { Outbox } from './outbox.ts';
 import { createBackoff, createPace } from './pace.ts';
 import { Questions } from './questions.ts';
 
-export type { BusLog } from './log.ts';
-
-export interface BusOptions {
+interface BusOptions {
   url: string;
   agent: AgentName;
   site: string;

@@ -13,6 +13,11 @@ export class Failure extends Error {
   }
 }
 
+/** The code of a system error, `ENOENT` and its like. */
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
 /** The text of anything that was thrown, safe for a log line. */
 export function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join('; ');

@@ -16,7 +16,7 @@ interface Lane {
   tail: Promise<void>;
 }
 
-export interface InboxOptions {
+interface InboxOptions {
   site: string;
   log: BusLog;
   /** Called for each message that could not be read. */

@@ -34,7 +34,7 @@ export interface JournalEntry {
   body: Json;
 }
 
-export interface JournalRow extends JournalEntry {
+interface JournalRow extends JournalEntry {
   sequence: number;
   hash: string;
 }
@@ -47,18 +47,20 @@ export interface JournalHead {
 export interface Journal {
   /** Joins the transaction of the caller, so that what happened and its record stand or fall together. */
   append(entry: JournalEntry): void;
-  /** Sequence 0 and zeros while the journal is empty. */
+  /** `emptyHead` while there are no entries. */
   head(): JournalHead;
   entries(range?: { after?: number; limit?: number }): JournalRow[];
 }
 
 /** A head as another agent, the digest or a person kept it. */
-export interface Anchor extends JournalHead {
+interface Anchor extends JournalHead {
   agent: string;
   at: number;
 }
 
 const genesis = '0'.repeat(64);
+/** The head of a journal without entries. */
+export const emptyHead: JournalHead = { sequence: 0, head: genesis };
 const defaultLimit = 1_000;
 const page = 1_000;
 /** Anchors kept of each agent: enough to narrow down when a journal was cut, few enough to forget about. */
@@ -118,7 +120,7 @@ export function anchorsOf(rows: JournalRows, agent?: string): Anchor[] {
     .filter((anchor) => agent === undefined || anchor.agent === agent);
 }
 
-export type JournalFault =
+type JournalFault =
   /** The row is not what was written. */
   | 'edited'
   /** No row has this number, and later ones exist. */
@@ -128,7 +130,7 @@ export type JournalFault =
   /** The end is gone: somebody remembers a head beyond the last row. */
   | 'truncated';
 
-export type JournalVerdict =
+type JournalVerdict =
   | { ok: true; entries: number }
   | { ok: false; sequence: number; fault: JournalFault; from?: number };
 
@@ -222,9 +224,7 @@ function sameHash(a: string, b: string): boolean {
 
 function headOf(rows: JournalRows): JournalHead {
   const row = rows.get('SELECT sequence, hash FROM journal ORDER BY sequence DESC LIMIT 1');
-  return row === undefined
-    ? { sequence: 0, head: genesis }
-    : { sequence: Number(row['sequence']), head: String(row['hash']) };
+  return row === undefined ? emptyHead : { sequence: Number(row['sequence']), head: String(row['hash']) };
 }
 
 function rowsAfter(rows: JournalRows, after: number, limit: number): Row[] {

@@ -20,7 +20,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { canonical } from './canonical.ts';
-import { Failure, messageOf } from './failure.ts';
+import { codeOf, Failure, messageOf } from './failure.ts';
 
 /** Signs values with an ed25519 key. `keyId` names the key beside each signature. */
 export interface Signer {
@@ -133,8 +133,4 @@ function parsed(file: string, parse: () => KeyObject): KeyObject {
 
 function unusable(file: string, reason: string, cause?: unknown): Failure {
   return new Failure(`Cannot use key file "${file}": ${reason}`, { recoverable: false, cause });
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
 }

@@ -5,7 +5,7 @@ import { messageOf } from './failure.ts';
 /** MQTT 5 where the broker speaks it, else 3.1.1. Nothing in Lares depends on 5. */
 export type Protocol = 4 | 5;
 
-export interface LinkSettings {
+interface LinkSettings {
   url: string;
   clientId: string;
   protocol: Protocol;
@@ -26,7 +26,7 @@ export interface Arrival {
 
 export type LinkEnd = { end: 'wrong-protocol' } | { end: 'closed'; upMs: number; reason: string };
 
-export interface LinkHandlers {
+interface LinkHandlers {
   up(): void;
   /** Takes a message; the returned promise holds back the reading of more. */
   arrive(arrival: Arrival): Promise<void> | undefined;

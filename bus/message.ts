@@ -3,8 +3,8 @@ import { Failure } from './failure.ts';
 import { Ident } from './fields.ts';
 
 /** Who may be on the bus. `console` is a person's command line or web console. */
-export type AgentName = 'sentinel' | 'triage' | 'remediation' | 'console';
 export const AgentName = z.enum(['sentinel', 'triage', 'remediation', 'console']);
+export type AgentName = z.output<typeof AgentName>;
 
 /** No message may be larger on the wire; evidence and output are cut long before. */
 export const maximumMessageBytes = 262_144;
@@ -96,7 +96,7 @@ export function encode<P extends z.ZodObject>(kind: MessageKind<P>, payload: z.i
   return bytes;
 }
 
-export type Decoded<P> = { ok: true; payload: P } | { ok: false; reason: string };
+type Decoded<P> = { ok: true; payload: P } | { ok: false; reason: string };
 
 /** Bytes to payload, or the reason why not. Never throws. */
 export function decode<P extends z.ZodObject>(kind: MessageKind<P>, bytes: Uint8Array): Decoded<z.output<P>> {

@@ -1,6 +1,6 @@
 import { maximumMessageBytes } from './message.ts';
 
-export interface MosquittoPaths {
+interface MosquittoPaths {
   port: number;
   /** As `mosquittoAcl` writes it. */
   aclFile: string;

@@ -49,21 +49,8 @@ export class OutgoingQueue {
     const sql = `INSERT OR IGNORE INTO outgoing
       (client, broker, counter, cmd, topic, payload, qos, retain, dup, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
     const { brokerId = '', brokerCounter = 0, cmd = 'publish', topic, payload, qos = 0 } = packet;
-    const retain = Number(packet.retain ?? false);
-    const dup = Number(packet.dup ?? false);
-    const added = this.#database.write(
-      sql,
-      client,
-      brokerId,
-      brokerCounter,
-      cmd,
-      topic,
-      payload,
-      qos,
-      retain,
-      dup,
-      bytes, // oxfmt-ignore
-    );
+    const flags = [Number(packet.retain ?? false), Number(packet.dup ?? false)] as const;
+    const added = this.#database.write(sql, client, brokerId, brokerCounter, cmd, topic, payload, qos, ...flags, bytes);
     if (added === 0) return;
     this.#resize(client, { messages: 1, bytes });
     this.#bound(client);

@@ -14,7 +14,7 @@ export function createPace(perSecond: number, now: () => number = () => performa
   };
 }
 
-export interface LinkLife {
+interface LinkLife {
   /** How long the connection worked; 0 when it never did. */
   upMs: number;
 }

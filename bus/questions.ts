@@ -56,9 +56,10 @@ export class Questions {
   }
 
   serve(verb: string, handler: Handler): void {
-    if (this.#handlers.has(verb)) throw new Error(`"${verb}" is served twice`);
+    if (this.#handlers.has(verb)) throw new TypeError(`Cannot serve "${verb}" twice`);
     // The broker would refuse the answers.
-    if (!serves(this.#bus.agent, verb)) throw new Error(`"${verb}" is not a verb of ${this.#bus.agent}: see verbs.ts`);
+    if (!serves(this.#bus.agent, verb))
+      throw new TypeError(`Cannot serve "${verb}": verbs.ts gives it to another agent`);
     this.#handlers.set(verb, handler);
     // The answer may take long; the question is acknowledged at once, because nobody waits for it after a crash.
     if (this.#handlers.size === 1) this.#bus.subscribe(request, (question) => void this.#answer(question));

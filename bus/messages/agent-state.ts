@@ -20,5 +20,5 @@ export const agentState = defineMessage({
   filter: 'agent/+/state',
   identify: (state) => state.agent,
   retained: true,
-  writers: ['sentinel', 'triage', 'remediation', 'console'],
+  writers: AgentName.options,
 });

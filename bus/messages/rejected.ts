@@ -21,5 +21,5 @@ export const rejected = defineMessage({
   filter: 'bridge/rejected',
   identify: () => '',
   retained: false,
-  writers: ['sentinel', 'triage', 'remediation', 'console'],
+  writers: AgentName.options,
 });

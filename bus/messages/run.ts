@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { Fingerprint, Ident, Instant, Text } from '../fields.ts';
 import { defineMessage } from '../message.ts';
 
-export const RunStep = z.object({
+const RunStep = z.object({
   id: Ident,
   host: Ident,
   /** The command as a person would type it. */
@@ -14,9 +14,8 @@ export const RunStep = z.object({
   startedAt: Instant.optional(),
   endedAt: Instant.optional(),
 });
-export type RunStep = z.output<typeof RunStep>;
 
-export const RunStatus = z.enum([
+const RunStatus = z.enum([
   'queued',
   'refused',
   'started',
@@ -28,7 +27,6 @@ export const RunStatus = z.enum([
   'verifying',
   'verified',
 ]);
-export type RunStatus = z.output<typeof RunStatus>;
 
 /**
  * One execution of one approved plan. `refused`: a guard said no after approval and nothing ran. `verifying` asks

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Bus } from '#bus/bus.ts';
-import { type BusLog, connectBus } from '#bus/client.ts';
+import { connectBus } from '#bus/client.ts';
+import type { BusLog } from '#bus/log.ts';
 import type { AgentName } from '#bus/message.ts';
 
 /** A bus to test against: a real broker that can be killed. */
@@ -23,7 +24,7 @@ export interface TestBroker extends AsyncDisposable {
   restart(): Promise<void>;
 }
 
-export interface ConnectOptions {
+interface ConnectOptions {
   clientIdSuffix?: string;
   password?: string;
   url?: string;

@@ -73,7 +73,7 @@ export async function lost(bus: Bus): Promise<void> {
 }
 
 /** The broker of the running test, and what is different about it. */
-export interface BrokerUnderTest {
+interface BrokerUnderTest {
   name: 'the embedded broker' | 'Mosquitto';
   protocol: 4 | 5;
   broker: () => TestBroker;
