@@ -1,9 +1,10 @@
 import type { Bus } from '#bus/bus.ts';
 import { type Assessment, assessment } from '#bus/messages/assessment.ts';
 import { type DigestMessage, digest } from '#bus/messages/digest.ts';
-import { Freeze, freeze } from '#bus/messages/freeze.ts';
+import { type Freeze, freeze } from '#bus/messages/freeze.ts';
 import { incident } from '#bus/messages/incident.ts';
 import type { Desk } from './desk.ts';
+import { unsentFreeze } from './freeze.ts';
 import type { Nightly } from './digest/nightly.ts';
 import { type IncidentRecord, messageOfIncident } from './incident/incident.ts';
 
@@ -53,8 +54,8 @@ export function createPublishing(desk: Desk, bus: Bus, nightly: Pick<Nightly, 'l
       incidents([...desk.world.incidents.values()].filter((record) => record.state !== 'closed'));
       const last = nightly.last();
       if (last !== undefined) bus.publish(digest, last);
-      const pending = desk.store.fact('freeze.pending');
-      if (pending !== undefined && pending !== '') bus.publish(freeze, Freeze.parse(JSON.parse(pending)));
+      const unsent = unsentFreeze(desk);
+      if (unsent !== undefined) bus.publish(freeze, unsent);
     },
     awakeSince: () => awakeSince,
     awake() {

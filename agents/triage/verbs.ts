@@ -3,11 +3,10 @@ import { Failure } from '#bus/failure.ts';
 import type { Role } from '#config/people.ts';
 import { parseDuration } from '#config/duration.ts';
 import { toInstant } from '#agents/runtime/clock.ts';
-import { openIncidents } from './people/commands.ts';
 import type { Desk } from './desk.ts';
 import { type IncidentRecord, messageOfIncident } from './incident/incident.ts';
 import type { Pairing } from './people/pairing.ts';
-import { acknowledge, snooze, snoozeMs } from './people/press.ts';
+import { acknowledge, snooze, snoozeMs } from './people/attend.ts';
 import { detailsText } from './present.ts';
 
 export interface VerbOptions {
@@ -26,7 +25,7 @@ export function serveVerbs(options: VerbOptions): void {
   const serve = (verb: string, handler: (data: Answer) => Answer): void => {
     bus.serve(verb, async (data) => handler(data));
   };
-  serve('incidents', () => ({ incidents: openIncidents(desk).slice(0, 100).map(listed) }));
+  serve('incidents', () => ({ incidents: desk.world.open().slice(0, 100).map(listed) }));
   serve('incident', (data) => {
     const incident = wanted(desk, data);
     return {

@@ -1,6 +1,7 @@
+import { compareSeverity } from '#bus/fields.ts';
 import type { Finding } from '#bus/messages/finding.ts';
 import { type Clue, clueOf } from './incident/clue.ts';
-import type { IncidentRecord } from './incident/incident.ts';
+import { type IncidentRecord, isOver } from './incident/incident.ts';
 import type { Held } from './intake/reconcile.ts';
 import type { TriageStore } from './store.ts';
 
@@ -44,6 +45,21 @@ export class World {
   /** From memory, or from the store when it was closed long ago. */
   incident(id: string): IncidentRecord | undefined {
     return this.incidents.get(id) ?? this.#store.incidents.get(id);
+  }
+
+  /** What people have to care about, the worst first. */
+  open(): IncidentRecord[] {
+    return [...this.incidents.values()]
+      .filter((incident) => !isOver(incident))
+      .toSorted((a, b) => compareSeverity(b.severity, a.severity) || a.startsAt - b.startsAt);
+  }
+
+  /** By id, or the only open one that begins so; without an id the only open one. */
+  matching(text: string): IncidentRecord | undefined {
+    const wanted = text.trim().toLowerCase();
+    const [first, ...others] = this.open().filter((incident) => incident.id.startsWith(wanted));
+    if (first !== undefined && others.length === 0) return first;
+    return wanted === '' ? undefined : this.incident(wanted);
   }
 
   /** What counts for grouping. */

@@ -7,6 +7,7 @@ import { Conversation } from './telegram/conversation.ts';
 import { openInbox, type Inbox } from './telegram/inbox.ts';
 import { Mailer } from './telegram/mailer.ts';
 import { poll } from './telegram/poll.ts';
+import { commandEntries, describeCommand } from '../people/command-list.ts';
 import type { Channel, ChannelHost, Delivered, Outbound, Reference } from '../channel.ts';
 
 export interface TelegramOptions {
@@ -59,21 +60,7 @@ async function askName(api: BotApi, limits: { signal: AbortSignal; limitMs?: num
 }
 
 /** What Telegram offers when somebody types a slash. */
-const menu = [
-  { command: 'status', description: 'How everything is' },
-  { command: 'incidents', description: 'What is open' },
-  { command: 'ack', description: 'Acknowledge an incident' },
-  { command: 'snooze', description: 'Quiet for a while' },
-  { command: 'silence', description: 'Mute by matcher' },
-  { command: 'freeze', description: 'Stop all remediation now' },
-  { command: 'unfreeze', description: 'Allow remediation again' },
-  { command: 'run', description: 'Ask for a plan of a playbook' },
-  { command: 'plan', description: 'Show a plan' },
-  { command: 'digest', description: 'The digest now' },
-  { command: 'cost', description: 'What the models cost' },
-  { command: 'who', description: 'Who may do what' },
-  { command: 'help', description: 'What I understand' },
-];
+const menu = commandEntries.map(([command, entry]) => ({ command, description: describeCommand(entry) }));
 
 class Telegram implements TelegramChannel {
   readonly kind = 'telegram';

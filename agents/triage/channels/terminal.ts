@@ -1,6 +1,7 @@
 import { createInterface, cursorTo, clearLine, type Interface } from 'node:readline';
 import { messageOf } from '#bus/failure.ts';
 import { systemClock, type Clock } from '#agents/runtime/clock.ts';
+import { commandEntries, isCommandName } from '../people/command-list.ts';
 import { timeOfDay } from '../render/moment.ts';
 import { cardLines, changeLines, painter, typed, type TerminalStyle } from '../render/terminal-card.ts';
 import { visibleLine, visibleText } from '../render/visible.ts';
@@ -31,8 +32,6 @@ export interface TerminalOptions {
 export function openTerminal(options: TerminalOptions): Channel {
   return new Terminal(options);
 }
-
-const commands = 'status incidents ack snooze silence freeze unfreeze run plan digest cost who help'.split(' ');
 
 interface Shown {
   number: number;
@@ -136,10 +135,10 @@ class Terminal implements Channel {
     const action = shown?.card.buttons.flat().find((button) => typed[button.action] === word);
     try {
       if (action !== undefined && rest.length === 1) return await host.press(this.#person, action.token);
-      if (shown !== undefined && Object.values(typed).includes(word) && !commands.includes(word)) {
+      if (shown !== undefined && Object.values(typed).includes(word) && !isCommandName(word)) {
         return `There is nothing to ${word} on #${shown.number} now.`;
       }
-      if (!commands.includes(word)) return `Cannot understand "${word}".\n${this.#help()}`;
+      if (!isCommandName(word)) return `Cannot understand "${word}".\n${this.#help()}`;
       const argument = shown === undefined ? rest : [shown.card.incident, ...rest.slice(1)];
       const answer = await host.command(this.#person, word, argument.join(' '));
       return word === 'help' ? `${answer}\n${this.#help()}` : answer;
@@ -155,10 +154,9 @@ class Terminal implements Channel {
   }
 
   #help(): string {
-    return [
-      'On an incident, by its number: approve 1 · dry-run 1 · reject 1 · ack 1 · snooze 1 · details 1',
-      `Anywhere: ${commands.join(' · ')}`,
-    ].join('\n');
+    const words = Object.values(typed).map((word) => `${word} 1`);
+    const names = commandEntries.map(([name]) => name);
+    return `On an incident, by its number: ${words.join(' · ')}\nAnywhere: ${names.join(' · ')}`;
   }
 
   #columns(): number {

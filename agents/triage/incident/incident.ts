@@ -272,8 +272,9 @@ export function messageOfIncident(incident: IncidentRecord): Incident {
   };
 }
 
-export function isFiring(incident: IncidentRecord): boolean {
-  return incident.members.some((member) => member.status === 'firing');
+/** What was wrong is not wrong any more, as far as anybody knows. */
+export function isOver({ state }: IncidentRecord): boolean {
+  return state === 'resolved' || state === 'closed';
 }
 
 /** Resolved members count too: the same condition firing again soon is the same incident. */

@@ -17,7 +17,7 @@ export type InboxKind = 'finding' | 'manifest' | 'plan' | 'run' | 'verdict';
  * was stored is handled exactly once: its row goes in the transaction that holds its effects.
  */
 export interface Inbox {
-  /** Stores a message. Throws a recoverable Failure when it cannot: then the bus keeps it. */
+  /** Stores a message. Throws a recoverable Failure when the disk refuses it: then the bus keeps it. */
   store(kind: InboxKind, message: object): void;
   /** Handles everything that waits, now. */
   drain(): void;
@@ -59,7 +59,6 @@ export function createInbox(desk: Desk, clock: Clock): Inbox {
   const waitMs = (): number => Math.min(longestWaitMs, Math.max(shortestWaitMs, lastTookMs * 2));
   return {
     store(kind, message) {
-      if (isStopped) throw new Failure('Cannot take a message: triage is not running', { recoverable: true });
       desk.store.inbox.add(kind, message, clock.now());
       arm(waitMs());
     },

@@ -9,6 +9,7 @@ import type { IncidentRecord } from '../incident/incident.ts';
 import { proposeAgain } from '../plans/plans.ts';
 import { detailsText, planFacts, sendText } from '../present.ts';
 import type { Token } from '../store/tokens.ts';
+import { acknowledge, snooze, snoozeMs } from './attend.ts';
 
 export interface PressOptions {
   desk: Desk;
@@ -17,8 +18,6 @@ export interface PressOptions {
   /** Asks the worker for a dry run of a plan and sends the answer to the channel. */
   dryRun: (plan: string, channel: string) => void;
 }
-
-export const snoozeMs = 60 * 60_000;
 
 const needs: Record<Button['action'], Role> = {
   approve: 'approver',
@@ -97,32 +96,4 @@ function askAgain(
   proposeAgain(desk, plan, person.id);
   desk.change(incident.id, { type: 'noted', text: `${person.name} asked for a new plan` });
   return 'A new plan is asked for.';
-}
-
-export function acknowledge(desk: Desk, incident: IncidentRecord | undefined, person: Person): string {
-  if (incident === undefined) return 'There is no such incident.';
-  if (incident.state === 'resolved' || incident.state === 'closed') return 'This incident is over.';
-  if (incident.acknowledgedBy !== undefined) return `Already acknowledged by ${incident.acknowledgedName}.`;
-  desk.change(incident.id, { type: 'acknowledged', by: bounded(person) });
-  return desk.world.incident(incident.id)?.acknowledgedBy === undefined
-    ? 'It is not open yet; try again in a moment.'
-    : 'Acknowledged.';
-}
-
-export function snooze(
-  desk: Desk,
-  incident: IncidentRecord | undefined,
-  { person, forMs }: { person: Person; forMs: number },
-): string {
-  if (incident === undefined) return 'There is no such incident.';
-  if (incident.state === 'resolved' || incident.state === 'closed') return 'This incident is over.';
-  const until = desk.now + forMs;
-  desk.change(incident.id, { type: 'snoozed', by: bounded(person), until });
-  return desk.world.incident(incident.id)?.snoozedUntil === until
-    ? 'Snoozed.'
-    : 'It is not open yet; try again in a moment.';
-}
-
-function bounded(person: Person): Person {
-  return { id: person.id.slice(0, 120), name: person.name.slice(0, 120) };
 }

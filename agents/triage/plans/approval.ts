@@ -4,6 +4,7 @@ import type { Plan } from '#bus/messages/plan.ts';
 import { signApproval } from '#bus/sign.ts';
 import type { People } from '#config/people.ts';
 import { toInstant } from '#agents/runtime/clock.ts';
+import { frozenBy } from '../freeze.ts';
 import { isExpired } from '../card.ts';
 import type { Person } from '../channel.ts';
 import type { Desk } from '../desk.ts';
@@ -76,12 +77,4 @@ function whyNotApprove(plan: Plan, { desk, channel, subject }: Decision): string
     return 'The commands of this plan have not been shown here whole yet, so it cannot be approved here.';
   }
   return frozenBy(desk) === undefined ? undefined : 'Remediation is frozen. Unfreeze it first.';
-}
-
-/** Who froze remediation, when it is frozen. */
-export function frozenBy(desk: Desk): { by: string; reason: string } | undefined {
-  const text = desk.store.fact('freeze');
-  if (text === undefined) return undefined;
-  const freeze = JSON.parse(text) as { frozen: boolean; by: string; reason: string };
-  return freeze.frozen ? freeze : undefined;
 }
