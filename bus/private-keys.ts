@@ -1,8 +1,11 @@
 const opening = '-----BEGIN ';
 const label = /^[A-Z0-9 ]{0,40}PRIVATE KEY-----/;
 const closing = /-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----/g;
+const firstClosing = new RegExp(closing.source);
+/** An RSA key of 16,384 bits with its prefixes. */
+const longestKey = 30_000;
 /** The base64 of a key whose end is missing: everything that can stand in a PEM body, with escaped line ends. */
-const pemBody = /(?:[A-Za-z0-9+/=,:\s-]|\\[nr])*/y;
+const pemBody = /^(?:[A-Za-z0-9+/=,:\s-]|\\[nr])*/;
 /** In a log each line of a key has a prefix: the time, the program, a bar. A line of a body is 64 characters or so. */
 const bodyAtEnd = /(?:^|[^A-Za-z0-9+/=])([A-Za-z0-9+/=]{24,})[\s"',\\]*$/;
 /** The last line of a body is as long as it happens to be. */
@@ -24,13 +27,19 @@ function withoutHeaded(text: string, mask: string): string {
       from = at + opening.length;
       continue;
     }
-    pemBody.lastIndex = at + opening.length + name[0].length;
-    pemBody.exec(text);
-    const end = Math.max(pemBody.lastIndex, at + opening.length + name[0].length);
     result += text.slice(from, at) + mask;
-    from = endOfPrefixed(text, end);
+    from = endOfKey(text, at + opening.length + name[0].length);
   }
   return result + text.slice(from);
+}
+
+function endOfKey(text: string, start: number): number {
+  const close = firstClosing.exec(text.slice(start, start + longestKey));
+  // Only up to the end of the key, because what a body may hold is also what ordinary text is made of.
+  const body = close === null ? text.slice(start) : text.slice(start, start + close.index);
+  const length = pemBody.exec(body)?.[0].length ?? 0;
+  if (close !== null && length === body.length) return start + close.index + close[0].length;
+  return endOfPrefixed(text, start + length);
 }
 
 /** Where a key ends of which every line has something before it; `from` when the lines that follow are not of it. */
