@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { Failure, messageOf } from '#bus/failure.ts';
 import { systemClock } from '../runtime/clock.ts';
-import { createLimiter } from '../runtime/limiter.ts';
+import { Limiter } from '../runtime/limiter.ts';
 import type { CheckContext, CheckMemory, Observation } from '../sentinel/check.ts';
 import { severityOf } from '../sentinel/judge.ts';
 import { createProbes, type Probes } from '../sentinel/probe.ts';
@@ -36,7 +36,7 @@ async function check(context: CommandContext): Promise<number> {
     });
   }
   const probes = createProbes({ config, baseFolder, clock: systemClock, log: context.log });
-  const limiter = createLimiter({ perKey: 4, total: 64 });
+  const limiter = new Limiter({ perKey: 4, total: 64 });
   try {
     const looks = await Promise.all(
       chosen.map((bound) =>

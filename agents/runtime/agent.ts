@@ -1,4 +1,5 @@
 import type { Bus } from '#bus/bus.ts';
+import type { JournalHead } from '#bus/journal.ts';
 import type { Config } from '#config/schema.ts';
 import type { Inventory } from '#config/inventory.ts';
 import type { People } from '#config/people.ts';
@@ -32,7 +33,7 @@ export interface Agent {
   start(): Promise<void>;
   stop(): Promise<void>;
   /** Head of its journal, for the others to remember. */
-  journalHead(): { sequence: number; head: string };
+  journalHead(): JournalHead;
   /** Lengths of its queues, for health messages and metrics. */
   queues(): Record<string, number>;
 }

@@ -1,3 +1,24 @@
+import type { CommandOutput } from './command.ts';
+
+/** Both streams of a command, each in a number of bytes of its own. */
+export class BoundedStreams {
+  readonly stdout: BoundedOutput;
+  readonly stderr: BoundedOutput;
+
+  constructor(limitBytes = 65_536) {
+    this.stdout = new BoundedOutput(limitBytes);
+    this.stderr = new BoundedOutput(limitBytes);
+  }
+
+  get output(): CommandOutput {
+    return {
+      stdout: this.stdout.text(),
+      stderr: this.stderr.text(),
+      truncated: this.stdout.truncated || this.stderr.truncated,
+    };
+  }
+}
+
 /**
  * Keeps the beginning and the end of a stream in a fixed number of bytes, however much comes: the beginning says what
  * was done, the end says how it ended.

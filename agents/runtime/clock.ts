@@ -13,19 +13,7 @@ const maximumTimerMs = 2_147_483_647;
 
 export const systemClock: Clock = {
   now: () => Date.now(),
-  sleep: (ms, signal) =>
-    new Promise((resolve, reject) => {
-      signal?.throwIfAborted();
-      const cancel = systemClock.after(ms, () => {
-        signal?.removeEventListener('abort', abort);
-        resolve();
-      });
-      function abort(): void {
-        cancel();
-        reject(signal?.reason as Error);
-      }
-      signal?.addEventListener('abort', abort, { once: true });
-    }),
+  sleep: (ms, signal) => sleepOn(systemClock, ms, signal),
   after(ms, callback) {
     const due = Date.now() + ms;
     let timer: NodeJS.Timeout;
@@ -38,6 +26,22 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer);
   },
 };
+
+/** `sleep` for a clock that has `after`. */
+export function sleepOn(clock: Pick<Clock, 'after'>, ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
+    const cancel = clock.after(ms, () => {
+      signal?.removeEventListener('abort', abort);
+      resolve();
+    });
+    function abort(): void {
+      cancel();
+      reject(signal?.reason as Error);
+    }
+    signal?.addEventListener('abort', abort, { once: true });
+  });
+}
 
 /** Epoch milliseconds as the wire writes them. */
 export function toInstant(ms: number): string {

@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from './clock.ts';
+import type { Clock } from './clock.ts';
 import type { CommandEnd, CommandRunner } from './command.ts';
 
 /** How long a command that does not end on SIGTERM is left before SIGKILL, in seconds. */
@@ -25,7 +25,7 @@ export function saysTimedOut(
 }
 
 /** A runner whose commands end on the host when their time is up: for probes, where nobody looks for what is left. */
-export function guarded(runner: CommandRunner, clock: Pick<Clock, 'now'> = systemClock): CommandRunner {
+export function guarded(runner: CommandRunner, clock: Pick<Clock, 'now'>): CommandRunner {
   return {
     async run(argv, options) {
       const startedAt = clock.now();

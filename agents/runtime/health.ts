@@ -1,10 +1,11 @@
 import type { Bus } from '#bus/bus.ts';
+import type { JournalHead } from '#bus/journal.ts';
 import { agentHealth, type AgentHealth } from '#bus/messages/agent-health.ts';
 import { type Clock, toInstant } from './clock.ts';
 import { lastErrorOf, type Log } from './log.ts';
 import { type Metrics, watchEventLoop } from './metrics.ts';
 
-export interface HealthOptions {
+interface HealthOptions {
   agent: AgentHealth['agent'];
   bus: Pick<Bus, 'connected' | 'publish' | 'onConnect'>;
   clock: Clock;
@@ -12,7 +13,7 @@ export interface HealthOptions {
   log: Log;
   queues(): Record<string, number>;
   /** Head of the agent's journal; the others keep it. */
-  journalHead?(): { sequence: number; head: string } | undefined;
+  journalHead(): JournalHead;
 }
 
 const intervalMs = 60_000;
@@ -32,7 +33,6 @@ export function startHealth(options: HealthOptions): { stop(): void } {
     const up = Number(bus.connected);
     metrics.gauge('bus_connected', 'Whether the agent is connected to the bus.', { labels: { agent }, value: up });
     const { user, system } = process.cpuUsage();
-    const journal = options.journalHead?.();
     const lastError = lastErrorOf(log);
     bus.publish(agentHealth, {
       agent,
@@ -42,7 +42,7 @@ export function startHealth(options: HealthOptions): { stop(): void } {
       residentBytes: process.memoryUsage.rss(),
       cpuSeconds: (user + system) / 1_000_000,
       ...(lastError !== undefined && { lastError }),
-      ...(journal !== undefined && { journal }),
+      journal: options.journalHead(),
     });
   }
 

@@ -1,15 +1,10 @@
-import {
-  createServer,
-  type IncomingHttpHeaders,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Failure, messageOf } from '#bus/failure.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { HttpRoutes } from './http-routes.ts';
 import type { Log } from './log.ts';
+import { createServer } from './node-http.ts';
 import { createRateLimit, type RateLimit } from './rate-limit.ts';
 
 /** One request, already bounded: the body is at most 100 kB (`/ping` bodies keep 10 kB of it). */

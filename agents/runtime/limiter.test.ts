@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Failure } from '#bus/failure.ts';
-import { createLimiter } from './limiter.ts';
+import { Limiter } from './limiter.ts';
 import { createVirtualClock } from './virtual-clock.ts';
 
 const never = new AbortController().signal;
@@ -15,7 +15,7 @@ test('no more than allowed run at once, in all and for each key, and everything 
       fc.integer({ min: 1, max: 6 }),
       async (pieces, perKey, total) => {
         const clock = createVirtualClock(0);
-        const limiter = createLimiter({ perKey, total });
+        const limiter = new Limiter({ perKey, total });
         const running = new Map<string, number>();
         const order: number[] = [];
         const runs = pieces.map(({ key, ms }, index) =>
@@ -47,7 +47,7 @@ test('no more than allowed run at once, in all and for each key, and everything 
 
 test('a key with much work does not hold up another', async () => {
   const clock = createVirtualClock(0);
-  const limiter = createLimiter({ perKey: 4, total: 4 });
+  const limiter = new Limiter({ perKey: 4, total: 4 });
   const ends = new Map<string, number>();
   const start = (name: string, key: string): Promise<unknown> =>
     limiter.run(key, () => clock.sleep(1_000).then(() => ends.set(name, clock.now())), never);
@@ -59,7 +59,7 @@ test('a key with much work does not hold up another', async () => {
 
 test('work that waits gives up when its signal aborts, and its place goes to the next', async () => {
   const clock = createVirtualClock(0);
-  const limiter = createLimiter({ perKey: 1, total: 1 });
+  const limiter = new Limiter({ perKey: 1, total: 1 });
   const stop = new AbortController();
   const first = limiter.run('a', () => clock.sleep(1_000), never);
   const second = limiter.run('a', () => Promise.resolve('second'), stop.signal);
@@ -73,14 +73,14 @@ test('work that waits gives up when its signal aborts, and its place goes to the
 });
 
 test('work that throws frees its place', async () => {
-  const limiter = createLimiter({ perKey: 1, total: 1 });
+  const limiter = new Limiter({ perKey: 1, total: 1 });
   await expect(limiter.run('a', () => Promise.reject(new RangeError('oops')), never)).rejects.toThrow('oops');
   expect(await limiter.run('a', () => Promise.resolve(1), never)).toBe(1);
 });
 
 test('one piece more than may wait is refused', async () => {
   const clock = createVirtualClock(0);
-  const limiter = createLimiter({ perKey: 1, total: 1, maximumWaiting: 1 });
+  const limiter = new Limiter({ perKey: 1, total: 1, maximumWaiting: 1 });
   const runs = [1, 2].map(() => limiter.run('a', () => clock.sleep(10), never));
   await expect(limiter.run('b', () => Promise.resolve(), never)).rejects.toMatchObject({ recoverable: true });
   await clock.advance(20);

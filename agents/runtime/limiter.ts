@@ -1,7 +1,7 @@
 import { Failure } from '#bus/failure.ts';
 
 /** How much may happen at once. */
-export interface LimiterOptions {
+interface LimiterOptions {
   /** Pieces of work with the same key that run at once. */
   perKey: number;
   /** Pieces of work that run at once in all. */
@@ -10,25 +10,16 @@ export interface LimiterOptions {
   maximumWaiting?: number;
 }
 
-/**
- * Bounded concurrency: waiting keys take turns, so one with much work does not hold up the others; within a key the
- * order is kept.
- */
-export interface Limiter {
-  /** Runs `work` when it is its turn. Rejects with the signal's reason when that aborts the wait. */
-  run<T>(key: string, work: () => Promise<T>, signal: AbortSignal): Promise<T>;
-}
-
 interface Lane {
   running: number;
   waiting: Set<() => void>;
 }
 
-export function createLimiter(options: LimiterOptions): Limiter {
-  return new FairLimiter(options);
-}
-
-class FairLimiter implements Limiter {
+/**
+ * Bounded concurrency: waiting keys take turns, so one with much work does not hold up the others; within a key the
+ * order is kept.
+ */
+export class Limiter {
   readonly #options: Required<LimiterOptions>;
   /** In the order of turns: the key that started work last stands last. */
   readonly #lanes = new Map<string, Lane>();
@@ -39,6 +30,7 @@ class FairLimiter implements Limiter {
     this.#options = { maximumWaiting: 10_000, ...options };
   }
 
+  /** Runs `work` when it is its turn. Rejects with the signal's reason when that aborts the wait. */
   async run<T>(key: string, work: () => Promise<T>, signal: AbortSignal): Promise<T> {
     signal.throwIfAborted();
     if (this.#waiting >= this.#options.maximumWaiting) {

@@ -1,10 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { messageOf } from '#bus/failure.ts';
-import { BoundedOutput } from './bounded-output.ts';
+import { codeOf, messageOf } from '#bus/failure.ts';
+import { BoundedStreams } from './bounded-output.ts';
 import { systemClock } from './clock.ts';
-import type { CommandEnd, CommandOptions, CommandOutput, CommandRunner } from './command.ts';
+import type { CommandEnd, CommandOptions, CommandRunner } from './command.ts';
 
-const defaultOutputBytes = 65_536;
 /** Between SIGTERM and SIGKILL. */
 const termGraceMs = 1_000;
 /** A process in uninterruptible sleep (a dead mount) ignores SIGKILL; nobody waits longer for it. */
@@ -23,11 +22,10 @@ export const localRunner: CommandRunner = {
 class LocalCommand {
   readonly done: Promise<CommandEnd>;
   readonly #options: CommandOptions;
-  readonly #stdout: BoundedOutput;
-  readonly #stderr: BoundedOutput;
+  readonly #streams: BoundedStreams;
   readonly #cancels: (() => void)[] = [];
   #child: ChildProcess | undefined;
-  #stopped: { as: 'timed-out' } | { as: 'aborted' } | undefined;
+  #stopped: 'timed-out' | 'aborted' | undefined;
   #settle: (end: CommandEnd) => void;
   #fail: (reason: unknown) => void;
 
@@ -37,9 +35,7 @@ class LocalCommand {
     this.#settle = resolve;
     this.#fail = reject;
     this.#options = options;
-    const limit = options.maximumOutputBytes ?? defaultOutputBytes;
-    this.#stdout = new BoundedOutput(limit);
-    this.#stderr = new BoundedOutput(limit);
+    this.#streams = new BoundedStreams(options.maximumOutputBytes);
     if (options.signal.aborted) reject(options.signal.reason as Error);
     else this.#start(argv);
   }
@@ -54,8 +50,8 @@ class LocalCommand {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;
-    child.stdout.on('data', (chunk: Buffer) => this.#stdout.push(chunk));
-    child.stderr.on('data', (chunk: Buffer) => this.#stderr.push(chunk));
+    child.stdout.on('data', (chunk: Buffer) => this.#streams.stdout.push(chunk));
+    child.stderr.on('data', (chunk: Buffer) => this.#streams.stderr.push(chunk));
     child.on('error', (error) => this.#end({ end: 'unreachable', reason: startFailure(program, error) }));
     child.on('exit', (code, signal) => this.#after(pipeGraceMs, () => this.#exited(code, signal)));
     child.on('close', (code, signal) => this.#exited(code, signal));
@@ -67,7 +63,7 @@ class LocalCommand {
 
   #stop(as: 'timed-out' | 'aborted'): void {
     if (this.#stopped !== undefined) return;
-    this.#stopped = { as };
+    this.#stopped = as;
     this.#kill('SIGTERM');
     this.#after(termGraceMs, () => {
       this.#kill('SIGKILL');
@@ -82,20 +78,20 @@ class LocalCommand {
       process.kill(-pid, signal);
     } catch (error) {
       // ESRCH: the group has ended by itself meanwhile.
-      if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+      if (codeOf(error) !== 'ESRCH') throw error;
     }
   }
 
   #exited(code: number | null, signal: NodeJS.Signals | null): void {
-    if (this.#stopped?.as === 'aborted') {
+    if (this.#stopped === 'aborted') {
       this.#release();
       this.#fail(this.#options.signal.reason);
     } else if (this.#stopped !== undefined) {
-      this.#end({ end: 'timed-out', afterMs: this.#options.timeoutMs, output: this.#output() });
+      this.#end({ end: 'timed-out', afterMs: this.#options.timeoutMs, output: this.#streams.output });
     } else if (signal !== null) {
-      this.#end({ end: 'killed', signal, output: this.#output() });
+      this.#end({ end: 'killed', signal, output: this.#streams.output });
     } else {
-      this.#end({ end: 'exited', code: code ?? 0, output: this.#output() });
+      this.#end({ end: 'exited', code: code ?? 0, output: this.#streams.output });
     }
   }
 
@@ -113,14 +109,6 @@ class LocalCommand {
     this.#child?.unref();
   }
 
-  #output(): CommandOutput {
-    return {
-      stdout: this.#stdout.text(),
-      stderr: this.#stderr.text(),
-      truncated: this.#stdout.truncated || this.#stderr.truncated,
-    };
-  }
-
   #after(ms: number, callback: () => void): void {
     this.#cancels.push(systemClock.after(ms, callback));
   }
@@ -133,7 +121,7 @@ function environment(): Record<string, string> {
 }
 
 function startFailure(program: string, error: Error): string {
-  const code = 'code' in error ? error.code : undefined;
+  const code = codeOf(error);
   if (code === 'ENOENT') return `"${program}" is not installed`;
   if (code === 'EACCES') return `"${program}" may not be run by this user`;
   return messageOf(error);

@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Failure } from '#bus/failure.ts';
 
-export interface PluginFolder<T> {
+interface PluginFolder<T> {
   /** One of our own folders: `new URL('./checks/', import.meta.url)`. Never a path from the configuration. */
   folder: URL;
   /** The name under which each file exports its plug-in: `check`, `step`, `provider`. */
@@ -17,9 +17,8 @@ export interface PluginFolder<T> {
  * whose name is not its kind: a plug-in that cannot be found is worse than one that stops the start.
  */
 export async function loadPlugins<T>(options: PluginFolder<T>): Promise<Map<string, T>> {
-  const folder = options.folder.href.endsWith('/') ? options.folder : new URL(`${options.folder.href}/`);
-  const files = await filesIn(folder);
-  const loaded = await Promise.all(files.map((file) => loadPlugin(options, new URL(file, folder))));
+  const files = await filesIn(options.folder);
+  const loaded = await Promise.all(files.map((file) => loadPlugin(options, new URL(file, options.folder))));
   return new Map(loaded);
 }
 

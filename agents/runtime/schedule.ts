@@ -4,8 +4,6 @@ import { nextCronRun } from '#config/cron.ts';
 import type { Clock } from './clock.ts';
 import type { Log } from './log.ts';
 
-export { cronWarnings, nextCronRun } from '#config/cron.ts';
-
 /** When a job runs. Intervals know no time zone; a cron expression has one. */
 export type Timing = { everyMs: number; jitterMs?: number } | { cron: string; timezone: string };
 
@@ -38,7 +36,7 @@ export interface Schedule {
   stop(): Promise<void>;
 }
 
-export interface ScheduleOptions {
+interface ScheduleOptions {
   clock: Clock;
   log: Log;
   /** Called with a bug in a job that the schedule started. Default: thrown at the top, which ends the process. */
@@ -100,7 +98,9 @@ class JobRunner {
 
   abort(): void {
     this.#cancelTimer();
-    this.#controller.abort(new Failure(`Stopped "${this.#job.id}"`, { recoverable: true }));
+    this.#controller.abort(
+      new Failure(`Cannot go on with "${this.#job.id}": its schedule stops`, { recoverable: true }),
+    );
   }
 
   async idle(): Promise<void> {

@@ -1,9 +1,9 @@
 import type { Client, ClientChannel } from 'ssh2';
-import { BoundedOutput } from './bounded-output.ts';
+import { messageOf } from '#bus/failure.ts';
+import { type BoundedOutput, BoundedStreams } from './bounded-output.ts';
 import type { Clock } from './clock.ts';
-import type { CommandEnd, CommandOptions, CommandOutput } from './command.ts';
+import type { CommandEnd, CommandOptions } from './command.ts';
 
-const defaultOutputBytes = 65_536;
 /** How long output may go on coming after the exit status: a child in the background may hold the stream for ever. */
 const drainMs = 2_000;
 
@@ -32,8 +32,7 @@ class RunningChannel {
   readonly #client: Client;
   readonly #options: CommandOptions & { clock: Clock };
   readonly #settled = Promise.withResolvers<ChannelEnd>();
-  readonly #stdout: BoundedOutput;
-  readonly #stderr: BoundedOutput;
+  readonly #streams: BoundedStreams;
   #stream: ClientChannel | undefined;
   #exit: { code: number } | { signal: string } | undefined;
   #cancelTimeout: () => void;
@@ -42,10 +41,9 @@ class RunningChannel {
   constructor(client: Client, options: CommandOptions & { clock: Clock }) {
     this.#client = client;
     this.#options = options;
-    this.#stdout = new BoundedOutput(options.maximumOutputBytes ?? defaultOutputBytes);
-    this.#stderr = new BoundedOutput(options.maximumOutputBytes ?? defaultOutputBytes);
+    this.#streams = new BoundedStreams(options.maximumOutputBytes);
     this.#cancelTimeout = options.clock.after(options.timeoutMs, () => {
-      this.#settled.resolve({ end: 'timed-out', afterMs: options.timeoutMs, output: this.#output() });
+      this.#settled.resolve({ end: 'timed-out', afterMs: options.timeoutMs, output: this.#streams.output });
     });
     options.signal.addEventListener('abort', this.#abort, { once: true });
     client.on('close', this.#lost);
@@ -63,7 +61,7 @@ class RunningChannel {
       });
     } catch (error) {
       // ssh2 throws when the socket is closed already, before anything was sent.
-      this.#settled.resolve({ end: 'unreachable', reason: error instanceof Error ? error.message : 'not connected' });
+      this.#settled.resolve({ end: 'unreachable', reason: messageOf(error) });
     }
   }
 
@@ -84,8 +82,8 @@ class RunningChannel {
   #follow(stream: ClientChannel): void {
     this.#stream = stream;
     // Also when it was given up on meanwhile: an unread stream would stall the other channels of the connection.
-    stream.on('data', (chunk: Buffer) => this.#take(this.#stdout, chunk));
-    stream.stderr.on('data', (chunk: Buffer) => this.#take(this.#stderr, chunk));
+    stream.on('data', (chunk: Buffer) => this.#take(this.#streams.stdout, chunk));
+    stream.stderr.on('data', (chunk: Buffer) => this.#take(this.#streams.stderr, chunk));
     stream.on('error', (error: Error) => this.#settled.resolve(this.#lostEnd(error.message)));
     stream.on('exit', (code: number | null, signal?: string) => {
       this.#exit = code === null ? { signal: signal ?? 'unknown' } : { code };
@@ -120,19 +118,11 @@ class RunningChannel {
   #exitEnd(): CommandEnd | undefined {
     if (this.#exit === undefined) return undefined;
     return 'code' in this.#exit
-      ? { end: 'exited', code: this.#exit.code, output: this.#output() }
-      : { end: 'killed', signal: this.#exit.signal, output: this.#output() };
+      ? { end: 'exited', code: this.#exit.code, output: this.#streams.output }
+      : { end: 'killed', signal: this.#exit.signal, output: this.#streams.output };
   }
 
   #lostEnd(reason: string): CommandEnd {
-    return { end: 'lost', reason, output: this.#output() };
-  }
-
-  #output(): CommandOutput {
-    return {
-      stdout: this.#stdout.text(),
-      stderr: this.#stderr.text(),
-      truncated: this.#stdout.truncated || this.#stderr.truncated,
-    };
+    return { end: 'lost', reason, output: this.#streams.output };
   }
 }

@@ -33,9 +33,9 @@ type Scan = { shown: string } | { reason: string };
  * Asks a host for the fingerprints of its keys, best algorithm first. Nothing is sent that a stranger may not know: no
  * login is tried. Throws a recoverable Failure when it shows none.
  */
-export async function scanHostKey(address: string, port: number, signal?: AbortSignal): Promise<readonly string[]> {
+export async function scanHostKey(address: string, port: number, signal: AbortSignal): Promise<readonly string[]> {
   const scans = await Promise.all(families.map((algorithms) => scan({ address, port, algorithms, signal })));
-  signal?.throwIfAborted();
+  signal.throwIfAborted();
   const shown = scans.flatMap((one) => ('shown' in one ? [one.shown] : []));
   if (shown.length > 0) return shown;
   const [first] = scans;
@@ -47,14 +47,14 @@ async function scan(of: {
   address: string;
   port: number;
   algorithms: readonly string[];
-  signal: AbortSignal | undefined;
+  signal: AbortSignal;
 }): Promise<Scan> {
   const { Client } = await loadSsh();
   const sock = connect({ host: of.address, port: of.port, noDelay: true });
   const client = new Client();
   const { promise, resolve } = Promise.withResolvers<Scan>();
   const abort = (): void => resolve({ reason: 'aborted' });
-  of.signal?.addEventListener('abort', abort, { once: true });
+  of.signal.addEventListener('abort', abort, { once: true });
   sock.setTimeout(10_000, () => resolve({ reason: 'no answer within 10s' }));
   sock.on('error', (error) => resolve({ reason: messageOf(error) }));
   client.on('error', (error) => resolve({ reason: messageOf(error) }));
@@ -71,7 +71,7 @@ async function scan(of: {
     } as ConnectConfig);
     return await promise;
   } finally {
-    of.signal?.removeEventListener('abort', abort);
+    of.signal.removeEventListener('abort', abort);
     client.destroy();
     sock.destroy();
   }

@@ -3,7 +3,7 @@ import type { ConnectConfig } from 'ssh2';
 import { messageOf } from '#bus/failure.ts';
 import { loadSsh } from './ssh-library.ts';
 
-export type SshCredentials =
+type SshCredentials =
   | { ok: true; config: Pick<ConnectConfig, 'privateKey' | 'passphrase' | 'agent'> }
   | { ok: false; reason: string };
 

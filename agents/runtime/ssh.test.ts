@@ -9,7 +9,9 @@ import { hasSshd, type Sshd, startSshd } from '../../test/parts/sshd.ts';
 import { systemClock } from './clock.ts';
 import type { CommandEnd, CommandOptions } from './command.ts';
 import { createLog } from './log.ts';
-import { createSshPool, scanHostKey, type SshTarget } from './ssh.ts';
+import { createSshPool } from './ssh.ts';
+import type { SshTarget } from './ssh-connect.ts';
+import { scanHostKey } from './ssh-host-key.ts';
 
 const options = (over: Partial<CommandOptions> = {}): CommandOptions => ({
   timeoutMs: 60_000,
@@ -154,7 +156,7 @@ describe.skipIf(!hasSshd)('against a real OpenSSH server (SKIPPED without Debian
   });
 
   it('scanning tells the fingerprint that pinning wants', async () => {
-    expect(await scanHostKey('127.0.0.1', sshd.target.port)).toEqual(sshd.target.hostKeys);
+    expect(await scanHostKey('127.0.0.1', sshd.target.port, AbortSignal.timeout(20_000))).toEqual(sshd.target.hostKeys);
   });
 });
 
@@ -189,7 +191,7 @@ describe.skipIf(!hasSshd)('odd servers (SKIPPED without Debian package openssh-s
     expect(mute.end).toBe('unreachable');
     silent.close();
     expect(reasonOf(await once({ ...sshd.target, port: 1 }, ['true']))).toContain('ECONNREFUSED');
-    await expect(scanHostKey('127.0.0.1', 1)).rejects.toThrow('ECONNREFUSED');
+    await expect(scanHostKey('127.0.0.1', 1, AbortSignal.timeout(20_000))).rejects.toThrow('ECONNREFUSED');
   });
 });
 

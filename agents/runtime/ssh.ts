@@ -7,9 +7,6 @@ import { Slots } from './slots.ts';
 import { type ChannelEnd, runOnChannel } from './ssh-channel.ts';
 import { connectSsh, type SshConnected, type SshTarget } from './ssh-connect.ts';
 
-export type { SshTarget } from './ssh-connect.ts';
-export { fingerprintOfKey, scanHostKey } from './ssh-host-key.ts';
-
 /** One multiplexed connection per target, opened when needed, reused, closed when idle. */
 export interface SshPool {
   /** Opens nothing yet. Runners of equal targets share a connection. */

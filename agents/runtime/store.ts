@@ -31,7 +31,7 @@ export interface Store {
   close(): void;
 }
 
-export interface StoreOptions {
+interface StoreOptions {
   /** `:memory:` or a file; its folder is made. */
   path: string;
   /** Applied in order, once each; the position is the version. Never edit one that has shipped. */

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Clock } from './clock.ts';
+import { type Clock, sleepOn } from './clock.ts';
 
 /** Time that moves only when told: for replaying a day in a second, and for tests where minutes matter. */
 export interface VirtualClock extends Clock {
@@ -54,26 +54,11 @@ export function createVirtualClock(startMs: number): VirtualClock {
   return {
     now: () => now,
     after,
-    sleep: (ms, signal) => sleepOn(after, ms, signal),
+    sleep: (ms, signal) => sleepOn({ after }, ms, signal),
     advance: (ms) => move(() => now + ms),
     advanceTo: (ms) => move(() => ms),
     pending: () => timers.size,
   };
-}
-
-function sleepOn(after: Clock['after'], ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    signal?.throwIfAborted();
-    const cancel = after(ms, () => {
-      signal?.removeEventListener('abort', abort);
-      resolve();
-    });
-    function abort(): void {
-      cancel();
-      reject(signal?.reason as Error);
-    }
-    signal?.addEventListener('abort', abort, { once: true });
-  });
 }
 
 function earliest(timers: ReadonlySet<Timer>, target: number): Timer | undefined {

@@ -1,5 +1,5 @@
 import { Failure, messageOf } from '#bus/failure.ts';
-import { createLimiter } from '#agents/runtime/limiter.ts';
+import { Limiter } from '#agents/runtime/limiter.ts';
 import type { Metrics } from '#agents/runtime/metrics.ts';
 import { createSchedule, type JobHandle, type Schedule } from '#agents/runtime/schedule.ts';
 import type { Observation } from './check.ts';
@@ -43,7 +43,7 @@ export class Runner {
   readonly #options: RunnerOptions;
   readonly #schedule: Schedule;
   readonly #entries: Map<string, Entry>;
-  readonly #limiter = createLimiter({ perKey: looksPerHost, total: looksInAll });
+  readonly #limiter = new Limiter({ perKey: looksPerHost, total: looksInAll });
   #underWay = 0;
 
   constructor(options: RunnerOptions) {

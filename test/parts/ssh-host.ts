@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import ssh2, { type Connection, type ServerChannel } from 'ssh2';
-import { fingerprintOfKey } from '#agents/runtime/ssh.ts';
+import { fingerprintOfKey } from '#agents/runtime/ssh-host-key.ts';
 
 /** What goes wrong with the next connections. */
 export type SshFault =
