@@ -1,9 +1,9 @@
-import { request } from 'node:http';
-import { messageOf } from '#bus/failure.ts';
+import { request } from '#agents/runtime/node-http.ts';
+import { codeOf, messageOf } from '#bus/failure.ts';
 import { type Container, parseContainer } from './containers.ts';
 import { type ContainerList, type Docker, logLines, maximumContainers, permissionHint } from './docker.ts';
 import { deframe } from './docker-logs.ts';
-import { oneLine } from './text.ts';
+import { jsonOf, oneLine } from './text.ts';
 
 /** `GET /containers/json` of 500 containers with many labels. */
 const maximumBodyBytes = 8_388_608;
@@ -25,7 +25,7 @@ export function dockerEngine(socketPath: string): Docker {
   };
 }
 
-type Answer = { ok: true; status: number; body: Buffer } | { ok: false; code: string; reason: string };
+type Answer = { ok: true; status: number; body: Buffer } | { ok: false; code: string | undefined; reason: string };
 
 async function listContainers(socketPath: string, signal: AbortSignal): Promise<ContainerList> {
   const answer = await get({ socketPath, path: '/containers/json?all=1', signal });
@@ -35,7 +35,7 @@ async function listContainers(socketPath: string, signal: AbortSignal): Promise<
     if (answer.code === 'EACCES' || answer.code === 'EPERM') return { is: 'unknown', reason: permissionHint };
     return { is: 'unknown', reason: answer.reason };
   }
-  const listed = answer.status === 200 ? json(answer.body) : undefined;
+  const listed = answer.status === 200 ? jsonOf(answer.body.toString('utf8')) : undefined;
   if (!Array.isArray(listed)) return { is: 'unknown', reason: refusal(answer) };
   const ids = listed.slice(0, maximumContainers).flatMap(idOf);
   return inspectAll(ids, { socketPath, signal });
@@ -56,7 +56,8 @@ async function inspectAll(ids: string[], at: { socketPath: string; signal: Abort
       const answer = await get({ ...at, path: `/containers/${id}/json` });
       // It was removed since the list was made.
       if (answer.ok && answer.status === 404) continue;
-      const container = answer.ok && answer.status === 200 ? parseContainer(json(answer.body)) : undefined;
+      const container =
+        answer.ok && answer.status === 200 ? parseContainer(jsonOf(answer.body.toString('utf8'))) : undefined;
       if (container === undefined) problem = answer.ok ? refusal(answer) : answer.reason;
       else containers.push(container);
     }
@@ -64,14 +65,6 @@ async function inspectAll(ids: string[], at: { socketPath: string; signal: Abort
   await Promise.all(Array.from({ length: parallel }, worker));
   if (problem !== undefined) return { is: 'unknown', reason: problem };
   return { is: 'listed', containers: containers.toSorted((a, b) => (a.name < b.name ? -1 : 1)) };
-}
-
-function json(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8'));
-  } catch {
-    return undefined;
-  }
 }
 
 function refusal(answer: { status: number; body: Buffer }): string {
@@ -84,8 +77,11 @@ function get(of: { socketPath: string; path: string; signal: AbortSignal }): Pro
   const asked = request({ socketPath: of.socketPath, path: of.path, agent: false, signal: of.signal });
   const fail = (error: Error): void => {
     if (of.signal.aborted) return reject(of.signal.reason as Error);
-    const code = 'code' in error ? String(error.code) : '';
-    resolve({ ok: false, code, reason: `the Docker engine does not answer: ${oneLine(messageOf(error), 200)}` });
+    resolve({
+      ok: false,
+      code: codeOf(error),
+      reason: `the Docker engine does not answer: ${oneLine(messageOf(error), 200)}`,
+    });
   };
   asked.on('error', fail);
   asked.on('response', (response) => {

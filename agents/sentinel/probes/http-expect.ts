@@ -1,5 +1,5 @@
-import { STATUS_CODES } from 'node:http';
 import { Failure } from '#bus/failure.ts';
+import { STATUS_CODES } from '#agents/runtime/node-http.ts';
 import { matchesInTime } from '#config/bounded-pattern.ts';
 import type { ExchangeEnd } from './http-exchange.ts';
 import { type HttpOptions, statusMatcher } from './http-options.ts';
