@@ -26,7 +26,6 @@ export function addCheck(program: Command): void {
 }
 
 async function check(context: CommandContext): Promise<number> {
-  const { config, baseFolder } = context.loaded;
   const id = context.arguments[0];
   const all = bindLoaded(context.loaded, await loadKinds());
   const chosen = all.filter((bound) => id === undefined || bound.id === id);
@@ -35,7 +34,7 @@ async function check(context: CommandContext): Promise<number> {
       recoverable: false,
     });
   }
-  const probes = createProbes({ config, baseFolder, clock: systemClock, log: context.log });
+  const probes = createProbes({ config: context.loaded.config, clock: systemClock, log: context.log });
   const limiter = new Limiter({ perKey: 4, total: 64 });
   try {
     const looks = await Promise.all(

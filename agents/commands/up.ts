@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { Bus } from '#bus/bus.ts';
 import { type Crew, everyone, type Member, startCrew, type TerminalIo } from '../crew.ts';
 import { visibleLine } from '../triage/render/visible.ts';
+import { counted } from '../sentinel/probes/text.ts';
 import { loadKinds } from '../sentinel/registry.ts';
 import { version } from '../version.ts';
 import { bindLoaded } from './checks-of.ts';
@@ -71,7 +72,7 @@ function introduce(context: CommandContext, crew: Crew, members: readonly Member
   }
   const source = file === undefined ? 'no configuration file, so this machine with built-in checks' : file;
   context.print(
-    `Lares ${version} (${members.length === everyone.length ? 'all agents' : members.join(', ')}) watches ${count(hosts, 'host')}: ${source}.`,
+    `Lares ${version} (${members.length === everyone.length ? 'all agents' : members.join(', ')}) watches ${counted(hosts, 'host')}: ${source}.`,
   );
   context.print(
     `Health and metrics at ${health}, state in ${crew.folders.root}. Ctrl-C stops; a restart repeats no alert.`,
@@ -113,10 +114,6 @@ async function invite(context: CommandContext, crew: Crew): Promise<void> {
   } finally {
     await bus.close();
   }
-}
-
-export function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

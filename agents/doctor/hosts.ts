@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import type { HostConfig } from '#config/schema.ts';
 import type { CommandContext } from '../commands/command.ts';
 import { systemClock } from '../runtime/clock.ts';
@@ -62,14 +61,13 @@ async function examineLogin({ name, host, pool, context }: Examined, purpose: 'r
       mend: `set hosts.${name}.${purpose}.user and .keyFile`,
     };
   }
-  const { baseFolder } = context.loaded;
   const runner = pool.runner({
     address: host.address ?? name,
     port: host.port,
     user: login.user,
     hostKeys: host.hostKeys,
-    ...(login.keyFile !== undefined && { keyFile: resolve(baseFolder, login.keyFile) }),
-    ...(login.passphraseFile !== undefined && { passphraseFile: resolve(baseFolder, login.passphraseFile) }),
+    keyFile: login.keyFile,
+    passphraseFile: login.passphraseFile,
   });
   const end = await runner.run(['true'], { timeoutMs: lookMs, signal: context.signal });
   if (end.end === 'exited' && end.code === 0) return { subject, ok: true, text: `${login.user} can log in` };

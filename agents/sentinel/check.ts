@@ -54,10 +54,10 @@ export interface CheckContext {
   /** Read-only commands on that host: this machine, or over SSH with the `read` login. */
   probe: CommandRunner;
   clock: Clock;
-  /** What relative paths in the options are relative to; absent: the working folder. */
-  baseFolder?: string;
+  /** What relative paths in the options are relative to. */
+  baseFolder: string;
   /** The check's `timeout`. A kind that can tell "silent" from "not looked at" gives up before. */
-  timeoutMs?: number;
+  timeoutMs: number;
   /** Aborts when the check's time is up or the sentinel stops. */
   signal: AbortSignal;
   memory: CheckMemory;

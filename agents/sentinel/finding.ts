@@ -24,7 +24,7 @@ export function eventBetween(before: TrackState, track: Track): FindingEvent | u
 }
 
 /** The labels that name a condition: its identity over all occurrences. Severity and values are not among them. */
-export function labelsOf(check: BoundCheck, track: Track): Labels {
+function labelsOf(check: BoundCheck, track: Track): Labels {
   const { host, service, labels } = check.config;
   const own = {
     alertname: track.condition,

@@ -7,7 +7,7 @@ import { defineCheck, type Observation } from './check.ts';
 import type { BoundCheck } from './registry.ts';
 
 /** The id of the check that sentinel adds by itself when a gateway is configured. */
-export const gatewayCheckId = 'lares-gateway';
+const gatewayCheckId = 'lares-gateway';
 
 /** Routers answer at least one of these, if only with a refusal. */
 const ports = [443, 80, 53];
@@ -25,17 +25,11 @@ export interface Gateway {
   reason: string;
 }
 
-export function createGateway(options: {
-  address: string;
-  clock: Clock;
-  /** Replaces the ports in a test. */
-  ports?: readonly number[];
-}): Gateway {
-  const { address, clock } = options;
+export function createGateway({ address, clock }: { address: string; clock: Clock }): Gateway {
   let last: { at: number; isUp: boolean } | undefined;
   let asking: Promise<boolean> | undefined;
   const ask = (): Promise<boolean> => {
-    asking ??= reaches(address, options.ports ?? ports)
+    asking ??= reaches(address)
       .then((isUp) => {
         last = { at: clock.now(), isUp };
         return isUp;
@@ -89,7 +83,7 @@ function gatewayCheck(address: string, ask: () => Promise<boolean>): BoundCheck 
 }
 
 /** True as soon as anything answers; a refused connection is an answer. */
-async function reaches(address: string, ports: readonly number[]): Promise<boolean> {
+async function reaches(address: string): Promise<boolean> {
   const done = new AbortController();
   const signal = AbortSignal.any([done.signal, AbortSignal.timeout(answerMs)]);
   const tries = [...ports.map((port) => dials(address, port, signal)), pings(address, signal)];

@@ -109,14 +109,16 @@ function deadline(clock: Clock, timeoutMs: number, outer: AbortSignal): Deadline
   let isOver = false;
   const end = (reason: unknown): void => {
     controller.abort(reason);
-    reject(reason instanceof Error ? reason : new Failure('Stopped', { recoverable: true }));
+    reject(
+      reason instanceof Error ? reason : new Failure('Cannot go on looking: it was called off', { recoverable: true }),
+    );
   };
   const stop = (): void => end(outer.reason);
   if (outer.aborted) stop();
   outer.addEventListener('abort', stop, { once: true });
   const cancelTimer = clock.after(timeoutMs, () => {
     isOver = true;
-    end(new Failure('The time of the look is up', { recoverable: true }));
+    end(new Failure('Cannot go on looking: its time is up', { recoverable: true }));
   });
   return {
     signal: controller.signal,

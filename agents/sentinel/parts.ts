@@ -30,7 +30,7 @@ export interface Parts {
   publisher: Publisher;
 }
 
-export interface Assembly {
+interface Assembly {
   checks: readonly BoundCheck[];
   probes?: Probes;
   onEvent: (event: LedgerEvent) => void;
@@ -44,7 +44,7 @@ export function assemble(context: AgentContext, assembly: Assembly): Parts {
   const store = new SentinelStore(stateFolder);
   const history = new History(stateFolder, clock);
   const journal = openJournal(store.rows, loadSecret(keysFolder, 'journal'));
-  const probes = assembly.probes ?? createProbes({ config, baseFolder: context.baseFolder, clock, log });
+  const probes = assembly.probes ?? createProbes({ config, clock, log });
   const ledger = new Ledger({
     checks,
     store,

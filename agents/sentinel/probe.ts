@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import type { Config, HostConfig } from '#config/schema.ts';
 import type { Clock } from '#agents/runtime/clock.ts';
 import type { CommandRunner } from '#agents/runtime/command.ts';
@@ -14,31 +13,20 @@ export interface Probes {
   close(): Promise<void>;
 }
 
-export function createProbes(options: {
-  config: Pick<Config, 'hosts'>;
-  /** What relative paths in the configuration are relative to. */
-  baseFolder?: string;
-  clock: Clock;
-  log: Log;
-}): Probes {
+export function createProbes(options: { config: Pick<Config, 'hosts'>; clock: Clock; log: Log }): Probes {
   const { clock, log } = options;
   const pool = createSshPool({ clock, log });
   return {
     runnerFor(name) {
       const host = options.config.hosts[name];
       if (host === undefined) return unreachable(`there is no host "${name}" in the configuration`);
-      return host.via === 'local'
-        ? localRunner
-        : remote(pool, { name, host, baseFolder: options.baseFolder ?? '.', clock });
+      return host.via === 'local' ? localRunner : remote(pool, { name, host, clock });
     },
     close: () => pool.close(),
   };
 }
 
-function remote(
-  pool: SshPool,
-  of: { name: string; host: HostConfig; baseFolder: string; clock: Clock },
-): CommandRunner {
+function remote(pool: SshPool, of: { name: string; host: HostConfig; clock: Clock }): CommandRunner {
   const { read } = of.host;
   if (read === undefined) {
     return unreachable(`host "${of.name}" has no read login: set hosts.${of.name}.read.user and read.keyFile`);
@@ -48,8 +36,8 @@ function remote(
     port: of.host.port,
     user: read.user,
     hostKeys: of.host.hostKeys,
-    ...(read.keyFile !== undefined && { keyFile: resolve(of.baseFolder, read.keyFile) }),
-    ...(read.passphraseFile !== undefined && { passphraseFile: resolve(of.baseFolder, read.passphraseFile) }),
+    keyFile: read.keyFile,
+    passphraseFile: read.passphraseFile,
   });
   // The parsers read the C locale; sshd gives the one that its host is set to.
   return guarded({ run: (argv, command) => runner.run(['env', 'LC_ALL=C', ...argv], command) }, of.clock);

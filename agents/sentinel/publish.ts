@@ -23,7 +23,7 @@ const maximumFiring = 2_000;
 const sequenceBlock = 1_000;
 const sequenceCounter = 'manifest';
 
-export interface PublisherOptions {
+interface PublisherOptions {
   bus: Bus;
   store: SentinelStore;
   ledger: Ledger;

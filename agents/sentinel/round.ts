@@ -1,4 +1,5 @@
 import type { Manifest } from '#bus/messages/manifest.ts';
+import { counted } from './probes/text.ts';
 
 /** What the first look at everything saw. */
 export interface RoundSummary {
@@ -27,10 +28,14 @@ export function summarize(
   const unknown = counts.unknown + counts.stale;
   const looked = counts.ok + bad;
   const state = bad === 0 ? 'all well' : `${counts.ok} well, ${bad} not (${named(troubles)})`;
-  const seen = looked === 0 ? 'Could check nothing' : `Checked ${things(looked)} on ${hosts(counts.hosts)}: ${state}`;
+  const seen =
+    looked === 0
+      ? 'Could check nothing'
+      : `Checked ${counted(looked, 'thing')} on ${counted(counts.hosts, 'host')}: ${state}`;
   const reasons = unseen.slice(0, reasonsShown).map(({ reason, count }) => `${reason} (${count})`);
   const more = unseen.length > reasonsShown ? `; and ${unseen.length - reasonsShown} more reasons` : '';
-  const blind = unknown === 0 ? '' : `; could not check ${things(unknown)} because ${reasons.join('; ')}${more}`;
+  const blind =
+    unknown === 0 ? '' : `; could not check ${counted(unknown, 'thing')} because ${reasons.join('; ')}${more}`;
   return {
     checks: counts.checks,
     hosts: counts.hosts,
@@ -51,12 +56,4 @@ function named(troubles: readonly string[]): string {
   return troubles.length > reasonsShown
     ? `${shown.join('; ')}; and ${troubles.length - reasonsShown} more`
     : shown.join('; ');
-}
-
-function things(count: number): string {
-  return count === 1 ? '1 thing' : `${count} things`;
-}
-
-function hosts(count: number): string {
-  return count === 1 ? '1 host' : `${count} hosts`;
 }

@@ -14,14 +14,14 @@ const looksInAll = 64;
 /** Spreads checks of one interval over a tenth of it. */
 const jitterShare = 0.1;
 
-export interface RunnerOptions extends LookOptions {
+interface RunnerOptions extends LookOptions {
   checks: readonly BoundCheck[];
   memories: Memories;
   metrics: Metrics;
   /** Why a look cannot succeed now, so that it is not tried. */
   blockedBy: (check: BoundCheck) => string | undefined;
   /** Has the last word on what was seen before it counts. */
-  review: (check: BoundCheck, observations: Observation[], signal: AbortSignal) => Promise<Observation[]>;
+  review: (check: BoundCheck, observations: Observation[]) => Promise<Observation[]>;
   onLook: (check: BoundCheck, result: LookResult, memory: string | undefined) => void;
   /** When a check that is not settled wants its next look, from now; undefined leaves it to the schedule. */
   followUpMs: (check: BoundCheck) => number | undefined;
@@ -120,7 +120,7 @@ export class Runner {
     const startedAt = clock.now();
     const kept = memories.openFor(check.id);
     const seen = await this.#observe(entry, { memory: kept.memory, signal });
-    const observations = await this.#options.review(check, seen, signal);
+    const observations = await this.#options.review(check, seen);
     const at = clock.now();
     const result: LookResult = { at, tookMs: at - startedAt, observations };
     entry.last = result;

@@ -1,4 +1,5 @@
 import { Failure, messageOf } from '#bus/failure.ts';
+import { emptyHead, type JournalHead } from '#bus/journal.ts';
 import { run } from '#bus/messages/run.ts';
 import { defaultChecks } from '#config/defaults.ts';
 import type { Agent, AgentContext } from '#agents/runtime/agent.ts';
@@ -12,9 +13,7 @@ import { bindChecks, type BoundCheck, loadKinds } from './registry.ts';
 import { type RoundSummary, summarize } from './round.ts';
 import { serveVerbs } from './verbs.ts';
 
-export type { RoundSummary } from './round.ts';
-
-export interface SentinelOptions {
+interface SentinelOptions {
   /** Ways to look at hosts; by default this machine and SSH with the `read` logins. Closed by whoever made them. */
   probes?: Probes;
   /** The kinds of checks; by default those that ship. */
@@ -34,7 +33,6 @@ export function createSentinel(context: AgentContext, options: SentinelOptions =
 /** Housekeeping: stale checks and gauges each minute, old rows once a day. */
 const tickMs = 60_000;
 const pruneMs = 24 * 3_600_000;
-const emptyJournal = { sequence: 0, head: '0'.repeat(64) };
 
 class SentinelAgent implements Sentinel {
   readonly name = 'sentinel';
@@ -71,7 +69,7 @@ class SentinelAgent implements Sentinel {
 
   async stop(): Promise<void> {
     const parts = this.#parts;
-    this.#stopping.abort(new Failure('Stopped', { recoverable: true }));
+    this.#stopping.abort(new Failure('Cannot go on: sentinel stops', { recoverable: true }));
     this.#round.reject(new Failure('Cannot finish the first round: sentinel was stopped', { recoverable: true }));
     this.#cancelTick();
     if (parts === undefined) return;
@@ -86,8 +84,8 @@ class SentinelAgent implements Sentinel {
     return this.#round.promise;
   }
 
-  journalHead(): { sequence: number; head: string } {
-    return this.#stopping.signal.aborted ? emptyJournal : (this.#parts?.journal.head() ?? emptyJournal);
+  journalHead(): JournalHead {
+    return this.#stopping.signal.aborted ? emptyHead : (this.#parts?.journal.head() ?? emptyHead);
   }
 
   queues(): Record<string, number> {

@@ -30,7 +30,7 @@ export interface Rule {
 }
 
 /** What is remembered beyond a phase. */
-export interface Past {
+interface Past {
   /** The last looks, oldest first, `x` bad and `.` good; empty when no bad one is among them or there is no window. */
   readonly recent: string;
   /** Times of firing and resolving within the flap span. */

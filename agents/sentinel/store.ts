@@ -38,7 +38,7 @@ export interface StoredTrack extends Subject {
 }
 
 /** All that one look changed, written together. */
-export interface Batch {
+interface Batch {
   check: string;
   tracks: readonly Track[];
   findings: readonly Finding[];
@@ -124,13 +124,11 @@ export class SentinelStore {
     );
   }
 
-  /** Replaces a finding's body when it still is the same occurrence and firing; false when it is over. */
-  amend(finding: Finding): boolean {
+  /** Replaces a finding's body while it still is the same occurrence and firing. */
+  amend(finding: Finding): void {
     const row = this.rows.get('SELECT body FROM findings WHERE fingerprint = ?', finding.fingerprint);
     const stored = row === undefined ? undefined : Finding.parse(JSON.parse(String(row['body'])));
-    if (stored?.status !== 'firing' || stored.occurrence !== finding.occurrence) return false;
-    this.#saveFinding(finding);
-    return true;
+    if (stored?.status === 'firing' && stored.occurrence === finding.occurrence) this.#saveFinding(finding);
   }
 
   forgetFinding(fingerprint: string): void {

@@ -5,7 +5,7 @@ import type { CheckContext, CheckMemory } from '#agents/sentinel/check.ts';
 import { ConfigSchema } from '#config/schema.ts';
 
 /** Memory as the sentinel keeps it: what is not JSON does not survive. */
-export function checkMemory(): CheckMemory {
+function checkMemory(): CheckMemory {
   const values = new Map<string, string>();
   return {
     get: (key) => {
@@ -24,6 +24,8 @@ export function checkContext(replaced: Partial<CheckContext> = {}): CheckContext
     host: { name: 'here', config },
     probe: localRunner,
     clock: systemClock,
+    baseFolder: '.',
+    timeoutMs: 60_000,
     signal: new AbortController().signal,
     memory: checkMemory(),
     pings: { last: () => undefined, knownSince: () => 0 },

@@ -7,15 +7,7 @@ import { dockerCommand } from '#agents/sentinel/probes/docker-command.ts';
 import { dockerEngine } from '#agents/sentinel/probes/docker-engine.ts';
 import { matchesAny } from '#agents/sentinel/probes/glob.ts';
 import { remember, rememberedTexts } from '#agents/sentinel/probes/remembered.ts';
-import {
-  keptHistories,
-  noteRestarts,
-  type RestartHistory,
-  restartHistories,
-  restartLimit,
-  restartsIn,
-  restartWindowMs,
-} from '#agents/sentinel/probes/restarts.ts';
+import { rememberRestarts, restartLimit, restartsIn, restartWindowMs } from '#agents/sentinel/probes/restarts.ts';
 import { counted, evidenceOf, oneLine } from '#agents/sentinel/probes/text.ts';
 
 const allContainers = 'containers';
@@ -157,19 +149,14 @@ function memoryCondition(container: Container): Observation[] {
 }
 
 function restartConditions(containers: readonly Container[], context: CheckContext): Observation[] {
-  const remembered = context.memory.get('restarts');
-  const before = restartHistories(remembered);
-  const after = new Map<string, RestartHistory>();
-  const observations: Observation[] = [];
-  for (const container of containers) {
-    // A container that is new since the last look counts from 0, and so does a new one with an old name.
-    const earlier = before.get(container.name) ?? (remembered === undefined ? undefined : { counter: 0, seen: [] });
-    const history = noteRestarts(earlier, container.restarts, context.clock.now());
-    if (container.restarts > 0 || history.seen.length > 0) after.set(container.name, history);
-    const count = restartsIn(history);
-    if (count === 0 && !container.isRestarting) continue;
+  const counters = new Map(containers.map(({ name, restarts }) => [name, restarts]));
+  const histories = rememberRestarts(context.memory, counters, context.clock.now());
+  return containers.flatMap((container) => {
+    const history = histories.get(container.name);
+    const count = history === undefined ? 0 : restartsIn(history);
+    if (count === 0 && !container.isRestarting) return [];
     const isLoop = count >= restartLimit;
-    observations.push(
+    return [
       observationOf(container, {
         condition: 'container-restarting',
         ...(isLoop && { holdMs: 0 }),
@@ -178,10 +165,8 @@ function restartConditions(containers: readonly Container[], context: CheckConte
           `started again ${counted(count, 'time')} within ${restartWindowMs / 60_000} minutes` +
           (container.isRestarting ? `, last exit status ${container.exitCode}${outOfMemory(container)}` : ''),
       }),
-    );
-  }
-  remember(context.memory, 'restarts', keptHistories(after));
-  return observations;
+    ];
+  });
 }
 
 function outOfMemory(container: Container): string {

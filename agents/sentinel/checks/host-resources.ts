@@ -32,7 +32,7 @@ async function observe(options: HostOptions, context: CheckContext): Promise<Obs
     ...(wantsUpdates(context.memory, options, askedAt) ? ['updates'] : []),
   ];
   const end = await context.probe.run(['sh', '-c', hostScript, 'sh', ...wanted], {
-    timeoutMs: Math.min(execTimeoutMs, context.timeoutMs ?? Infinity),
+    timeoutMs: Math.min(execTimeoutMs, context.timeoutMs),
     signal: context.signal,
     maximumOutputBytes,
   });

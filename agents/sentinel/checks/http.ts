@@ -5,7 +5,7 @@ import { resolveSecret } from '#config/secrets.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { resolveAddresses } from '#agents/sentinel/probes/addresses.ts';
 import { readAuthorities } from '#agents/sentinel/probes/authority.ts';
-import { type Certificate, isSoonReplaced, observeLifetime } from '#agents/sentinel/probes/certificate.ts';
+import { isSoonReplaced, observeLifetime, rememberedChain } from '#agents/sentinel/probes/certificate.ts';
 import { startDeadline } from '#agents/sentinel/probes/deadline.ts';
 import { chainKey, type HttpAgents, httpAgents } from '#agents/sentinel/probes/http-agents.ts';
 import type { ExchangeEnd, HttpPlan } from '#agents/sentinel/probes/http-exchange.ts';
@@ -123,7 +123,7 @@ function secretHeaders(
   const headers: Record<string, string> = {};
   try {
     for (const [name, ref] of Object.entries(options.headersFrom)) {
-      headers[name] = resolveSecret(ref, context.baseFolder ?? '.');
+      headers[name] = resolveSecret(ref, context.baseFolder);
     }
   } catch (error) {
     if (error instanceof Failure) return { ok: false, reason: error.message };
@@ -175,9 +175,7 @@ function slowness(options: HttpOptions, resource: string, ms: number): Observati
 function lifetime(agents: HttpAgents, context: CheckContext, of: { url: URL; resource: string }): Observation[] {
   const chain = agents.chains.get(chainKey(of.url));
   if (chain !== undefined) remember(context.memory, 'chain', chain);
-  const before = context.memory.get('chain');
-  const shown = chain ?? (Array.isArray(before) ? (before as Certificate[]) : []);
-  return observeLifetime(shown, { resource: of.resource, now: context.clock.now() });
+  return observeLifetime(chain ?? rememberedChain(context.memory), { resource: of.resource, now: context.clock.now() });
 }
 
 const evidenceHeaders = ['server', 'date', 'content-type', 'location', 'retry-after', 'via'];

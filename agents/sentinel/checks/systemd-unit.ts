@@ -5,15 +5,7 @@ import { readCommand } from '#agents/sentinel/probes/command-reading.ts';
 import { matchesAny } from '#agents/sentinel/probes/glob.ts';
 import { parseJournal } from '#agents/sentinel/probes/journal.ts';
 import { remember, rememberedTexts } from '#agents/sentinel/probes/remembered.ts';
-import {
-  keptHistories,
-  noteRestarts,
-  type RestartHistory,
-  restartHistories,
-  restartLimit,
-  restartsIn,
-  restartWindowMs,
-} from '#agents/sentinel/probes/restarts.ts';
+import { rememberRestarts, restartLimit, restartsIn, restartWindowMs } from '#agents/sentinel/probes/restarts.ts';
 import { type Section, splitSections } from '#agents/sentinel/probes/sections.ts';
 import { counted, evidenceOf, oneLine, resourceName } from '#agents/sentinel/probes/text.ts';
 import { unitEvidenceScript, unitScript } from '#agents/sentinel/probes/unit-script.ts';
@@ -56,7 +48,7 @@ export const check = defineCheck({
 async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
   const names = [...new Set((options.units ?? []).map(fullName))];
   const end = await context.probe.run(['sh', '-c', unitScript, 'sh', ...names], {
-    timeoutMs: Math.min(timeoutMs, context.timeoutMs ?? Infinity),
+    timeoutMs: Math.min(timeoutMs, context.timeoutMs),
     signal: context.signal,
     maximumOutputBytes,
   });
@@ -155,24 +147,17 @@ function observeAll(options: Options, sections: Sections, context: CheckContext)
 }
 
 function observeRestarts(units: ReadonlyMap<string, Unit | undefined>, context: CheckContext): Observation[] {
-  const remembered = context.memory.get('restarts');
-  const before = restartHistories(remembered);
-  // What was not remembered at an earlier look had never restarted then.
-  const unremembered = remembered === undefined ? undefined : { counter: 0, seen: [] };
-  const after = new Map<string, RestartHistory>();
-  const observations: Observation[] = [];
-  for (const [name, unit] of units) {
-    if (unit === undefined || unit.load !== 'loaded') continue;
-    const history = noteRestarts(before.get(name) ?? unremembered, unit.restarts, context.clock.now());
-    if (unit.restarts > 0 || history.seen.length > 0) after.set(name, history);
-    if (restartsIn(history) > 0 || isAutoRestarting(unit)) observations.push(restartObservation(name, unit, history));
-  }
-  remember(context.memory, 'restarts', keptHistories(after));
-  return observations;
+  const loaded = [...units].flatMap(([name, unit]) => (unit?.load === 'loaded' ? [{ name, unit }] : []));
+  const counters = new Map(loaded.map(({ name, unit }) => [name, unit.restarts]));
+  const histories = rememberRestarts(context.memory, counters, context.clock.now());
+  return loaded.flatMap(({ name, unit }) => {
+    const history = histories.get(name);
+    const count = history === undefined ? 0 : restartsIn(history);
+    return count > 0 || isAutoRestarting(unit) ? [restartObservation(name, unit, count)] : [];
+  });
 }
 
-function restartObservation(name: string, unit: Unit, history: RestartHistory): Observation {
-  const count = restartsIn(history);
+function restartObservation(name: string, unit: Unit, count: number): Observation {
   const isLoop = count >= restartLimit;
   const isBetween = isAutoRestarting(unit);
   return {

@@ -6,7 +6,7 @@ import { durationOr, formatDuration } from '#config/duration.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { resolveAddresses } from '#agents/sentinel/probes/addresses.ts';
 import { readAuthorities } from '#agents/sentinel/probes/authority.ts';
-import { type Certificate, chainOf, distrust, observeLifetime } from '#agents/sentinel/probes/certificate.ts';
+import { chainOf, distrust, observeLifetime, rememberedChain } from '#agents/sentinel/probes/certificate.ts';
 import { startDeadline } from '#agents/sentinel/probes/deadline.ts';
 import { classifyNetworkError } from '#agents/sentinel/probes/network-error.ts';
 import { remember } from '#agents/sentinel/probes/remembered.ts';
@@ -69,7 +69,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
     case 'broken':
       return [
         validity(resource, handshake.text),
-        ...observeLifetime(remembered(context), { resource, now: context.clock.now() }),
+        ...observeLifetime(rememberedChain(context.memory), { resource, now: context.clock.now() }),
       ];
     case 'shown':
       return judge(handshake, options, context);
@@ -99,12 +99,6 @@ function validity(resource: string, reason: string | undefined): Observation {
     ),
     reading: { is: 'state', ok: reason === undefined, severity: 'critical' },
   };
-}
-
-/** What was seen last: a handshake that fails now does not make a certificate younger. */
-function remembered(context: CheckContext): Certificate[] {
-  const chain = context.memory.get('chain');
-  return Array.isArray(chain) ? (chain as Certificate[]) : [];
 }
 
 function shakeHands(options: Options, context: CheckContext): Promise<Handshake> {
@@ -163,7 +157,7 @@ function failed(error: Error, isConnected: boolean): Handshake {
 }
 
 async function evidence(options: Options, context: CheckContext): Promise<Evidence[]> {
-  const chain = remembered(context).map(
+  const chain = rememberedChain(context.memory).map(
     (certificate) =>
       `${certificate.name}: ${new Date(certificate.notBefore).toISOString()} to ${new Date(certificate.notAfter).toISOString()}, SHA-256 ${certificate.fingerprint}`,
   );

@@ -6,7 +6,7 @@ import type { Ping } from '#agents/sentinel/check.ts';
 const maximumBody = 10_240;
 const methods = ['GET', 'HEAD', 'POST'] as const;
 
-export interface HeartbeatIntake {
+interface HeartbeatIntake {
   /** Whether a check waits for pings under this id. */
   isKnown: (id: string) => boolean;
   /** Called before the ping is answered. */

@@ -13,7 +13,7 @@ export type Authorities = { ok: true; ca: string[]; version: string } | { ok: fa
 const read = new Map<string, { version: string; ca: string[] }>();
 
 /** A file with certificates in PEM, read again only after it changed. */
-export function readAuthorities(file: string, baseFolder = '.'): Authorities {
+export function readAuthorities(file: string, baseFolder: string): Authorities {
   const path = absolutePath(file, baseFolder);
   try {
     const { mtimeMs, size, ino } = statSync(path);

@@ -1,5 +1,5 @@
 import { checkServerIdentity, type DetailedPeerCertificate } from 'node:tls';
-import type { Observation } from '#agents/sentinel/check.ts';
+import type { CheckMemory, Observation } from '#agents/sentinel/check.ts';
 import { formatDuration } from '#config/duration.ts';
 import { oneLine } from './text.ts';
 
@@ -43,6 +43,12 @@ function certificateOf(peer: DetailedPeerCertificate): Certificate {
 /** A subject may hold several common names. */
 function textOf(name: string | string[] | undefined): string {
   return Array.isArray(name) ? name.join(', ') : (name ?? '');
+}
+
+/** What was seen last: a handshake that fails now does not make a certificate younger. */
+export function rememberedChain(memory: CheckMemory): Certificate[] {
+  const chain = memory.get('chain');
+  return Array.isArray(chain) ? (chain as Certificate[]) : [];
 }
 
 /**
@@ -120,6 +126,6 @@ const distrustTexts: Record<string, string> = {
 };
 
 /** Colons and case do not matter. */
-export function normalFingerprint(text: string): string {
+function normalFingerprint(text: string): string {
   return text.replaceAll(':', '').toLowerCase();
 }

@@ -2,7 +2,7 @@ import type { CommandEnd } from '#agents/runtime/command.ts';
 import { oneLine } from './text.ts';
 
 /** What a look got from a command: its text, or why there is none. */
-export type CommandText = { ok: true; text: string } | { ok: false; reason: string };
+type CommandText = { ok: true; text: string } | { ok: false; reason: string };
 
 /** The output of a command that ended with 0; anything else is the reason why nothing is known. */
 export function readCommand(end: CommandEnd): CommandText {

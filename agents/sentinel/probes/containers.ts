@@ -64,7 +64,7 @@ function healthOf(status: string): Container['health'] {
   return status === 'starting' || status === 'healthy' || status === 'unhealthy' ? status : 'none';
 }
 
-export type ContainerVerdict = { is: 'ok'; text: string } | { is: 'bad'; text: string; severity: Severity };
+type ContainerVerdict = { is: 'ok'; text: string } | { is: 'bad'; text: string; severity: Severity };
 
 /** Whether a container that should run does. Restarting and unhealthy are conditions of their own. */
 export function judgeRunning(container: Container, isNamed: boolean): ContainerVerdict {

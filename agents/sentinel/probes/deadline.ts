@@ -13,7 +13,7 @@ export function startDeadline(
 ): () => void {
   const { clock, signal, timeoutMs } = within.context;
   const abort = (): void => end('aborted');
-  const cancelTimer = clock.after(Math.min(within.ms, (timeoutMs ?? Infinity) * shareOfTimeout), () => end('time'));
+  const cancelTimer = clock.after(Math.min(within.ms, timeoutMs * shareOfTimeout), () => end('time'));
   const cancel = (): void => {
     cancelTimer();
     signal.removeEventListener('abort', abort);

@@ -3,7 +3,7 @@ import { readCommand } from './command-reading.ts';
 import { type Container, parseContainer } from './containers.ts';
 import { type ContainerList, type Docker, logLines, maximumContainers, permissionHint } from './docker.ts';
 import { splitSections } from './sections.ts';
-import { oneLine } from './text.ts';
+import { jsonOf, oneLine } from './text.ts';
 
 /**
  * Only the fields that are read: health logs and environments would be megabytes, and hold secrets. `.ID` and not the
@@ -63,21 +63,13 @@ function listedIn(text: string, stderr: string): ContainerList {
   if (section === undefined) return { is: 'unknown', reason: refusal(stderr) };
   const containers: Container[] = [];
   for (const line of section.text.split('\n').slice(0, maximumContainers * 2)) {
-    const container = line.startsWith('{') ? parseContainer(json(line)) : undefined;
+    const container = line.startsWith('{') ? parseContainer(jsonOf(line)) : undefined;
     if (container !== undefined) containers.push(container);
   }
   // One that was removed since the list was made ends the command with 1 and harms no other.
   const isRace = /No such (?:object|container)/i.test(stderr);
   if (section.code !== 0 && !isRace) return { is: 'unknown', reason: refusal(stderr) };
   return { is: 'listed', containers: containers.toSorted((a, b) => (a.name < b.name ? -1 : 1)) };
-}
-
-function json(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
-  }
 }
 
 function refusal(stderr: string): string {

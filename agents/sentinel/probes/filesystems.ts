@@ -10,7 +10,7 @@ export interface Filesystem {
 }
 
 /** Percent used where a warning and a critical begin, and free space above which percent does not matter. */
-export interface FilesystemLimits {
+interface FilesystemLimits {
   warning: number;
   critical: number;
   warningFreeBytes: number;

@@ -11,7 +11,7 @@ import {
 import { matchesAny } from './glob.ts';
 import { clockObservations, loadObservations, rebootObservations } from './host-state.ts';
 import type { HostOptions, HostPart } from './host-options.ts';
-import { type MemoryUse, observeMemory, observeSwap, parseMemory, parseVmstat } from './memory.ts';
+import { type MemoryUse, observeMemory, observeSwap, parseMemory, parseSwapIns } from './memory.ts';
 import { isPortMemory, type ListeningPort, parsePorts, portSettlesMs, rememberPorts } from './ports.ts';
 import { remember, rememberedTexts } from './remembered.ts';
 import type { Section } from './sections.ts';
@@ -100,7 +100,7 @@ function memoryObservations(look: HostLook): Observation[] {
 function swapObservations(look: HostLook): Observation[] {
   const use = memoryOf(look);
   if (use === undefined || use.swapTotalBytes === 0) return [];
-  const { swapIns } = parseVmstat(look.sections.get('vmstat')?.text ?? '');
+  const swapIns = parseSwapIns(look.sections.get('vmstat')?.text ?? '');
   const before = look.memory.get('swap');
   if (swapIns !== undefined) look.memory.set('swap', { at: look.answeredAt, swapIns });
   return [observeSwap(use, rateSince(before, swapIns, look.answeredAt), look.options.swap)];

@@ -35,7 +35,7 @@ part mounts cat /proc/mounts
 part blocks blocks
 part inodes inodes
 part meminfo cat /proc/meminfo
-part vmstat grep -E '^(pswpin|pswpout|oom_kill) ' /proc/vmstat
+part vmstat grep '^pswpin ' /proc/vmstat
 [ -r /proc/spl/kstat/zfs/arcstats ] && part arc grep -E '^(size|c_min) ' /proc/spl/kstat/zfs/arcstats
 part loadavg cat /proc/loadavg
 part cpus cpus

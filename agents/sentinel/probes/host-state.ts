@@ -6,7 +6,7 @@ const loadHoldMs = 15 * 60_000;
 /** After a boot a machine may need some minutes for its first answer of a time server. */
 const clockHoldMs = 15 * 60_000;
 
-export function isContainer(look: Pick<HostLook, 'sections'>): boolean {
+function isContainer(look: Pick<HostLook, 'sections'>): boolean {
   const kind = look.sections.get('container')?.text.trim();
   return kind !== undefined && kind !== '' && kind !== 'none';
 }

@@ -8,7 +8,7 @@ export interface FollowedEnd {
   url: URL;
 }
 
-export interface FollowOptions {
+interface FollowOptions {
   plan: HttpPlan;
   agents: { kept: Agent; fresh: Agent };
   redirects: number;

@@ -1,4 +1,4 @@
-import { oneLine } from './text.ts';
+import { jsonOf, oneLine } from './text.ts';
 
 /** `journalctl -o json`: one object a line, oldest first, as `time identifier[pid]: message`. Broken lines are left out. */
 export function parseJournal(text: string): string[] {
@@ -13,15 +13,9 @@ export function parseJournal(text: string): string[] {
   });
 }
 
+/** Undefined also for the last line of an output that was cut. */
 function objectOf(line: string): Record<string, unknown> | undefined {
-  if (!line.startsWith('{')) return undefined;
-  try {
-    const value: unknown = JSON.parse(line);
-    return value !== null && typeof value === 'object' ? (value as Record<string, unknown>) : undefined;
-  } catch {
-    // The last line of an output that was cut.
-    return undefined;
-  }
+  return line.startsWith('{') ? (jsonOf(line) as Record<string, unknown> | undefined) : undefined;
 }
 
 /** A message that is no UTF-8 comes as an array of its bytes, one that is too long as null. */

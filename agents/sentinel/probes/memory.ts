@@ -53,10 +53,9 @@ function sumOf(values: ReadonlyMap<string, number>, names: readonly string[]): n
   return sum;
 }
 
-/** The kernel's counters since boot: pages swapped in and out, processes killed for memory. */
-export function parseVmstat(text: string): { swapIns: number | undefined; kills: number | undefined } {
-  const values = keyed(text);
-  return { swapIns: values.get('pswpin'), kills: values.get('oom_kill') };
+/** Pages swapped in since boot, of /proc/vmstat. */
+export function parseSwapIns(text: string): number | undefined {
+  return keyed(text).get('pswpin');
 }
 
 /**

@@ -4,7 +4,7 @@ import { oneLine } from './text.ts';
 /** Why a connection or an exchange failed, in words that stay the same over Node and undici. */
 export type NetworkCause = 'dns' | 'refused' | 'unreachable' | 'reset' | 'tls' | 'timeout' | 'protocol' | 'ours';
 
-export interface NetworkError {
+interface NetworkError {
   /** `ours`: this machine could not ask (no file descriptors, no route, its resolver is silent): nothing is known. */
   cause: NetworkCause;
   text: string;

@@ -69,7 +69,7 @@ function fromProc(table: string, line: string): ListeningPort | undefined {
 }
 
 /** What a check remembers of the ports: those that belong, and those that are new. */
-export interface PortMemory {
+interface PortMemory {
   known: string[];
   fresh: Record<string, { since: number; process: string }>;
 }

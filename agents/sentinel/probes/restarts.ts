@@ -1,3 +1,6 @@
+import type { CheckMemory } from '#agents/sentinel/check.ts';
+import { remember } from './remembered.ts';
+
 /** Restarts seen of one thing: the counter at the last look and when it grew. JSON, kept in a check's memory. */
 export interface RestartHistory {
   counter: number;
@@ -26,8 +29,27 @@ export function restartsIn(history: RestartHistory): number {
   return history.seen.reduce((sum, restart) => sum + restart.count, 0);
 }
 
+/**
+ * Takes the counters of a look into a check's memory and gives the history of each name. At the first look all begin;
+ * later a name that is not remembered, being new or never restarted, counts from 0.
+ */
+export function rememberRestarts(
+  memory: CheckMemory,
+  counters: ReadonlyMap<string, number>,
+  now: number,
+): ReadonlyMap<string, RestartHistory> {
+  const remembered = memory.get('restarts');
+  const before = restartHistories(remembered);
+  const unremembered = remembered === undefined ? undefined : { counter: 0, seen: [] };
+  const after = new Map<string, RestartHistory>();
+  for (const [name, counter] of counters) after.set(name, noteRestarts(before.get(name) ?? unremembered, counter, now));
+  const kept = [...after].filter(([, { counter, seen }]) => counter > 0 || seen.length > 0);
+  remember(memory, 'restarts', keptHistories(kept));
+  return after;
+}
+
 /** Reads what memory holds; anything of another shape counts as nothing. */
-export function restartHistories(value: unknown): Map<string, RestartHistory> {
+function restartHistories(value: unknown): Map<string, RestartHistory> {
   const histories = new Map<string, RestartHistory>();
   if (value === null || typeof value !== 'object') return histories;
   for (const [name, entry] of Object.entries(value)) if (isHistory(entry)) histories.set(name, entry);
@@ -35,8 +57,8 @@ export function restartHistories(value: unknown): Map<string, RestartHistory> {
 }
 
 /** What fits into a check's memory: those that restarted lately first. */
-export function keptHistories(histories: ReadonlyMap<string, RestartHistory>): Record<string, RestartHistory> {
-  const sorted = [...histories].toSorted(([, a], [, b]) => b.seen.length - a.seen.length);
+function keptHistories(histories: readonly (readonly [string, RestartHistory])[]): Record<string, RestartHistory> {
+  const sorted = histories.toSorted(([, a], [, b]) => b.seen.length - a.seen.length);
   return Object.fromEntries([
     ...sorted.slice(0, 80),
     ...sorted.slice(80, 300).map(([name, { counter }]) => [name, { counter, seen: [] }] as const),

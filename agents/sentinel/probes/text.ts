@@ -41,6 +41,15 @@ export function evidenceOf(kind: Evidence['kind'], title: string, lines: readonl
   ];
 }
 
+/** What a JSON text says; undefined when it is none. */
+export function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Bytes as a person reads them, in powers of 1024. */
 export function formatBytes(bytes: number): string {
   let value = Math.abs(bytes);

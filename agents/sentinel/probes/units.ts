@@ -65,7 +65,6 @@ export function judgeNamed(unit: Unit): UnitVerdict {
     case 'active':
     case 'reloading':
     case 'refreshing':
-      return { is: 'ok', text: `is ${unit.active} (${unit.sub})` };
     case 'activating':
     case 'deactivating':
       return { is: 'ok', text: `is ${unit.active} (${unit.sub})` };

@@ -3,7 +3,7 @@ import type { Severity } from '#bus/fields.ts';
 import { counted, oneLine } from './text.ts';
 
 /** What is pending, and since when security updates are: JSON, kept between the rare looks of apt. */
-export interface PendingUpdates {
+interface PendingUpdates {
   at: number;
   total: number;
   security: string[];
