@@ -4,7 +4,7 @@ import { scrub } from '#bus/scrub.ts';
 import { formatDuration } from '#config/duration.ts';
 import { toInstant } from '#agents/runtime/clock.ts';
 import { Slots } from '#agents/runtime/slots.ts';
-import type { History, PastOccurrence } from './history.ts';
+import { byItself, type History, type PastOccurrence } from './history.ts';
 import { type LedgerEvent, seriesOf } from './ledger.ts';
 import { contextFor, type LookOptions } from './look.ts';
 import type { Memories } from './memory.ts';
@@ -19,7 +19,7 @@ const maximumLine = 600;
 const valuesShown = 30;
 const occurrencesShown = 5;
 
-export interface EvidenceOptions extends LookOptions {
+interface EvidenceOptions extends LookOptions {
   history: History;
   memories: Memories;
 }
@@ -110,7 +110,7 @@ export class EvidenceGatherer {
 function occurrenceLine({ startsAt, endsAt, endedBy, summary }: PastOccurrence): string {
   if (endsAt === undefined) return `${toInstant(startsAt)}: ${summary}`;
   const lasted = formatDuration(Math.round((endsAt - startsAt) / 1_000) * 1_000);
-  return `${toInstant(startsAt)} for ${lasted}, ended ${endedBy ?? 'by itself'}: ${summary}`;
+  return `${toInstant(startsAt)} for ${lasted}, ${endedBy ?? byItself}: ${summary}`;
 }
 
 function bounded(evidence: Evidence): Evidence {

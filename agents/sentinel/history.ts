@@ -28,6 +28,16 @@ const samplesKeptMs = 3 * 86_400_000;
 const maximumSamples = 500_000;
 const occurrencesKeptMs = 365 * 86_400_000;
 
+/** How an occurrence ended while Lares did nothing about it. */
+export const byItself = 'ended by itself';
+
+export interface Credit {
+  fingerprint: string;
+  endedBy: string;
+  /** Epoch ms: when that which ended it began. */
+  since: number;
+}
+
 export interface PastOccurrence {
   startsAt: number;
   endsAt?: number;
@@ -111,6 +121,17 @@ export class History {
       Date.parse(finding.endsAt ?? finding.updatedAt),
       endedBy,
       finding.occurrence,
+    );
+  }
+
+  /** Notes what ended the occurrences that were over since then and have nothing else to be thankful to. */
+  credit({ fingerprint, endedBy, since }: Credit): void {
+    this.#rows.run(
+      'UPDATE occurrences SET ended_by = ? WHERE fingerprint = ? AND ends_at >= ? AND ended_by = ?',
+      endedBy,
+      fingerprint,
+      since,
+      byItself,
     );
   }
 

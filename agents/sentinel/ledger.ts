@@ -4,9 +4,9 @@ import { type Clock, toInstant } from '#agents/runtime/clock.ts';
 import type { Log } from '#agents/runtime/log.ts';
 import { eventBetween, type FindingEvent, newFinding, refreshed, resolvedFinding } from './finding.ts';
 import { fold, foldConfirmed, foldStale } from './fold.ts';
-import type { History } from './history.ts';
+import { byItself, type Credit, type History } from './history.ts';
 import type { BoundCheck } from './registry.ts';
-import { isFiring } from './state.ts';
+import { calm, isFiring } from './state.ts';
 import type { SentinelStore, StoredTrack, Subject } from './store.ts';
 import { type Change, keyOf, type LookResult, type Track, type Watch } from './tracks.ts';
 
@@ -21,7 +21,7 @@ export interface LedgerEvent {
   track: Track;
 }
 
-export interface LedgerOptions {
+interface LedgerOptions {
   checks: readonly BoundCheck[];
   store: SentinelStore;
   history: History;
@@ -75,10 +75,11 @@ export class Ledger {
     this.#settle(watch, changes, { at: result.at, ...(memory !== undefined && { memory }) });
   }
 
-  /** Ends what repeated looks proved to be over; `endedBy` goes into its history. */
-  confirm(watch: Watch, track: Track, endedBy: string): void {
+  /** Ends what repeated looks proved to be over. The looks may have ended it themselves: its history says by what. */
+  confirm(watch: Watch, track: Track, credit: Credit): void {
     const at = this.#options.clock.now();
-    this.#settle(watch, foldConfirmed(watch, track, at), { at, endedBy });
+    this.#settle(watch, foldConfirmed(watch, track, at), { at, endedBy: credit.endedBy });
+    this.#guard(() => this.#options.history.credit(credit));
   }
 
   /** Finds the checks that have not been looked at for three intervals, whatever held them up. */
@@ -156,7 +157,7 @@ export class Ledger {
     });
   }
 
-  #remember({ event, finding }: LedgerEvent, endedBy = 'by itself'): void {
+  #remember({ event, finding }: LedgerEvent, endedBy = byItself): void {
     if (event === 'fired') this.#options.history.began(finding);
     if (event === 'resolved') this.#options.history.ended(finding, endedBy);
   }
@@ -171,11 +172,7 @@ export class Ledger {
   #endOrphan(stored: StoredTrack): void {
     const { clock, store, journal } = this.#options;
     const finding = stored.finding && resolvedFinding(stored.finding, clock.now());
-    const track: Track = {
-      ...stored,
-      state: { phase: 'ok', past: { recent: '', transitions: [], flaps: 0 } },
-      isStored: false,
-    };
+    const track: Track = { ...stored, state: calm, isStored: false };
     delete track.finding;
     this.#guard(() => {
       store.rows.transaction(() => {

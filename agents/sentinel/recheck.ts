@@ -17,7 +17,7 @@ const confirmMs = 2_000;
 const retryMs = 5_000;
 const goodLooks = 2;
 
-export interface RecheckOptions {
+interface RecheckOptions {
   bus: Bus;
   store: SentinelStore;
   ledger: Ledger;
@@ -78,7 +78,7 @@ export class Rechecks {
   }
 
   async stop(): Promise<void> {
-    this.#stopping.abort(new Failure('Stopped', { recoverable: true }));
+    this.#stopping.abort(new Failure('Cannot go on: sentinel stops', { recoverable: true }));
     await Promise.all(this.#working.values());
   }
 
@@ -177,10 +177,15 @@ export class Rechecks {
   }
 
   #confirm(run: Run, suspects: readonly Suspect[]): void {
-    for (const { watch, trackOf } of suspects) {
+    const endedBy = `fixed by playbook ${run.playbook} (run ${run.id})`;
+    for (const { fingerprint, watch, trackOf } of suspects) {
       const track = trackOf();
       if (watch === undefined || track === undefined) continue;
-      this.#options.ledger.confirm(watch, track, `by playbook ${run.playbook} (run ${run.id})`);
+      this.#options.ledger.confirm(watch, track, {
+        fingerprint,
+        endedBy,
+        since: Date.parse(run.startedAt ?? run.updatedAt),
+      });
     }
   }
 

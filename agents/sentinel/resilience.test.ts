@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
+import { run } from '#bus/messages/run.ts';
 import { ConfigSchema } from '#config/schema.ts';
 import { createLog } from '#agents/runtime/log.ts';
 import { createVirtualClock } from '#agents/runtime/virtual-clock.ts';
@@ -92,6 +93,42 @@ test('the fourth time tells of the three before', async () => {
   );
   const past = stage.findings.flatMap(({ evidence }) => evidence).find(({ title }) => title.includes('3 times'));
   expect(past?.lines[0]).toMatch(/ for \d+s?.*, ended by itself: front door is open$/);
+});
+
+test('what fixed it is told the next time, also when the looks after the run ended it before the verdict', async () => {
+  await using stage = await SentinelStage.open();
+  const lever = stage.lever('a');
+  lever.observe = () => [state(false)];
+  const check = { id: 'a', kind: 'lever', lever: 'a', host: 'box', for: '0s', every: '1h', clearAfter: 1 };
+  await stage.start({ hosts: { box: { via: 'local' as const } }, checks: [check] });
+  await until(() => stage.findings.length > 0, 'the finding');
+  lever.observe = () => [state(true)];
+  const at = new Date(stage.clock.now()).toISOString();
+  stage.listener.publish(run, {
+    id: 'run-1',
+    plan: 'plan-1',
+    playbook: 'restart-unit',
+    hosts: ['box'],
+    status: 'verifying',
+    steps: [],
+    findings: [stage.findings[0]?.fingerprint ?? ''],
+    startedAt: at,
+    updatedAt: at,
+  });
+  await until(
+    async () => {
+      await stage.clock.advance(1_000);
+      return stage.verdicts.length > 0;
+    },
+    'the verdict',
+    30_000,
+  );
+  lever.observe = () => [state(false)];
+  await stage.clock.advance(2 * 3_600_000);
+  const past = (): string | undefined =>
+    stage.findings.flatMap(({ evidence }) => evidence).find(({ kind }) => kind === 'history')?.lines[0];
+  await until(() => past() !== undefined, 'the history');
+  expect(past()).toMatch(/, fixed by playbook restart-unit \(run run-1\): front door is open$/);
 });
 
 test('churn becomes one flapping finding', async () => {
