@@ -1,20 +1,13 @@
-import type { Approval } from '#bus/messages/approval.ts';
 import type { Assessment } from '#bus/messages/assessment.ts';
 import type { Finding } from '#bus/messages/finding.ts';
 import type { Plan, PlannedProbe, PlannedStep } from '#bus/messages/plan.ts';
 import type { Run } from '#bus/messages/run.ts';
 import { commandLineOf } from '#agents/runtime/shell.ts';
 import type { Button, Card, CardPlan } from './channel.ts';
-import type { IncidentRecord } from './incident/incident.ts';
+import { type IncidentRecord, isOver } from './incident/incident.ts';
 import { localTime } from './local-time.ts';
 import { isSnoozed } from './notify/notify.ts';
-
-/** What hangs on a plan: how it was decided and what came of it. */
-export interface PlanFacts {
-  plan: Plan;
-  approval: Approval | undefined;
-  run: Run | undefined;
-}
+import { type PlanFacts, canAskAgain, isDecidable, isExpired, isOpenPlan } from './plans/plan-state.ts';
 
 export interface CardFacts {
   incident: IncidentRecord;
@@ -33,7 +26,7 @@ const activeRuns: ReadonlySet<Run['status']> = new Set(['queued', 'started', 've
 /** The one message of an incident. */
 export function buildCard(facts: CardFacts): Card {
   const { incident, planned } = facts;
-  const isOver = incident.state === 'resolved' || incident.state === 'closed';
+  const over = isOver(incident);
   return {
     incident: incident.id,
     state: stateOf(facts),
@@ -47,17 +40,17 @@ export function buildCard(facts: CardFacts): Card {
       lines: truncated > 0 ? [...lines, `(${truncated} lines left out)`] : lines,
     })),
     symptoms: symptomsOf(incident),
-    assessment: isOver ? undefined : opinionOf(facts.assessment),
-    plan: !isOver && planned !== undefined && isOpenPlan(planned) ? cardPlan(planned.plan) : undefined,
+    assessment: over ? undefined : opinionOf(facts.assessment),
+    plan: !over && planned !== undefined && isOpenPlan(planned, facts.now) ? cardPlan(planned.plan) : undefined,
     news: newsOf(facts),
-    buttons: isOver ? [] : buttonsOf(facts),
+    buttons: over ? [] : buttonsOf(facts),
   };
 }
 
 function stateOf(facts: CardFacts): string {
   const { incident } = facts;
   if (incident.mergedInto !== undefined) return 'merged';
-  if (incident.state === 'resolved' || incident.state === 'closed') {
+  if (isOver(incident)) {
     return incident.fix.outcome === 'fixed' ? 'fixed' : 'resolved';
   }
   if (isFixing(facts)) return 'fixing';
@@ -97,20 +90,6 @@ function opinionOf(assessment: Assessment | undefined): string {
     ...(assessment.costEuro > 0 ? [`Cost ${assessment.costEuro.toFixed(4)} €`] : []),
     ...(assessment.notAssessed === undefined ? [] : [assessment.notAssessed]),
   ].join('\n');
-}
-
-/** A plan that may still be decided, or that was approved and has not run. */
-function isOpenPlan({ plan, run }: PlanFacts): boolean {
-  return plan.body !== undefined && run === undefined && (plan.status === 'pending' || plan.status === 'approved');
-}
-
-export function isExpired(plan: Plan, now: number): boolean {
-  return plan.status === 'expired' || (plan.status === 'pending' && Date.parse(plan.expiresAt) <= now);
-}
-
-/** Nothing ran and nothing will: a person may ask for the same once more. */
-export function canAskAgain({ plan, run }: PlanFacts, now: number): boolean {
-  return run === undefined ? plan.status === 'withdrawn' || isExpired(plan, now) : run.status === 'refused';
 }
 
 /** One command as it will run: argv is complete, `sudo -n` included, and nothing may be added to it. */
@@ -169,10 +148,9 @@ function buttonsOf({ incident, planned, token, now }: CardFacts): Button[][] {
   });
   if (planned !== undefined) {
     const { plan } = planned;
-    const isDecidable = plan.status === 'pending' && planned.approval === undefined;
     if (canAskAgain(planned, now)) rows.push([button('ask-again', 'Ask again', plan.id)]);
-    else if (isDecidable && plan.proof === 'tap') rows.push(decisionButtons(plan, button));
-    else if (isDecidable) rows.push([button('reject', 'Reject', plan.id)]);
+    else if (isDecidable(planned, now) && plan.proof === 'tap') rows.push(decisionButtons(plan, button));
+    else if (isDecidable(planned, now)) rows.push([button('reject', 'Reject', plan.id)]);
   }
   const attention = [button('details', 'Details')];
   if (!isSnoozed(incident, now)) attention.unshift(button('snooze', 'Snooze 1 h'));
@@ -195,9 +173,7 @@ function decisionButtons(
 export function buildRequestCard(
   facts: PlanFacts & { by: string; token: CardFacts['token']; timeZone: string; now: number },
 ): Card {
-  const { plan, run, approval } = facts;
-  const isOpen = isOpenPlan(facts) && !isExpired(plan, facts.now);
-  const isDecidable = isOpen && plan.status === 'pending' && approval === undefined;
+  const { plan, run } = facts;
   const button = (action: Button['action'], label: string, of?: string): Button => ({
     action,
     label,
@@ -214,9 +190,9 @@ export function buildRequestCard(
     evidence: [],
     symptoms: [],
     assessment: undefined,
-    plan: isOpen ? cardPlan(plan) : undefined,
+    plan: isOpenPlan(facts, facts.now) ? cardPlan(plan) : undefined,
     news: requestNews(facts),
-    buttons: isDecidable ? [decisionButtons(plan, button)] : [],
+    buttons: isDecidable(facts, facts.now) ? [decisionButtons(plan, button)] : [],
   };
 }
 

@@ -4,6 +4,8 @@ import { approval, type Approval } from '#bus/messages/approval.ts';
 import { freeze } from '#bus/messages/freeze.ts';
 import { plan } from '#bus/messages/plan.ts';
 import { proposal } from '#bus/messages/proposal.ts';
+import { toInstant } from '#agents/runtime/clock.ts';
+import type { Card } from './channel.ts';
 import { Story, type StoryOptions } from '../../test/parts/triage-story.ts';
 
 let story: Story;
@@ -14,7 +16,7 @@ const restart = { playbook: 'restart-systemd-unit', parameters: { unit: 'nginx.s
 const failedUnit = { name: 'unit-failed', host: 'web', resource: 'nginx.service', labels: { unit: 'nginx.service' } };
 
 /** An incident with a plan on its card. */
-async function planned(options: StoryOptions = {}) {
+async function planned({ planLifeMs, ...options }: StoryOptions & { planLifeMs?: number } = {}) {
   story = await Story.begin({
     config: { hosts: { web: {}, db: {} } },
     assess: async () => ({ proposal: restart }),
@@ -22,9 +24,12 @@ async function planned(options: StoryOptions = {}) {
   });
   const message = await story.fire(failedUnit);
   await story.clock.advance(40_000);
-  const rendered = await story.planFor(story.proposal());
+  const expiresAt = toInstant(story.clock.now() + (planLifeMs ?? 12 * 60 * minute));
+  const rendered = await story.planFor(story.proposal(), { expiresAt });
   return { message, rendered, chat: story.chat, clock: story.clock };
 }
+
+const actions = (card: Card): string[] => card.buttons.flat().map((button) => button.action);
 
 const approvals = (): Approval[] => story.bus.of(approval) as Approval[];
 
@@ -193,12 +198,15 @@ describe('plans', () => {
     expect(story.chat.card().news.at(-1)).toContain('its digest does not match its commands');
   });
 
-  test('an expired plan is asked for again with one tap', async () => {
-    const { rendered, chat, clock } = await planned();
-    await clock.advance(12 * 60 * minute);
+  test('an expired plan is asked for again with one tap, also before the worker says that it expired', async () => {
+    const { rendered, chat, clock } = await planned({ planLifeMs: 10 * minute });
+    expect(actions(chat.card())).toContain('approve');
+    await clock.advance(10 * minute);
+    expect(chat.card().plan).toBeUndefined();
+    expect(actions(chat.card())).toContain('ask-again');
     await story.bus.hear(plan, { ...rendered, status: 'expired' });
     await clock.advance(5_000);
-    expect(chat.card().plan).toBeUndefined();
+    expect(chat.card().news.at(-1)).toContain('Plan expired without a decision');
     expect(await chat.press('ask-again')).toBe('A new plan is asked for.');
     expect(await chat.press('ask-again')).toBe('A new plan was asked for already.');
     await story.planFor(story.proposal(), { id: randomUUID() });
@@ -224,6 +232,15 @@ describe('plans', () => {
     expect(await story.chat.press('approve')).toContain('Approved');
     await story.run(rendered, { status: 'succeeded', end: 'succeeded' });
     expect(story.chat.card()).toMatchObject({ state: 'succeeded', buttons: [] });
+  });
+
+  test('the card of a run that a person asked for offers nothing after its time', async () => {
+    story = await Story.begin({ config: { hosts: { web: {} } } });
+    await story.chat.command('run restart-systemd-unit web unit=nginx.service');
+    await story.planFor(story.proposal(), { expiresAt: toInstant(story.clock.now() + 5 * minute) });
+    expect(actions(story.chat.card())).toContain('approve');
+    await story.clock.advance(5 * minute);
+    expect(story.chat.card()).toMatchObject({ state: 'expired', buttons: [] });
   });
 
   test('a dry run answers where it was asked for', async () => {

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Button, Card } from './channel.ts';
-import { type PlanFacts, buildCard, buildRequestCard } from './card.ts';
+import { buildCard, buildRequestCard } from './card.ts';
 import type { Desk } from './desk.ts';
 import type { IncidentRecord } from './incident/incident.ts';
 import { localTime } from './local-time.ts';
+import type { PlanFacts } from './plans/plan-state.ts';
 
 /** The card of an incident from what the store knows now. */
 export function presentIncident(desk: Desk, incident: IncidentRecord): Card {

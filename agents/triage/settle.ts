@@ -2,7 +2,7 @@ import type { Desk } from './desk.ts';
 import { arrange } from './incident/arrange.ts';
 import type { IncidentRecord } from './incident/incident.ts';
 import { type Decision, decide } from './notify/notify.ts';
-import { presentIncident } from './present.ts';
+import { presentIncident, showRequest } from './present.ts';
 import { reopenWindowMs } from './world.ts';
 
 /**
@@ -11,6 +11,7 @@ import { reopenWindowMs } from './world.ts';
  */
 export function settle(desk: Desk): void {
   if (desk.moved.size > 0) arrange(desk);
+  if (desk.isTick) redrawExpired(desk);
   for (const incident of concerned(desk)) {
     if (incident.state !== 'closed') passTime(desk, incident);
   }
@@ -25,6 +26,14 @@ export function settle(desk: Desk): void {
 function concerned(desk: Desk): IncidentRecord[] {
   if (desk.isTick) return [...desk.world.incidents.values()];
   return [...desk.dirty].flatMap((id) => desk.world.incident(id) ?? []);
+}
+
+/** Approving must not be offered after its time, also when the worker that would say so is away. */
+function redrawExpired(desk: Desk): void {
+  for (const plan of desk.store.plans.takeExpired(desk.now)) {
+    if (plan.incident !== undefined && desk.world.incident(plan.incident) !== undefined) desk.dirty.add(plan.incident);
+    else showRequest(desk, plan.id);
+  }
 }
 
 function passTime(desk: Desk, incident: IncidentRecord): void {

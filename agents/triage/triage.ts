@@ -70,7 +70,12 @@ export function createTriage(context: AgentContext, options: TriageOptions): Age
       desk.store.close();
     },
     journalHead: () => desk.store.journal.head(),
-    queues: () => ({ inbox: desk.store.inbox.length(), outbox: outbox.length(), assessments: assessing.length() }),
+    queues: () => ({
+      inbox: desk.store.inbox.length(),
+      setAside: desk.store.inbox.parked().reduce((sum, { count }) => sum + count, 0),
+      outbox: outbox.length(),
+      assessments: assessing.length(),
+    }),
   };
 }
 

@@ -1,6 +1,6 @@
 import { PassThrough, Writable } from 'node:stream';
 import { afterEach, expect, test } from 'vitest';
-import type { Card, Channel, ChannelHost } from '../channel.ts';
+import type { Card, CardPlan, Channel, ChannelHost } from '../channel.ts';
 import { until } from '../../../test/parts/until.ts';
 import { openTerminal } from './terminal.ts';
 
@@ -85,6 +85,28 @@ test('a card reads as a page and its update as the lines that changed', async ()
   expect(text().slice(page.length)).toBe(
     '04:05:06 #1  ✔ resolved · warning\n  since 20 Nov 2026, 03:00 UTC, ended 20 Nov 2026, 04:05 UTC after 1 h 5 min\n  it answers again\n',
   );
+});
+
+test('that a plan is no longer open is said, unless a new state says what became of it', async () => {
+  const { channel, text } = await screen();
+  const plan: CardPlan = {
+    id: 'p',
+    title: 'Restart',
+    risk: 'low',
+    commands: ['web1$ true'],
+    rollback: [],
+    digest: 'd',
+    blastRadius: [],
+    expiresAt: 0,
+  };
+  const show = async (version: Card, reference?: string): Promise<string> =>
+    (await channel.deliver({ type: 'card', card: version, silent: false }, reference, signal)).reference;
+  const reference = await show({ ...card, plan });
+  await show({ ...card, state: 'fixing' }, reference);
+  expect(text()).not.toContain('the plan is no longer open');
+  await show({ ...card, plan }, reference);
+  await show(card, reference);
+  expect(text()).toContain('the plan is no longer open');
 });
 
 test('each incident keeps its own short number', async () => {

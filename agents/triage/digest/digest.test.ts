@@ -90,6 +90,7 @@ const anyFacts: fc.Arbitrary<DigestFacts> = fc.record({
   agents: fc.constant([]),
   journals: fc.constant([{ agent: 'triage', sequence: 7, head: 'ab'.repeat(32) }]),
   refusedMessages: fc.array(fc.record({ channel: anyText, error: anyText }), { maxLength: 20 }),
+  setAside: fc.array(fc.record({ kind: anyText, count: fc.nat(), error: anyText }), { maxLength: 5 }),
   missedDays: fc.constant([]),
 });
 
@@ -116,7 +117,7 @@ describe('the text', () => {
       endsAt: index,
     }));
     const text = digestText(
-      { ...facts, opened, stillOpen: [], runs: [], pendingPlans: [], spending: [], refusedMessages: [] },
+      { ...facts, opened, stillOpen: [], runs: [], pendingPlans: [], spending: [], refusedMessages: [], setAside: [] },
       'UTC',
     );
     expect(text).toMatch(/and \d+ more/);

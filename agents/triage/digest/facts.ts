@@ -2,6 +2,7 @@ import type { Manifest } from '#bus/messages/manifest.ts';
 import { anchorsOf } from '#bus/journal.ts';
 import type { Watched } from '../agent-watch.ts';
 import type { Desk } from '../desk.ts';
+import type { Parked } from '../store/inbox.ts';
 import { newestManifest } from '../intake/findings.ts';
 
 export interface Spending {
@@ -35,6 +36,8 @@ export interface DigestFacts {
   agents: readonly Watched[];
   journals: { agent: string; sequence: number; head: string }[];
   refusedMessages: { channel: string; error: string }[];
+  /** Messages from the bus that handling was a bug for. */
+  setAside: readonly Parked[];
   missedDays: readonly string[];
 }
 
@@ -57,6 +60,7 @@ export function collectFacts(
     })),
     runs: runFacts(desk, range),
     journals: journalFacts(desk),
+    setAside: desk.store.inbox.parked(),
     refusedMessages: desk.outbox.failed().map(({ channel, error }) => ({ channel, error })),
   };
 }

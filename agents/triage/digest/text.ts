@@ -121,14 +121,18 @@ function costSection({ spending, capEuro }: DigestFacts): Section {
   return { givesWay: 2, lines: [`Models this month: ${total.toFixed(2)} € of ${capEuro.toFixed(2)} €`, ...lines] };
 }
 
-function selfSection({ agents, refusedMessages }: DigestFacts): Section {
+function selfSection({ agents, refusedMessages, setAside }: DigestFacts): Section {
   const lines = agents.map(({ agent, health, announcedAt }) => {
     if (announcedAt !== undefined) return `  ${agent}: offline`;
     if (health === undefined) return `  ${agent}: no health report yet`;
     return `  ${agent}: ${Math.round(health.residentBytes / 1_048_576)} MB, ${Math.round(health.cpuSeconds)} s CPU since its start`;
   });
   const refused = refusedMessages.map(({ channel, error }) => `  not delivered on ${channel}: ${cut(error, 160)}`);
-  return { givesWay: 6, lines: lines.length + refused.length === 0 ? [] : ['Lares itself', ...lines, ...refused] };
+  const bugs = setAside.map(
+    ({ kind, count, error }) => `  set aside, a bug: ${count} of kind ${kind}: ${cut(error, 160)}`,
+  );
+  const all = [...bugs, ...lines, ...refused];
+  return { givesWay: 6, lines: all.length === 0 ? [] : ['Lares itself', ...all] };
 }
 
 function journalSection({ journals }: DigestFacts): Section {

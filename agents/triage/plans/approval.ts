@@ -5,10 +5,10 @@ import { signApproval } from '#bus/sign.ts';
 import type { People } from '#config/people.ts';
 import { toInstant } from '#agents/runtime/clock.ts';
 import { frozenBy } from '../freeze.ts';
-import { isExpired } from '../card.ts';
 import type { Person } from '../channel.ts';
 import type { Desk } from '../desk.ts';
 import { showRequest } from '../present.ts';
+import { isExpired } from './plan-state.ts';
 
 /** The worker has so long to see an approval; after that a person must look again. */
 const approvalLifeMs = 15 * 60_000;

@@ -146,6 +146,7 @@ function headChanges(before: Card, after: Card, style: TerminalStyle): string[] 
   if (stateChanged) lines.push(`${badge(after, style)} ${style.paint('dim', `· ${after.severity}`)}`);
   if (before.title !== after.title) lines.push(...wrap(visibleLine(after.title), style.columns - 16, '  '));
   if (after.endedAt !== undefined && before.endedAt === undefined) lines.push(lifeTime(after, style.timeZone));
-  if (before.plan !== undefined && after.plan === undefined) lines.push('the plan is no longer open');
+  // A new state says by itself what became of the plan: it runs, or nothing is left to do.
+  if (!stateChanged && before.plan !== undefined && after.plan === undefined) lines.push('the plan is no longer open');
   return lines;
 }

@@ -7,6 +7,13 @@ export interface InboxRow {
   receivedAt: number;
 }
 
+export interface Parked {
+  kind: string;
+  count: number;
+  /** Of the newest. */
+  error: string;
+}
+
 /** What the listeners stored and the desk has not handled yet, in the order of arrival. */
 export interface InboxRows {
   add(kind: string, body: unknown, now: number): void;
@@ -15,6 +22,8 @@ export interface InboxRows {
   /** Set aside: handling it is a bug, and the others must not wait for it. */
   park(row: InboxRow, error: string): void;
   length(): number;
+  /** What was set aside, by kind. */
+  parked(): Parked[];
 }
 
 export function inboxRows(rows: Store): InboxRows {
@@ -45,5 +54,10 @@ export function inboxRows(rows: Store): InboxRows {
       waiting = Math.max(0, waiting - 1);
     },
     length: () => waiting,
+    parked: () =>
+      rows
+        // SQLite takes a bare column from the row that has the maximum, https://sqlite.org/lang_select.html#bareagg.
+        .all('SELECT kind, error, count(*) AS n, max(seq) FROM inbox WHERE error IS NOT NULL GROUP BY kind')
+        .map((row) => ({ kind: String(row['kind']), count: Number(row['n']), error: String(row['error']) })),
   };
 }

@@ -18,8 +18,9 @@ export interface PlanRows {
   hasProposal(incident: string): boolean;
   savePlan(plan: Plan): void;
   plan(id: string): Plan | undefined;
-  newestPlanOf(incident: string): Plan | undefined;
   pendingPlans(): Plan[];
+  /** Pending plans whose time is over since the last call: their cards must be drawn again. */
+  takeExpired(now: number): Plan[];
   saveApproval(approval: Approval, now: number): void;
   approvalOf(plan: string): Approval | undefined;
   endApproval(plan: string): void;
@@ -73,17 +74,18 @@ function proposalRows(
   };
 }
 
-function renderedRows(rows: Store): Pick<PlanRows, 'savePlan' | 'plan' | 'newestPlanOf' | 'pendingPlans'> {
+function renderedRows(rows: Store): Pick<PlanRows, 'savePlan' | 'plan' | 'pendingPlans' | 'takeExpired'> {
   return {
     savePlan(plan) {
       rows.run(
-        `INSERT INTO plans (id, proposal, incident, status, created_at, body) VALUES (?,?,?,?,?,?)
-         ON CONFLICT (id) DO UPDATE SET status = excluded.status, body = excluded.body`,
+        `INSERT INTO plans (id, proposal, incident, status, created_at, redraw_at, body) VALUES (?,?,?,?,?,?,?)
+         ON CONFLICT (id) DO UPDATE SET status = excluded.status, redraw_at = excluded.redraw_at, body = excluded.body`,
         plan.id,
         plan.proposal,
         plan.incident ?? null,
         plan.status,
         Date.parse(plan.createdAt),
+        plan.status === 'pending' ? Date.parse(plan.expiresAt) : null,
         JSON.stringify(plan),
       );
     },
@@ -91,14 +93,15 @@ function renderedRows(rows: Store): Pick<PlanRows, 'savePlan' | 'plan' | 'newest
       const row = rows.get('SELECT body FROM plans WHERE id = ?', id);
       return row === undefined ? undefined : Plan.parse(body(row));
     },
-    newestPlanOf(incident) {
-      const row = rows.get('SELECT body FROM plans WHERE incident = ? ORDER BY created_at DESC, id LIMIT 1', incident);
-      return row === undefined ? undefined : Plan.parse(body(row));
-    },
     pendingPlans() {
       return rows
         .all(`SELECT body FROM plans WHERE status = 'pending' ORDER BY created_at`)
         .map((row) => Plan.parse(body(row)));
+    },
+    takeExpired(now) {
+      const found = rows.all('SELECT body FROM plans WHERE redraw_at <= ?', now);
+      if (found.length > 0) rows.run('UPDATE plans SET redraw_at = NULL WHERE redraw_at <= ?', now);
+      return found.map((row) => Plan.parse(body(row)));
     },
   };
 }

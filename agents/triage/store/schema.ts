@@ -39,8 +39,9 @@ export const triageMigrations: readonly string[] = [
      attempts INTEGER NOT NULL DEFAULT 0, next_at INTEGER NOT NULL) STRICT;
    CREATE TABLE plans (
      id TEXT PRIMARY KEY, proposal TEXT NOT NULL, incident TEXT, status TEXT NOT NULL, created_at INTEGER NOT NULL,
-     body TEXT NOT NULL) STRICT;
+     redraw_at INTEGER, body TEXT NOT NULL) STRICT;
    CREATE INDEX plans_incident ON plans (incident);
+   CREATE INDEX plans_redraw ON plans (redraw_at) WHERE redraw_at IS NOT NULL;
    CREATE TABLE approvals (
      id TEXT PRIMARY KEY, plan TEXT NOT NULL UNIQUE, decision TEXT NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL,
      state TEXT NOT NULL, decided_at INTEGER NOT NULL, expires_at INTEGER NOT NULL,

@@ -1,0 +1,19 @@
+import { expect, test } from 'vitest';
+import { openStore } from '#agents/runtime/store.ts';
+import { inboxRows } from './inbox.ts';
+import { triageMigrations } from './schema.ts';
+
+test('what was set aside waits no longer and is counted by kind with its newest error', () => {
+  const store = openStore({ path: ':memory:', migrations: triageMigrations });
+  const inbox = inboxRows(store);
+  for (const kind of ['plan', 'finding', 'plan', 'run']) inbox.add(kind, {}, 1);
+  for (const row of inbox.next(10).slice(0, 3)) inbox.park(row, `bug ${row.seq}`);
+  expect(inbox.length()).toBe(1);
+  expect(inbox.next(10)).toMatchObject([{ kind: 'run' }]);
+  expect(inbox.parked()).toEqual([
+    { kind: 'finding', count: 1, error: 'bug 2' },
+    { kind: 'plan', count: 2, error: 'bug 3' },
+  ]);
+  expect(inboxRows(store).length()).toBe(1);
+  store.close();
+});
