@@ -32,9 +32,12 @@ export type Rendered = { ok: true; body: PlanBody; playbook: Playbook } | { ok: 
 
 const proofOf: Record<Risk, Plan['proof']> = { low: 'tap', medium: 'tap', high: 'code', critical: 'passkey' };
 
-/** One proposal has one plan, also when both are made twice. */
-export function planIdOf(proposal: string): string {
-  return `plan-${createHash('sha256').update(proposal).digest('hex').slice(0, 16)}`;
+/**
+ * One proposal has one plan, also when both are made twice. The worker is part of it, and the id is part of what is
+ * approved: of two workers that hear the same approval only the one whose plan was shown knows it.
+ */
+export function planIdOf(worker: string, proposal: string): string {
+  return `plan-${createHash('sha256').update(`${worker}\0${proposal}`).digest('hex').slice(0, 16)}`;
 }
 
 /** Makes the plan that answers a proposal, or one that says why not. Asks the hosts; rejects only when aborted. */
@@ -44,7 +47,7 @@ export async function makePlan(
   signal: AbortSignal,
 ): Promise<{ plan: Plan; alertnames: string[] }> {
   const alertnames = by.findings.alertnames(proposal.findings);
-  const plan = planIdOf(proposal.id);
+  const plan = planIdOf(by.store.worker, proposal.id);
   const rendered = await renderProposal(by, { ...proposal, plan, alertnames });
   const base = baseOf(by, proposal);
   if (!rendered.ok)
@@ -154,12 +157,12 @@ export function hostsOf(body: PlanBody): string[] {
   return body.hosts.map(({ host }) => host);
 }
 
-function baseOf({ context }: PlannerContext, proposal: Proposal): Omit<Plan, 'status'> {
+function baseOf({ context, store }: PlannerContext, proposal: Proposal): Omit<Plan, 'status'> {
   const { clock, config, inventory } = context;
   const now = clock.now();
   const dependents = [...new Set(proposal.hosts.flatMap((host) => inventory.dependents(host)))];
   return {
-    id: planIdOf(proposal.id),
+    id: planIdOf(store.worker, proposal.id),
     proposal: proposal.id,
     ...(proposal.incident !== undefined && { incident: proposal.incident }),
     findings: proposal.findings,

@@ -13,6 +13,8 @@ export interface RemediationStore {
   plans: PlanRows;
   runs: RunRows;
   guards: GuardRows;
+  /** Drawn once with the file: no two state folders have the same. */
+  worker: string;
   close(): void;
 }
 
@@ -25,6 +27,7 @@ export function openRemediationStore(folder: string, journalKey: Buffer): Remedi
     plans: planRows(rows),
     runs: runRows(rows),
     guards: guardRows(rows),
+    worker: String(rows.get('SELECT id FROM worker')?.['id']),
     close: () => rows.close(),
   };
 }

@@ -39,4 +39,6 @@ export const remediationMigrations: readonly string[] = [
     id INTEGER PRIMARY KEY CHECK (id = 1), body TEXT NOT NULL, effective_at INTEGER NOT NULL
   );
   `,
+  `CREATE TABLE worker (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL);
+   INSERT INTO worker (one, id) VALUES (1, lower(hex(randomblob(16))));`,
 ];
