@@ -1,11 +1,11 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
-import { type Broker, startBroker } from '#bus/broker.ts';
+import { startBroker } from '#bus/broker.ts';
 import type { Bus } from '#bus/bus.ts';
 import { connectBus } from '#bus/client.ts';
-import { Failure } from '#bus/failure.ts';
+import { Failure, messageOf } from '#bus/failure.ts';
 import { loadSecret } from '#bus/keys.ts';
-import type { AgentName } from '#bus/message.ts';
+import { AgentName } from '#bus/message.ts';
 import type { LoadedConfig } from '#config/load.ts';
 import { resolveSecret } from '#config/secrets.ts';
 import type { SecretRef } from '#config/schema.ts';
@@ -13,7 +13,6 @@ import type { Log } from './runtime/log.ts';
 import type { StateFolders } from './state-folder.ts';
 import { version } from './version.ts';
 
-const names: readonly AgentName[] = ['sentinel', 'triage', 'remediation', 'console'];
 const BusAddress = z.object({ url: z.string() });
 
 /** How this process reaches the bus: the broker that it embeds, one that another process embeds, or an external one. */
@@ -26,30 +25,17 @@ export interface BusAccess {
 /** Starts the embedded broker and writes its address where the command line finds it. */
 export async function embedBroker(loaded: LoadedConfig, folders: StateFolders, log: Log): Promise<BusAccess> {
   const { config } = loaded;
-  const credentials = Object.fromEntries(names.map((name) => [name, passwordOf(folders, name)])) as Record<
-    AgentName,
-    string
-  >;
-  const broker: Broker = await startBroker({
+  const passwords = AgentName.options.map((name) => [name, passwordOf(folders, name)]);
+  const broker = await startBroker({
     site: config.site,
     folder: folders.bus,
     port: config.bus.port,
-    credentials,
+    credentials: Object.fromEntries(passwords) as Record<AgentName, string>,
     log,
   });
   writeFileSync(folders.busAddress, JSON.stringify({ url: broker.url }), { mode: 0o600 });
   return {
-    url: broker.url,
-    connect: (agent) =>
-      connectBus({
-        url: broker.url,
-        agent,
-        site: config.site,
-        version,
-        username: agent,
-        password: credentials[agent],
-        log,
-      }),
+    ...accessTo(broker.url, { loaded, folders, log }),
     close: async () => {
       rmSync(folders.busAddress, { force: true });
       await broker.close();
@@ -72,7 +58,7 @@ export function reachBroker(loaded: LoadedConfig, folders: StateFolders, log: Lo
         version,
         ...(username !== undefined && { username: username.replaceAll('{agent}', agent) }),
         ...(password !== undefined && { password: resolveSecret(forAgent(password, agent), loaded.baseFolder) }),
-        ...(caFile !== undefined && { ca: readFileSync(caFile, 'utf8') }),
+        ...(caFile !== undefined && { ca: readAuthority(caFile) }),
         log,
       }),
     close: async () => {},
@@ -81,28 +67,41 @@ export function reachBroker(loaded: LoadedConfig, folders: StateFolders, log: Lo
 
 function reachEmbedded(loaded: LoadedConfig, folders: StateFolders, log: Log): BusAccess {
   if (!existsSync(folders.busAddress)) {
-    throw new Failure(
-      `Cannot reach Lares: nothing runs with the state folder "${folders.root}"; start it with "lares up"`,
-      {
-        recoverable: true,
-      },
-    );
+    const reason = `nothing runs with the state folder "${folders.root}"; start it with "lares up"`;
+    throw new Failure(`Cannot reach Lares: ${reason}`, { recoverable: true });
   }
   const { url } = BusAddress.parse(JSON.parse(readFileSync(folders.busAddress, 'utf8')));
+  return accessTo(url, { loaded, folders, log });
+}
+
+/** To the broker that this process or another one embeds: each agent has a password in the state folder. */
+function accessTo(url: string, of: { loaded: LoadedConfig; folders: StateFolders; log: Log }): BusAccess {
+  const { site } = of.loaded.config;
   return {
     url,
     connect: (agent) =>
       connectBus({
         url,
         agent,
-        site: loaded.config.site,
+        site,
         version,
         username: agent,
-        password: passwordOf(folders, agent),
-        log,
+        password: passwordOf(of.folders, agent),
+        log: of.log,
       }),
     close: async () => {},
   };
+}
+
+function readAuthority(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new Failure(`Cannot trust the broker: "${file}" of bus.caFile cannot be read: ${messageOf(error)}`, {
+      recoverable: false,
+      cause: error,
+    });
+  }
 }
 
 function passwordOf(folders: StateFolders, agent: AgentName): string {

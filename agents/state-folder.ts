@@ -1,5 +1,5 @@
 import { chmodSync, mkdirSync } from 'node:fs';
-import { isAbsolute, join, resolve } from 'node:path';
+import { join } from 'node:path';
 import type { LoadedConfig } from '#config/load.ts';
 
 /** Where a configuration keeps its state. Private to the user who runs it: keys and passwords live there. */
@@ -13,8 +13,7 @@ export interface StateFolders {
 }
 
 export function stateFolders(loaded: LoadedConfig): StateFolders {
-  const { state } = loaded.config;
-  const root = isAbsolute(state) ? state : resolve(loaded.baseFolder, state);
+  const root = loaded.config.state;
   return {
     root,
     keys: join(root, 'keys'),

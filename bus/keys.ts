@@ -16,7 +16,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { canonical } from './canonical.ts';
@@ -90,10 +90,7 @@ function loadOrCreate(file: string, mode: number, content: () => string): string
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const temporary = `${file}.${randomBytes(6).toString('hex')}`;
   try {
-    const descriptor = openSync(temporary, 'wx', mode);
-    writeSync(descriptor, content());
-    fsyncSync(descriptor);
-    closeSync(descriptor);
+    writeFileSync(temporary, content(), { mode, flag: 'wx', flush: true });
     linkSync(temporary, file);
     syncFolder(folder);
   } catch (error) {

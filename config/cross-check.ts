@@ -10,7 +10,7 @@ export interface Remark {
   hint?: string;
 }
 
-export interface CrossCheck {
+interface CrossCheck {
   faults: Remark[];
   /** Nothing is wrong, but a person may not have meant it. */
   warnings: Remark[];

@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import { codeOf } from '#bus/failure.ts';
 import { ConfigFailure, type ConfigFault, type ConfigPath } from './fault.ts';
 
 /** The configuration as text, as a value, and the way back from a path to a line. */
@@ -32,7 +33,7 @@ function readText(file: string): string {
   } catch (error) {
     if (error instanceof ConfigFailure) throw error;
     if (error instanceof TypeError) return fail('is not UTF-8 text');
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    const code = codeOf(error) ?? '';
     return fail(
       reasons[code] ?? `cannot be read (${code})`,
       code === 'ENOENT' ? 'config/examples/minimal.yaml is one to start from' : undefined,

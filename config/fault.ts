@@ -18,7 +18,7 @@ export interface ConfigFault {
 }
 
 /** The rest of a configuration with faults. */
-export interface UsableConfig {
+interface UsableConfig {
   config: Config;
   /** The place of a value, as a fault tells it. */
   place: (path: ConfigPath) => Pick<ConfigFault, 'file' | 'line' | 'column'>;
@@ -45,14 +45,14 @@ export function formatFaults(failure: { faults: readonly ConfigFault[] }): strin
   return failure.faults.map(formatFault).join('\n');
 }
 
-export function formatFault(fault: ConfigFault): string {
+function formatFault(fault: ConfigFault): string {
   const place = fault.file === undefined ? '' : `${fault.file}:${fault.line}:${fault.column} `;
   const path = fault.path.length === 0 ? '' : `${formatPath(fault.path)}: `;
   return `${place}${path}${fault.message}${fault.hint === undefined ? '' : ` (${fault.hint})`}`;
 }
 
 /** `checks[3].url`; a key that is not a plain word is quoted: `hosts["a.b"].port`. */
-export function formatPath(path: ConfigPath): string {
+function formatPath(path: ConfigPath): string {
   let text = '';
   for (const part of path) {
     if (typeof part === 'number') text += `[${part}]`;

@@ -1,7 +1,7 @@
 import type { Labels } from '#bus/fields.ts';
 import type { Config, HostConfig } from './schema.ts';
 
-export interface InventoryNode {
+interface InventoryNode {
   name: string;
   type: 'host' | 'service';
   /** What it runs on. */

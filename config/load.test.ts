@@ -3,7 +3,8 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ConfigFailure, findConfig, formatFaults, loadConfig } from './load.ts';
+import { ConfigFailure, formatFaults } from './fault.ts';
+import { findConfig, loadConfig } from './load.ts';
 
 let folder = '';
 beforeEach(() => {

@@ -1,11 +1,11 @@
 import { homedir } from 'node:os';
-import { isAbsolute, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Config, HostConfig, SecretRef } from './schema.ts';
 
 /** A path of the configuration as an absolute one: relative to the configuration's folder, `~/` is the home folder. */
 export function absolutePath(path: string, baseFolder: string): string {
   if (path.startsWith('~/')) return join(homedir(), path.slice(2));
-  return isAbsolute(path) ? path : resolve(baseFolder, path);
+  return resolve(baseFolder, path);
 }
 
 /** The configuration with every path in it made absolute, so that nobody else has to know where the file was. */

@@ -1,14 +1,4 @@
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '#bus/failure.ts';
@@ -120,13 +110,7 @@ function readPeople(file: string): Person[] {
 function writeAtomically(file: string, text: string): void {
   const next = `${file}.${process.pid}.new`;
   try {
-    const descriptor = openSync(next, 'w', 0o600);
-    try {
-      writeSync(descriptor, text);
-      fsyncSync(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
+    writeFileSync(next, text, { mode: 0o600, flush: true });
     renameSync(next, file);
   } catch (error) {
     rmSync(next, { force: true });

@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { Failure } from '#bus/failure.ts';
+import { codeOf, Failure } from '#bus/failure.ts';
 import { registerSecret } from '#bus/scrub.ts';
 import { absolutePath } from './paths.ts';
 import type { SecretRef } from './schema.ts';
@@ -56,7 +56,7 @@ function readSmall(file: string): string {
     return readFileSync(file, 'utf8');
   } catch (error) {
     if (error instanceof Failure) throw error;
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    const code = codeOf(error) ?? '';
     throw refuse(`"${file}" ${reasons[code] ?? `cannot be read (${code})`}`, error);
   }
 }

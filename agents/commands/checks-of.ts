@@ -1,5 +1,6 @@
 import { defaultChecks } from '#config/defaults.ts';
-import { ConfigFailure, inOrder, loadConfig, type LoadedConfig } from '#config/load.ts';
+import { ConfigFailure, inOrder } from '#config/fault.ts';
+import { loadConfig, type LoadedConfig } from '#config/load.ts';
 import { unreadableKind } from '#config/salvage.ts';
 import { type BoundCheck, bindChecks, type CheckKinds, loadKinds } from '../sentinel/registry.ts';
 
