@@ -47,6 +47,7 @@ export class House implements AsyncDisposable {
     this.#virtual = options.clock === undefined ? createVirtualClock(options.startAt ?? noon) : undefined;
     mkdirSync(join(this.folder, 'state'), { mode: 0o700 });
     writeFileSync(join(this.folder, 'telegram.token'), telegram.token, { mode: 0o600 });
+    writeFileSync(join(this.folder, 'model.key'), 'sk-of-the-test', { mode: 0o600 });
   }
 
   static async open(options: HouseOptions = {}): Promise<House> {
