@@ -17,6 +17,7 @@ const everybodyMayWrite = 0o002;
 interface Loaded {
   playbook: Playbook;
   digest: string;
+  origin: 'library' | 'user';
 }
 
 /**
@@ -56,6 +57,10 @@ class LoadedCatalogue implements Catalogue {
     const loaded = this.#playbooks.get(id);
     if (loaded === undefined) throw new Error(`There is no playbook "${id}"`);
     return loaded.digest;
+  }
+
+  isShipped(id: string): boolean {
+    return this.#playbooks.get(id)?.origin === 'library';
   }
 
   candidates(labels: Readonly<Record<string, string>>): Candidate[] {
@@ -101,7 +106,7 @@ async function readFolder(
     if (!read.ok) faults.push(...read.faults);
     else if (into.playbooks.has(read.playbook.id)) {
       faults.push({ file, line: 0, message: `the id "${read.playbook.id}" is taken by another playbook` });
-    } else into.playbooks.set(read.playbook.id, read);
+    } else into.playbooks.set(read.playbook.id, { ...read, origin: into.origin });
   }
   if (names.length > maximumFiles) {
     faults.push({ file: folder, line: 0, message: `holds more than ${maximumFiles} playbooks; the rest is left out` });
@@ -118,7 +123,7 @@ function openToAll(file: string): CatalogueFault {
   return { file, line: 0, message: `may be written by everybody; run: chmod o-w ${file}` };
 }
 
-type Read = ({ ok: true } & Loaded) | { ok: false; faults: CatalogueFault[] };
+type Read = ({ ok: true } & Omit<Loaded, 'origin'>) | { ok: false; faults: CatalogueFault[] };
 
 async function readPlaybook(file: string, origin: 'library' | 'user'): Promise<Read> {
   try {

@@ -135,5 +135,7 @@ export interface Catalogue {
   get(id: string): Playbook | undefined;
   /** SHA-256 of the playbook's content. Throws for an unknown id. */
   digestOf(id: string): string;
+  /** Whether it comes with Lares: nobody here wrote it. */
+  isShipped(id: string): boolean;
   candidates(labels: Readonly<Record<string, string>>): Candidate[];
 }

@@ -10,7 +10,7 @@ export const conditionGone = 'the condition is already gone';
  * Returns why not. A probe that could not look counts as not holding.
  */
 export async function guardProbes(
-  body: PlanBody,
+  body: Pick<PlanBody, 'preconditions' | 'condition' | 'hosts'>,
   by: { reach: Reach; signal: AbortSignal },
 ): Promise<string | undefined> {
   const [preconditions, conditions] = await Promise.all([

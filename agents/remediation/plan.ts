@@ -28,7 +28,9 @@ export interface PlannerContext {
 }
 
 /** A playbook made concrete. `playbook` is what the file says now. */
-export type Rendered = { ok: true; body: PlanBody; playbook: Playbook } | { ok: false; reason: string };
+export type Rendered =
+  | { ok: true; body: PlanBody; playbook: Playbook; isShipped: boolean }
+  | { ok: false; reason: string };
 
 const proofOf: Record<Risk, Plan['proof']> = { low: 'tap', medium: 'tap', high: 'code', critical: 'passkey' };
 
@@ -60,10 +62,24 @@ export async function makePlan(
     proof: proofOf[playbook.risk],
     history: historyOf(by.store, playbook, body),
   };
-  const reason = refusalOf(by, playbook, body) ?? (await guardProbes(body, { reach: by.reach, signal }));
+  const reason =
+    refusalOf(by, playbook, body) ?? (await guardProbes(lookable(by.store, rendered), { reach: by.reach, signal }));
   if (reason !== undefined)
     return { plan: { ...described, status: 'refused', reason: reason.slice(0, 4_000) }, alertnames };
   return { plan: fitting({ ...described, status: 'pending', body, digest: digestOf(body) }), alertnames };
+}
+
+/**
+ * What may be looked at before anybody approved: the probes of playbooks that ship, and of a person's own once one of
+ * its plans was approved. Else who may write a playbook could run any command as a probe. After the approval all run.
+ */
+function lookable(
+  store: RemediationStore,
+  { body, playbook, isShipped }: Extract<Rendered, { ok: true }>,
+): Pick<PlanBody, 'preconditions' | 'condition' | 'hosts'> {
+  if (isShipped || store.runs.wasApproved(body.playbookDigest)) return body;
+  const ours = body.preconditions.length - playbook.preconditions.length * body.hosts.length;
+  return { hosts: body.hosts, preconditions: body.preconditions.slice(0, ours), condition: [] };
 }
 
 /** The same from the same: used for the plan and again at the tap, when the digest must come out the same. */
@@ -101,7 +117,7 @@ export async function renderProposal(
       alertnames: input.alertnames,
       protectedUnits: rules,
     });
-    return { ok: true, body, playbook };
+    return { ok: true, body, playbook, isShipped: catalogue.isShipped(playbook.id) };
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     return { ok: false, reason: error.message };

@@ -32,6 +32,8 @@ export interface RunRows {
   claim(head: RunHead, targets: readonly RunTarget[], now: number): boolean;
   head(id: string): RunHead | undefined;
   runOfPlan(plan: string): RunHead | undefined;
+  /** Whether a plan of a playbook with exactly this content was approved before. */
+  wasApproved(playbookDigest: string): boolean;
   saveHead(head: RunHead): void;
   addSteps(run: string, steps: readonly StepRow[]): void;
   saveStep(run: string, step: StepRow): void;
@@ -68,7 +70,7 @@ function headOf(row: Record<string, unknown>): RunHead {
   return Run.omit({ steps: true }).parse(JSON.parse(String(row['body'])));
 }
 
-function headRows(rows: Store): Pick<RunRows, 'claim' | 'targets' | 'head' | 'runOfPlan' | 'saveHead'> {
+function headRows(rows: Store): Pick<RunRows, 'claim' | 'targets' | 'head' | 'runOfPlan' | 'wasApproved' | 'saveHead'> {
   const one = (where: string, value: string): RunHead | undefined => {
     const row = rows.get(`SELECT body FROM runs WHERE ${where} = ?`, value);
     return row && headOf(row);
@@ -95,6 +97,11 @@ function headRows(rows: Store): Pick<RunRows, 'claim' | 'targets' | 'head' | 'ru
     },
     head: (id) => one('id', id),
     runOfPlan: (plan) => one('plan', plan),
+    wasApproved(playbookDigest) {
+      const sql = `SELECT 1 FROM runs JOIN plans ON plans.id = runs.plan
+                   WHERE json_extract(plans.body, '$.body.playbookDigest') = ? LIMIT 1`;
+      return rows.get(sql, playbookDigest) !== undefined;
+    },
     saveHead(head) {
       rows.run('UPDATE runs SET status = ?, body = ? WHERE id = ?', head.status, JSON.stringify(head), head.id);
     },
