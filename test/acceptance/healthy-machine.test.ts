@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Folder, runCommand, RunningCommand } from '../parts/command.ts';
+import { freePort } from '../parts/free-port.ts';
 import { until } from '../parts/until.ts';
 
 /** Where health and metrics are without a configuration. */
@@ -26,7 +27,7 @@ test('with nothing but the program a machine is watched: few words, no alert, an
 
 test('what could not be looked at is counted with the reason, and is not called well', async () => {
   using folder = new Folder();
-  const closed = await closedPort();
+  const closed = await freePort();
   const config = {
     http: { port: 0 },
     hosts: {
@@ -87,15 +88,6 @@ async function watchFor(folder: Folder, ms: number): Promise<{ stdout: string; m
 
 function withoutNumbers(text: string): string {
   return text.replaceAll(/\d+/g, 'N');
-}
-
-async function closedPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 async function isFree(port: number): Promise<boolean> {

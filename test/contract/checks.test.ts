@@ -6,7 +6,7 @@ import { loadPlugins } from '#agents/runtime/plugins.ts';
 import type { CheckContext, CheckDefinition, Observation } from '#agents/sentinel/check.ts';
 import { closeHttpAgents } from '#agents/sentinel/probes/http-agents.ts';
 import { answering, checkContext, ending, silentHost } from '../parts/check-context.ts';
-import { closedPort } from '../parts/http-target.ts';
+import { freePort } from '../parts/free-port.ts';
 import { startTcpTarget, type TcpTarget } from '../parts/tcp-target.ts';
 
 const kinds = await loadPlugins<CheckDefinition>({
@@ -124,7 +124,7 @@ describe.each(asking)('%s, when nothing answers:', (_name, kind) => {
 
   test('a closed port or an unreachable host is an observation, never well', async () => {
     const probe = ending({ end: 'unreachable', reason: 'no route' });
-    const found = await observe({ ...remote, probe }, await closedPort());
+    const found = await observe({ ...remote, probe }, await freePort());
     expect(faultsOf(found)).toEqual([]);
     expect(found.length).toBeGreaterThan(0);
     expect(wellOnes(found)).toEqual([]);

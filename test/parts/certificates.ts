@@ -12,7 +12,7 @@ export interface ServerKeys {
   cert: string;
 }
 
-export interface Validity {
+interface Validity {
   name: string;
   /** Epoch ms. */
   notBefore?: number;

@@ -18,7 +18,7 @@ export interface FakeContainer {
   log?: { stream: 'stdout' | 'stderr'; text: string }[];
 }
 
-export interface FakeDocker extends AsyncDisposable {
+interface FakeDocker extends AsyncDisposable {
   readonly socketPath: string;
   containers: FakeContainer[];
   /** `vanish`: containers are in the list and gone when they are asked for. */

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { createServer as createPlainServer, type AddressInfo, type Socket } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { ServerKeys } from './certificates.ts';
 
 /** What the target does with a request from now on. */
@@ -22,7 +22,7 @@ export type Behaviour =
   /** Bytes that are not HTTP. */
   | { does: 'garbage' };
 
-export interface HttpTarget extends AsyncDisposable {
+interface HttpTarget extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
   behaviour: Behaviour;
@@ -133,12 +133,4 @@ function listen(server: {
   const { promise, resolve } = Promise.withResolvers<number>();
   server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));
   return promise;
-}
-
-/** A port of this machine where nobody listens. */
-export async function closedPort(): Promise<number> {
-  const server = createPlainServer();
-  const port = await listen(server);
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

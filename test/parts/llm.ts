@@ -5,7 +5,7 @@ import { type Reply, prose } from './llm-replies.ts';
 
 export { type Reply, faults, ok, prose } from './llm-replies.ts';
 
-export interface RecordedRequest {
+interface RecordedRequest {
   path: string;
   headers: Record<string, string | undefined>;
   /** Parsed; `undefined` when it was not JSON. */
@@ -26,7 +26,7 @@ export interface LlmFake extends AsyncDisposable {
   arrived(count: number): Promise<void>;
 }
 
-export type ReplyTo = (request: RecordedRequest) => Reply;
+type ReplyTo = (request: RecordedRequest) => Reply;
 
 type Dialect = (reply: Extract<Reply, { is: 'text' | 'stop' | 'error' }>, model: string) => object;
 

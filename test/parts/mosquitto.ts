@@ -2,13 +2,14 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mosquittoAcl } from '#bus/access.ts';
 import { mosquittoConf } from '#bus/mosquitto.ts';
 import { Clients, credentials, site, type TestBroker } from './broker.ts';
+import { freePort } from './free-port.ts';
 
 const binary = ['/usr/sbin/mosquitto', '/usr/local/sbin/mosquitto', '/usr/bin/mosquitto'].find(existsSync);
 
@@ -71,15 +72,6 @@ async function writeFiles(folder: string, port: number): Promise<string> {
   const user = process.getuid?.() === 0 ? 'user root\n' : '';
   await writeFile(conf, mosquittoConf({ port, aclFile, passwordFile, dataFolder: `${folder}/` }) + user);
   return conf;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return address !== null && typeof address === 'object' ? address.port : 0;
 }
 
 async function answers(port: number): Promise<boolean> {

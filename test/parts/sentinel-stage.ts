@@ -19,7 +19,7 @@ import { createSentinel, type Sentinel } from '#agents/sentinel/sentinel.ts';
 import { startTestBroker, type TestBroker } from './broker.ts';
 
 /** What a test makes a check see. */
-export interface Lever {
+interface Lever {
   observe: (signal: AbortSignal) => Observation[] | Promise<Observation[]>;
   evidence?: (signal: AbortSignal) => Promise<string[]>;
   looks: number;

@@ -22,7 +22,7 @@ export type SshFault =
   | 'refuses-channels';
 
 /** An SSH server in this process (tier 2): real protocol of ssh2's `Server`, commands through `sh -c`, faults on demand. */
-export interface SshHost extends AsyncDisposable {
+interface SshHost extends AsyncDisposable {
   readonly target: { address: string; port: number; user: string; hostKeys: string[]; keyFile: string };
   /** Command lines in the order in which they came. */
   readonly received: readonly string[];

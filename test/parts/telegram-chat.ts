@@ -20,7 +20,7 @@ export interface ChatMessage {
   linkPreview: boolean;
 }
 
-export interface ChatPlace {
+interface ChatPlace {
   id: number;
   type: 'private' | 'supergroup';
   title: string;

@@ -26,7 +26,7 @@ export const people: People = {
 };
 
 /** Notes what reaches triage and answers as told. */
-export class NotingHost implements ChannelHost {
+class NotingHost implements ChannelHost {
   readonly done: string[] = [];
   answer: (what: string) => string | Promise<string> = () => 'Noted.';
 
@@ -53,7 +53,7 @@ export class NotingHost implements ChannelHost {
 }
 
 /** A Telegram, the channel on it, and a host behind it. */
-export class TelegramStage implements AsyncDisposable {
+class TelegramStage implements AsyncDisposable {
   readonly telegram: TelegramPart;
   readonly host = new NotingHost();
   readonly stateFolder = mkdtempSync(join(tmpdir(), 'lares-telegram-'));

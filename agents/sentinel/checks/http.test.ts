@@ -7,7 +7,8 @@ import { closeHttpAgents } from '#agents/sentinel/probes/http-agents.ts';
 import { maximumBodyBytes } from '#agents/sentinel/probes/http-exchange.ts';
 import { createAuthority, hasOpenssl } from '../../../test/parts/certificates.ts';
 import { checkContext } from '../../../test/parts/check-context.ts';
-import { type Behaviour, closedPort, startHttpTarget } from '../../../test/parts/http-target.ts';
+import { freePort } from '../../../test/parts/free-port.ts';
+import { type Behaviour, startHttpTarget } from '../../../test/parts/http-target.ts';
 import { check } from './http.ts';
 
 afterEach(closeHttpAgents);
@@ -47,7 +48,7 @@ describe('each way to be down has its own words', () => {
   });
 
   test('a port where nobody listens', async () => {
-    expect(await look(`http://127.0.0.1:${await closedPort()}/`)).toMatchObject(down(/connection refused$/));
+    expect(await look(`http://127.0.0.1:${await freePort()}/`)).toMatchObject(down(/connection refused$/));
   });
 
   test('a name that does not exist', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Observation } from '#agents/sentinel/check.ts';
 import { checkContext } from '../../../test/parts/check-context.ts';
-import { closedPort } from '../../../test/parts/http-target.ts';
+import { freePort } from '../../../test/parts/free-port.ts';
 import { startTcpTarget } from '../../../test/parts/tcp-target.ts';
 import { check } from './tcp.ts';
 
@@ -24,7 +24,7 @@ describe('port-closed', () => {
   });
 
   test('a closed one is not', async () => {
-    expect(await look(await closedPort())).toMatchObject({
+    expect(await look(await freePort())).toMatchObject({
       reading: { is: 'state', ok: false, severity: 'critical' },
       summary: expect.stringMatching(/does not answer: connection refused$/),
     });
@@ -57,7 +57,7 @@ describe('port-closed', () => {
 
 describe('host-down', () => {
   test('a refused connection is a sign of life', async () => {
-    const observation = await look(await closedPort(), { condition: 'host-down' });
+    const observation = await look(await freePort(), { condition: 'host-down' });
     expect(observation).toMatchObject({ condition: 'host-down', reading: { is: 'state', ok: true } });
     expect(observation.summary).toMatch(/is there: connection refused/);
   });

@@ -2,7 +2,8 @@ import { afterAll, describe, expect, test } from 'vitest';
 import type { Observation } from '#agents/sentinel/check.ts';
 import { createAuthority, hasOpenssl, type ServerKeys } from '../../../test/parts/certificates.ts';
 import { checkContext } from '../../../test/parts/check-context.ts';
-import { closedPort, startHttpTarget } from '../../../test/parts/http-target.ts';
+import { freePort } from '../../../test/parts/free-port.ts';
+import { startHttpTarget } from '../../../test/parts/http-target.ts';
 import { startTcpTarget } from '../../../test/parts/tcp-target.ts';
 import { check } from './tls-expiry.ts';
 
@@ -107,9 +108,7 @@ describe.skipIf(!hasOpenssl)('tls-expiry (needs openssl)', () => {
 
 describe('what cannot be looked at', () => {
   test('a closed port is unknown: whether the service runs is for another check', async () => {
-    expect(await look(await closedPort())).toMatchObject([
-      { reading: { is: 'unknown', reason: 'connection refused' } },
-    ]);
+    expect(await look(await freePort())).toMatchObject([{ reading: { is: 'unknown', reason: 'connection refused' } }]);
   });
 
   test('a port that says nothing is unknown', async () => {
