@@ -21,6 +21,7 @@ import type { Sentinel } from './sentinel/sentinel.ts';
 import { makePrivateFolder, type StateFolders, stateFolders } from './state-folder.ts';
 import type { Channel } from './triage/channel.ts';
 import type { TelegramChannel } from './triage/channels/telegram.ts';
+import type { TerminalChannel } from './triage/channels/terminal.ts';
 
 export type Member = Agent['name'];
 
@@ -50,6 +51,8 @@ export interface Crew {
   /** Present when sentinel is a member. */
   sentinel: Sentinel | undefined;
   people: People;
+  /** Words for whoever sits at the terminal go through it, so that they stand above its prompt. */
+  terminal: TerminalChannel | undefined;
   stop(): Promise<void>;
 }
 
@@ -57,6 +60,7 @@ interface Shared extends Omit<AgentContext, 'bus' | 'stateFolder'> {
   loaded: LoadedConfig;
   folders: StateFolders;
   options: CrewOptions;
+  terminal?: TerminalChannel | undefined;
 }
 
 /** Starts the members in this process. Throws a Failure when one cannot start; what had started is stopped again. */
@@ -73,7 +77,8 @@ export async function startCrew(options: CrewOptions): Promise<Crew> {
   const { config } = options.loaded;
   const metrics = createMetrics();
   const http = createHttpSurface({ ...config.http, log: options.log });
-  const shared = shareContext(options, folders, { metrics, http });
+  const terminal = await openConfiguredTerminal(options);
+  const shared = { ...shareContext(options, folders, { metrics, http }), terminal };
   const buses = new Map<Member, Bus>();
   http.route(['GET'], '/metrics', () => ({
     status: 200,
@@ -97,7 +102,15 @@ export async function startCrew(options: CrewOptions): Promise<Crew> {
     starting.defer(() => heartbeat.stop());
   }
   const running = starting.move();
-  return { folders, access, httpPort: port, sentinel, people: shared.people, stop: () => running.disposeAsync() };
+  return {
+    folders,
+    access,
+    httpPort: port,
+    sentinel,
+    people: shared.people,
+    terminal,
+    stop: () => running.disposeAsync(),
+  };
 }
 
 function openAccess(options: CrewOptions, folders: StateFolders): Promise<BusAccess> | BusAccess {
@@ -183,8 +196,7 @@ async function createTriageMember(
   const assessor = await createAssessor({ ...context, catalogue });
   starting.defer(() => assessor.close());
   const telegram = await openConfiguredTelegram(context);
-  const terminal = await openConfiguredTerminal(shared.options);
-  const channels: Channel[] = [...(telegram ? [telegram] : []), ...(terminal ? [terminal] : [])];
+  const channels: Channel[] = [...(telegram ? [telegram] : []), ...(shared.terminal ? [shared.terminal] : [])];
   const pairLink = (nonce: string): string | undefined =>
     telegram?.botName ? `https://t.me/${telegram.botName}?start=${nonce}` : undefined;
   return createTriage(context, { channels, assessor, catalogue, pairLink });
@@ -210,7 +222,7 @@ async function openConfiguredTelegram(context: AgentContext): Promise<TelegramCh
   });
 }
 
-async function openConfiguredTerminal(options: CrewOptions): Promise<Channel | undefined> {
+async function openConfiguredTerminal(options: CrewOptions): Promise<TerminalChannel | undefined> {
   if (options.terminal === undefined || !options.loaded.config.terminal) return undefined;
   const { openTerminal } = await import('./triage/channels/terminal.ts');
   const timeZone = options.loaded.config.digest.timezone;

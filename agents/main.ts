@@ -30,13 +30,19 @@ async function loadFreeze(): Promise<(program: Command) => void> {
 }
 
 const exitStatuses = `
-Exit status: 0 well; 1 something is wrong in what was looked at; 2 the command line or the configuration cannot be used;
-3 it could not be done, Lares or a host does not answer; 70 a bug.`;
+Exit status:
+  0   well
+  1   something is wrong in what was looked at
+  2   the command line or the configuration cannot be used
+  3   it could not be done: Lares or a host does not answer
+  70  a bug
+
+Each command has --help and --json.`;
 
 const program = new Command('lares')
   .description('Watches a self-hosted fleet, explains what broke, asks before it fixes, and proves that it worked.')
   .version(version)
-  .showHelpAfterError()
+  .showHelpAfterError('"lares --help" and "lares <command> --help" say what there is.')
   .addHelpText('after', exitStatuses)
   // Commander's own refusals are usage errors: status 2 as for every other.
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));

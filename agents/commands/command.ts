@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { Failure, messageOf } from '#bus/failure.ts';
 import { ConfigFailure, findConfig, formatFaults, type LoadedConfig } from '#config/load.ts';
 import { createLog, type Log } from '../runtime/log.ts';
@@ -27,7 +27,7 @@ export interface CommandContext {
   option(name: string): string | undefined;
   options(name: string): readonly string[];
   flag(name: string): boolean;
-  /** Aborts on Ctrl-C and on SIGTERM. */
+  /** Aborts on Ctrl-C, on SIGTERM and on SIGHUP. */
   signal: AbortSignal;
   print(text: string): void;
   printJson(value: unknown): void;
@@ -47,21 +47,23 @@ export function addCommand(program: Command, spec: CommandSpec): void {
   const command = program.command(spec.name).description(spec.about);
   for (const [syntax, about] of spec.arguments ?? []) command.argument(syntax, about);
   for (const [flags, about, preset] of spec.options ?? []) {
-    if (Array.isArray(preset)) command.option(flags, about, collect, preset);
-    else command.option(flags, about, preset);
+    // "(default: [])" and "(default: false)" tell nobody anything: what was not given reads as none and as no.
+    if (Array.isArray(preset)) command.option(flags, about, collect);
+    else command.option(flags, about, preset === false ? undefined : preset);
   }
   command.option(
     '-c, --config <file>',
     'configuration file; default: $LARES_CONFIG, ./lares.yaml, /etc/lares/lares.yaml',
   );
-  command.option('--json', 'print JSON', false);
-  command.option('--log-level <level>', 'debug, info, warn or error; default from the configuration');
+  command.option('--json', 'print JSON');
+  const levels = ['debug', 'info', 'warn', 'error'];
+  command.addOption(new Option('--log-level <level>', 'default from the configuration').choices(levels));
   command.action(async () => {
     process.exitCode = await runCommand(spec, command);
   });
 }
 
-function collect(value: string, previous: string[]): string[] {
+function collect(value: string, previous: readonly string[] = []): string[] {
   return [...previous, value];
 }
 
@@ -105,7 +107,7 @@ function explain(error: unknown, json: boolean): number {
   return exitStatus.bug;
 }
 
-/** Aborts on the first Ctrl-C or SIGTERM; the second Ctrl-C ends the process at once, as a shell would (130). */
+/** Aborts on the first Ctrl-C, on SIGTERM and when the terminal is closed; the second Ctrl-C ends the process at once, as a shell would (130). */
 function endingSignal(): AbortSignal {
   const ending = new AbortController();
   const end = (): void => {
@@ -114,5 +116,6 @@ function endingSignal(): AbortSignal {
   };
   process.on('SIGINT', end);
   process.on('SIGTERM', end);
+  process.on('SIGHUP', end);
   return ending.signal;
 }

@@ -28,15 +28,19 @@ export function addUp(program: Command): void {
 async function run(context: CommandContext, members: readonly Member[]): Promise<number> {
   // Faults of the checks are told with their lines, before anything starts.
   if (members.includes('sentinel')) bindLoaded(context.loaded, await loadKinds());
+  if (!context.json) context.print(headline(context, members));
   const crew = await startCrew({
     loaded: context.loaded,
     members,
     log: context.log,
     ...(members.includes('triage') && !context.json && { terminal: processTerminal() }),
   });
+  const { terminal } = crew;
+  const say = (text: string): void => (terminal === undefined ? context.print(text) : void terminal.say(text));
+  const stage: Stage = { context, crew, members, say };
   try {
-    introduce(context, crew, members);
-    await Promise.race([aborted(context.signal), converse(context, crew, members)]);
+    introduce(stage);
+    await Promise.race([aborted(context.signal), converse(stage)]);
   } finally {
     await crew.stop();
   }
@@ -54,7 +58,21 @@ export function processTerminal(): TerminalIo {
   };
 }
 
-function introduce(context: CommandContext, crew: Crew, members: readonly Member[]): void {
+interface Stage {
+  context: CommandContext;
+  crew: Crew;
+  members: readonly Member[];
+  /** Where the terminal is a channel, words go above its prompt and not into it. */
+  say: (text: string) => void;
+}
+
+function headline({ loaded }: CommandContext, members: readonly Member[]): string {
+  const who = members.length === everyone.length ? 'all agents' : members.join(', ');
+  const source = loaded.file ?? 'no configuration file, so this machine with built-in checks';
+  return `Lares ${version} (${who}), ${counted(Object.keys(loaded.config.hosts).length, 'host')}: ${source}.`;
+}
+
+function introduce({ context, crew, members, say }: Stage): void {
   const { config, file } = context.loaded;
   const hosts = Object.keys(config.hosts).length;
   const health = `http://${config.http.address}:${crew.httpPort}`;
@@ -70,32 +88,27 @@ function introduce(context: CommandContext, crew: Crew, members: readonly Member
     });
     return;
   }
-  const source = file === undefined ? 'no configuration file, so this machine with built-in checks' : file;
-  context.print(
-    `Lares ${version} (${members.length === everyone.length ? 'all agents' : members.join(', ')}) watches ${counted(hosts, 'host')}: ${source}.`,
-  );
-  context.print(
-    `Health and metrics at ${health}, state in ${crew.folders.root}. Ctrl-C stops; a restart repeats no alert.`,
-  );
+  say(`Health and metrics at ${health}, state in ${crew.folders.root}. Ctrl-C stops; a restart repeats no alert.`);
   if (file === undefined)
-    context.print(
+    say(
       'Next: "npm start -- demo" shows the whole loop; README, "Ten minutes to a real set-up", adds hosts and Telegram.',
     );
 }
 
 /** What is said once things are known: the first round, and the pairing link when nobody can read yet. */
-async function converse(context: CommandContext, crew: Crew, members: readonly Member[]): Promise<never> {
+async function converse(stage: Stage): Promise<never> {
+  const { context, crew, members, say } = stage;
   const { sentinel } = crew;
   if (sentinel !== undefined) {
     const summary = await sentinel.firstRound();
     if (context.json) context.printJson({ event: 'first-round', ...summary });
-    else context.print(visibleLine(summary.text));
+    else say(visibleLine(summary.text));
   }
-  if (members.includes('triage') && context.loaded.config.telegram !== undefined) await invite(context, crew);
+  if (members.includes('triage') && context.loaded.config.telegram !== undefined) await invite(stage);
   return never();
 }
 
-async function invite(context: CommandContext, crew: Crew): Promise<void> {
+async function invite({ context, crew, say }: Stage): Promise<void> {
   const isKnown = crew.people.withRole('reader').some((id) => id.startsWith('telegram:'));
   if (isKnown) return;
   const bus: Bus = crew.access.connect('console');
@@ -106,11 +119,10 @@ async function invite(context: CommandContext, crew: Crew): Promise<void> {
       people: crew.people,
       signal: context.signal,
       onInvitation: ({ link, nonce }) =>
-        context.print(`Pair your Telegram (10 minutes, once): ${link ?? `send the bot /start ${nonce}`}`),
+        say(`Pair your Telegram (10 minutes, once): ${link ?? `send the bot /start ${nonce}`}`),
     });
-    context.print(
-      person === undefined ? 'Nobody paired; "lares pair" makes a new link.' : `Paired: ${person.name} may approve.`,
-    );
+    if (person === undefined) say('Nobody paired; "lares pair" makes a new link.');
+    else say(`Paired: ${visibleLine(person.name)} may approve.`);
   } finally {
     await bus.close();
   }

@@ -48,22 +48,24 @@ export async function runDemo(options: DemoOptions): Promise<Verdict | undefined
   const bus = crew.access.connect('console');
   ending.defer(() => bus.close());
   await bus.ready(options.signal);
+  const say = (text: string): void => void crew.terminal?.say(text);
   // `await` keeps everything open until the story is told.
-  return await tell({ options, host, crew, bus });
+  return await tell({ say, signal: options.signal, host, crew, bus });
 }
 
 interface Stage {
-  options: DemoOptions;
+  say: (text: string) => void;
+  signal: AbortSignal;
   host: DemoHost;
   crew: Crew;
   bus: Bus;
 }
 
-async function tell({ options, host, crew, bus }: Stage): Promise<Verdict | undefined> {
+async function tell({ say, signal, host, crew, bus }: Stage): Promise<Verdict | undefined> {
   const first = await crew.sentinel?.firstRound();
-  if (first !== undefined) options.say(first.text);
-  const outcome = watch(bus, options.signal);
-  options.say('Now the shop is killed (kill -9).');
+  if (first !== undefined) say(first.text);
+  const outcome = watch(bus, signal);
+  say('Now the shop is killed (kill -9).');
   await host.breakService();
   return outcome;
 }

@@ -19,7 +19,7 @@ test('every command that there is explains itself and speaks JSON', async () => 
   const { stdout } = await runCommand(['--help'], { cwd: folder.path });
   const listed = [...stdout.matchAll(/^ {2}([a-z]+)(?= \[options\])/gm)].map(([, name = '']) => name);
   expect(listed.toSorted()).toEqual(commands.toSorted());
-  expect(stdout).toContain('Exit status: 0 well; 1 something is wrong');
+  expect(stdout).toMatch(/^Exit status:\n {2}0 +well\n {2}1 +something is wrong in what was looked at\n/m);
   const helps = await Promise.all(commands.map((name) => runCommand([name, '--help'], { cwd: folder.path })));
   for (const help of helps) {
     expect(help).toMatchObject({ status: 0, stderr: '' });

@@ -29,7 +29,12 @@ export interface TerminalOptions {
   timeZone?: string;
 }
 
-export function openTerminal(options: TerminalOptions): Channel {
+export interface TerminalChannel extends Channel {
+  /** Words of the program itself, above the prompt and what is being typed. */
+  say(text: string): Promise<void>;
+}
+
+export function openTerminal(options: TerminalOptions): TerminalChannel {
   return new Terminal(options);
 }
 
@@ -38,7 +43,7 @@ interface Shown {
   card: Card;
 }
 
-class Terminal implements Channel {
+class Terminal implements TerminalChannel {
   readonly kind = 'terminal';
   readonly #options: TerminalOptions;
   readonly #person: Person;
@@ -85,6 +90,15 @@ class Terminal implements Channel {
     return { reference: card.incident, shownPlan: this.#options.interactive ? card.plan?.id : undefined };
   }
 
+  async say(text: string): Promise<void> {
+    const lines = visibleText(text).split('\n');
+    // In a file or a pipe a line is a line, so that it can be searched for.
+    const isScreen = 'isTTY' in this.#options.output && this.#options.output.isTTY === true;
+    const fitting = isScreen ? lines.flatMap((line) => wrap(line, this.#columns())) : lines;
+    // What cannot be written here has no other place to go.
+    await this.#print(fitting).catch(ignoreClosedPipe);
+  }
+
   async stop(): Promise<void> {
     this.#lines?.close();
     this.#lines = undefined;
@@ -120,14 +134,8 @@ class Terminal implements Channel {
   async #typed(host: ChannelHost, line: string): Promise<void> {
     const [first = '', ...rest] = line.trim().split(/\s+/);
     const answer = first === '' ? '' : await this.#answer(host, first.replace(/^\//, '').toLowerCase(), rest);
-    const lines =
-      answer === ''
-        ? []
-        : visibleText(answer)
-            .split('\n')
-            .flatMap((text) => wrap(text, this.#columns()));
-    // What cannot be written here has no other place to go.
-    await this.#print(lines).catch(ignoreClosedPipe);
+    if (answer === '') await this.#print([]).catch(ignoreClosedPipe);
+    else await this.say(answer);
   }
 
   async #answer(host: ChannelHost, word: string, rest: readonly string[]): Promise<string> {
