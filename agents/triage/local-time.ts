@@ -12,6 +12,12 @@ export function localTime(ms: number, timeZone: string): { day: string; time: st
   return { day, time };
 }
 
+/** `2026-11-20 07:00`. */
+export function dayAndTime(ms: number, timeZone: string): string {
+  const { day, time } = localTime(ms, timeZone);
+  return `${day} ${time}`;
+}
+
 /** Calendar arithmetic on a day text. */
 export function addDays(day: string, days: number): string {
   return new Date(Date.parse(`${day}T00:00:00Z`) + days * 86_400_000).toISOString().slice(0, 10);

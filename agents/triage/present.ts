@@ -3,7 +3,7 @@ import type { Button, Card } from './channel.ts';
 import { buildCard, buildRequestCard } from './card.ts';
 import type { Desk } from './desk.ts';
 import type { IncidentRecord } from './incident/incident.ts';
-import { localTime } from './local-time.ts';
+import { dayAndTime } from './local-time.ts';
 import type { PlanFacts } from './plans/plan-state.ts';
 
 /** The card of an incident from what the store knows now. */
@@ -56,7 +56,7 @@ export function detailsText(desk: Desk, incident: IncidentRecord): string {
   const more = incident.members.length - members.length;
   const timeline = desk.store.incidents
     .timeline(incident.id, 20)
-    .map((entry) => `${localTime(entry.at, zone).day.slice(5)} ${localTime(entry.at, zone).time} ${entry.text}`);
+    .map(({ at, text }) => `${dayAndTime(at, zone).slice('2026-'.length)} ${text}`);
   const text = [
     `${incident.id} ${incident.state}: ${incident.title}`,
     '',

@@ -1,4 +1,4 @@
-import { Failure, messageOf } from '#bus/failure.ts';
+import { Failure } from '#bus/failure.ts';
 import { type Severity, compareSeverity } from '#bus/fields.ts';
 import type { Assessment } from '#bus/messages/assessment.ts';
 import { type Clock, toInstant } from '#agents/runtime/clock.ts';
@@ -9,6 +9,7 @@ import type { Desk } from '../desk.ts';
 import { type IncidentRecord, messageOfIncident } from '../incident/incident.ts';
 import { blockMs, proposeFrom } from '../plans/plans.ts';
 import { targetsOf } from '../plans/target.ts';
+import { within } from '../within.ts';
 
 export interface AssessingOptions {
   desk: Desk;
@@ -52,7 +53,7 @@ export class Assessing {
   }
 
   async stop(): Promise<void> {
-    this.#stopping.abort(new Failure('Stopped assessing: triage stops', { recoverable: true }));
+    this.#stopping.abort(new Failure('Cannot go on assessing: triage stops', { recoverable: true }));
     this.#cancelPause?.();
     await Promise.all(this.#running.values());
   }
@@ -114,20 +115,14 @@ async function assess(options: AssessingOptions, incident: IncidentRecord, stopp
   const { desk, assessor, clock } = options;
   const facts = factsOf(options, incident);
   if (facts === undefined) return note(options, incident, none(incident, 'its finding is not in the store', desk.now));
-  const timeout = new AbortController();
-  const cancel = clock.after(limitMs, () =>
-    timeout.abort(new Failure('Cannot assess: no answer in time', { recoverable: true })),
-  );
-  const signal = AbortSignal.any([stopping, timeout.signal]);
+  const limit = { clock, ms: limitMs, late: 'Cannot assess: no answer in time', signal: stopping };
   let opinion: Assessment;
   try {
-    opinion = await Promise.race([assessor.assess(facts, signal), abortOf(signal)]);
+    opinion = await within(limit, (signal) => Promise.race([assessor.assess(facts, signal), abortOf(signal)]));
   } catch (error) {
     if (stopping.aborted) return;
     if (!(error instanceof Failure)) throw error;
-    opinion = none(incident, messageOf(error), desk.now);
-  } finally {
-    cancel();
+    opinion = none(incident, error.message, desk.now);
   }
   if (!stopping.aborted) note(options, incident, opinion);
 }

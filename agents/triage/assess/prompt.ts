@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { Finding } from '#bus/messages/finding.ts';
 import type { Candidate, Parameter } from '#playbooks/playbook.ts';
 import type { Skill } from '#skills/skill.ts';
+import { cut } from '../render/visible.ts';
 import type { IncidentFacts } from './incident-facts.ts';
 import type { Veil } from './redact.ts';
 
@@ -167,10 +168,6 @@ function evidenceLines({ facts, veil }: PromptOptions, limit: Limits): string[] 
 
 function plain(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim();
-}
-
-function cut(text: string, length: number): string {
-  return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
 }
 
 /** A mark that the data cannot hold, so that nothing in it can end the quotation. */

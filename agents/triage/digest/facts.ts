@@ -3,15 +3,8 @@ import { anchorsOf } from '#bus/journal.ts';
 import type { Watched } from '../agent-watch.ts';
 import type { Desk } from '../desk.ts';
 import type { Parked } from '../store/inbox.ts';
+import type { Spent } from '../llm/ledger.ts';
 import { newestManifest } from '../intake/findings.ts';
-
-export interface Spending {
-  provider: string;
-  calls: number;
-  inputTokens: number;
-  outputTokens: number;
-  euro: number;
-}
 
 /** What the digest is written from: counted by code, with no model. Times are epoch ms, durations ms. */
 export interface DigestFacts {
@@ -31,7 +24,7 @@ export interface DigestFacts {
   manifest: Manifest | undefined;
   pendingPlans: { title: string; createdAt: number; expiresAt: number }[];
   runs: { playbook: string; hosts: string; status: string; outcome: string | undefined }[];
-  spending: readonly Spending[];
+  spending: readonly Spent[];
   capEuro: number;
   agents: readonly Watched[];
   journals: { agent: string; sequence: number; head: string }[];
@@ -44,7 +37,7 @@ export interface DigestFacts {
 export function collectFacts(
   desk: Desk,
   range: { from: number; to: number; missedDays: readonly string[] },
-  around: { spending: readonly Spending[]; capEuro: number; agents: readonly Watched[] },
+  around: { spending: readonly Spent[]; capEuro: number; agents: readonly Watched[] },
 ): DigestFacts {
   return {
     ...range,

@@ -2,13 +2,14 @@ import type { DigestMessage } from '#bus/messages/digest.ts';
 import { toInstant } from '#agents/runtime/clock.ts';
 import type { Watched } from '../agent-watch.ts';
 import type { Desk } from '../desk.ts';
+import type { Spent } from '../llm/ledger.ts';
 import { dueDigest, lastDueDay } from './due.ts';
-import { type Spending, collectFacts } from './facts.ts';
+import { collectFacts } from './facts.ts';
 import { digestText } from './text.ts';
 
 export interface NightlyOptions {
   desk: Desk;
-  spending: () => readonly Spending[];
+  spending: () => readonly Spent[];
   capEuro: number;
   agents: () => readonly Watched[];
   publish: (digest: DigestMessage) => void;

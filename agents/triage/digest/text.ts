@@ -1,5 +1,8 @@
-import { localTime } from '../local-time.ts';
+import type { Manifest } from '#bus/messages/manifest.ts';
+import type { Spent } from '../llm/ledger.ts';
+import { dayAndTime, localTime } from '../local-time.ts';
 import { span } from '../render/moment.ts';
+import { cut } from '../render/visible.ts';
 import type { DigestFacts } from './facts.ts';
 
 /** Telegram refuses texts over 4096 characters. */
@@ -45,7 +48,7 @@ function fit(sections: Section[]): string {
 }
 
 function headSection(facts: DigestFacts, timeZone: string): Section {
-  const at = (ms: number): string => `${localTime(ms, timeZone).day} ${localTime(ms, timeZone).time}`;
+  const at = (ms: number): string => dayAndTime(ms, timeZone);
   const open = facts.stillOpen.length;
   const verdict = open === 0 ? 'Nothing is open.' : `${open} ${open === 1 ? 'incident is' : 'incidents are'} open.`;
   const delays = [
@@ -70,9 +73,8 @@ function headSection(facts: DigestFacts, timeZone: string): Section {
 
 function openSection(facts: DigestFacts, timeZone: string): Section {
   const lines = facts.stillOpen.map(({ id, title, severity, startsAt, acknowledgedBy }) => {
-    const since = localTime(startsAt, timeZone);
-    const by = acknowledgedBy === undefined ? '' : `, acknowledged by ${cut(acknowledgedBy, 40)}`;
-    return `  ${severity} ${cut(title, 160)} (${id}, since ${since.day} ${since.time}${by})`;
+    const by = acknowledgedBy === undefined ? '' : `, acknowledged by ${short(acknowledgedBy, 40)}`;
+    return `  ${severity} ${short(title, 160)} (${id}, since ${dayAndTime(startsAt, timeZone)}${by})`;
   });
   return { givesWay: 1, lines: lines.length === 0 ? [] : ['Open now', ...lines] };
 }
@@ -82,7 +84,7 @@ function openedSection(facts: DigestFacts, timeZone: string): Section {
     .filter((incident) => incident.state !== 'open')
     .map(({ title, severity, startsAt, endsAt }) => {
       const lasted = endsAt === undefined ? '' : `, ${span(endsAt - startsAt)}`;
-      return `  ${localTime(startsAt, timeZone).time} ${severity} ${cut(title, 140)}${lasted}`;
+      return `  ${localTime(startsAt, timeZone).time} ${severity} ${short(title, 140)}${lasted}`;
     });
   return { givesWay: 5, lines: lines.length === 0 ? [] : ['Came and went', ...lines] };
 }
@@ -94,31 +96,41 @@ function checkedSection({ manifest }: DigestFacts): Section {
     givesWay: 3,
     lines: [
       'Checked',
-      `  ${counts.checks} checks on ${counts.hosts} hosts: ${counts.ok} ok, ${counts.pending} pending, ${counts.firing} firing, ${counts.unknown} unknown, ${counts.stale} stale`,
-      ...unseen.map(({ reason, count }) => `  could not check ${count}: ${cut(reason, 160)}`),
+      `  ${countsText(counts)}`,
+      ...unseen.map(({ reason, count }) => `  could not check ${count}: ${short(reason, 160)}`),
     ],
   };
+}
+
+export function countsText(counts: Manifest['counts']): string {
+  const { checks, hosts, ok, pending, firing, unknown, stale } = counts;
+  return `${checks} checks on ${hosts} hosts: ${ok} ok, ${pending} pending, ${firing} firing, ${unknown} unknown, ${stale} stale`;
 }
 
 function workSection(facts: DigestFacts, timeZone: string): Section {
   const runs = facts.runs.map(
     (run) =>
-      `  ${run.playbook} on ${cut(run.hosts, 100)}: ${run.status}${run.outcome === undefined ? '' : `, ${run.outcome}`}`,
+      `  ${run.playbook} on ${short(run.hosts, 100)}: ${run.status}${run.outcome === undefined ? '' : `, ${run.outcome}`}`,
   );
   const waiting = facts.pendingPlans.map(
-    (plan) => `  waits for a decision: ${cut(plan.title, 120)} (until ${localTime(plan.expiresAt, timeZone).time})`,
+    (plan) => `  waits for a decision: ${short(plan.title, 120)} (until ${localTime(plan.expiresAt, timeZone).time})`,
   );
   return { givesWay: 4, lines: runs.length + waiting.length === 0 ? [] : ['Plans and runs', ...waiting, ...runs] };
 }
 
 function costSection({ spending, capEuro }: DigestFacts): Section {
   if (spending.length === 0) return { givesWay: 0, lines: ['Models: none configured, rules only'] };
-  const total = spending.reduce((sum, entry) => sum + entry.euro, 0);
   const lines = spending.map(
     (entry) =>
       `  ${entry.provider}: ${entry.euro.toFixed(3)} €, ${entry.calls} calls, ${entry.inputTokens} tokens in, ${entry.outputTokens} out`,
   );
-  return { givesWay: 2, lines: [`Models this month: ${total.toFixed(2)} € of ${capEuro.toFixed(2)} €`, ...lines] };
+  return { givesWay: 2, lines: [`Models this month: ${spentText(spending, capEuro)}`, ...lines] };
+}
+
+/** `0.12 € of 5.00 €`. */
+export function spentText(spending: readonly Spent[], capEuro: number): string {
+  const total = spending.reduce((sum, entry) => sum + entry.euro, 0);
+  return `${total.toFixed(2)} € of ${capEuro.toFixed(2)} €`;
 }
 
 function selfSection({ agents, refusedMessages, setAside }: DigestFacts): Section {
@@ -127,9 +139,9 @@ function selfSection({ agents, refusedMessages, setAside }: DigestFacts): Sectio
     if (health === undefined) return `  ${agent}: no health report yet`;
     return `  ${agent}: ${Math.round(health.residentBytes / 1_048_576)} MB, ${Math.round(health.cpuSeconds)} s CPU since its start`;
   });
-  const refused = refusedMessages.map(({ channel, error }) => `  not delivered on ${channel}: ${cut(error, 160)}`);
+  const refused = refusedMessages.map(({ channel, error }) => `  not delivered on ${channel}: ${short(error, 160)}`);
   const bugs = setAside.map(
-    ({ kind, count, error }) => `  set aside, a bug: ${count} of kind ${kind}: ${cut(error, 160)}`,
+    ({ kind, count, error }) => `  set aside, a bug: ${count} of kind ${kind}: ${short(error, 160)}`,
   );
   const all = [...bugs, ...lines, ...refused];
   return { givesWay: 6, lines: all.length === 0 ? [] : ['Lares itself', ...all] };
@@ -140,7 +152,7 @@ function journalSection({ journals }: DigestFacts): Section {
   return { givesWay: 0, lines: ['Journal heads', ...lines.slice(0, 4)] };
 }
 
-function cut(text: string, length: number): string {
-  const line = text.replaceAll(/\s+/g, ' ');
-  return line.length <= length ? line : `${line.slice(0, length - 1)}…`;
+/** On one line. */
+function short(text: string, length: number): string {
+  return cut(text.replaceAll(/\s+/g, ' '), length);
 }

@@ -1,13 +1,15 @@
 import type { Bus } from '#bus/bus.ts';
-import { Failure, messageOf } from '#bus/failure.ts';
+import { Failure } from '#bus/failure.ts';
 import type { Clock } from '#agents/runtime/clock.ts';
 import type { Desk } from '../desk.ts';
+import { within } from '../within.ts';
 import { findingsIn, missingFindings, takeFinding } from './findings.ts';
 
 /** A finding and its manifest may cross on the way, and retained ones come after a subscription. */
 const patienceMs = 10_000;
 const askEveryMs = 60_000;
 const answerMs = 15_000;
+const maximumAsked = 50;
 
 /** Asks sentinel for findings that its manifest names and that never came. */
 export interface Missing {
@@ -21,13 +23,15 @@ export function createMissing(options: { desk: Desk; bus: Bus; clock: Clock }): 
   let askedAt = Number.NEGATIVE_INFINITY;
   let asking: Promise<void> | undefined;
   async function ask(fingerprints: string[]): Promise<void> {
-    const timeout = new AbortController();
-    const cancel = clock.after(answerMs, () =>
-      timeout.abort(new Failure('Cannot wait any longer', { recoverable: true })),
-    );
     try {
-      const signal = AbortSignal.any([stopping.signal, timeout.signal]);
-      const findings = findingsIn(await bus.request('findings', { fingerprints: fingerprints.slice(0, 50) }, signal));
+      const limit = {
+        clock,
+        ms: answerMs,
+        late: 'Cannot ask for findings: no answer in time',
+        signal: stopping.signal,
+      };
+      const asked = { fingerprints: fingerprints.slice(0, maximumAsked) };
+      const findings = findingsIn(await within(limit, (signal) => bus.request('findings', asked, signal)));
       if (stopping.signal.aborted) return;
       desk.transact(() => {
         for (const finding of findings) takeFinding(desk, finding);
@@ -35,11 +39,9 @@ export function createMissing(options: { desk: Desk; bus: Bus; clock: Clock }): 
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       desk.log.warn(
-        { reason: messageOf(error), missing: fingerprints.length },
+        { reason: error.message, missing: fingerprints.length },
         'sentinel names findings that did not come',
       );
-    } finally {
-      cancel();
     }
   }
   return {
@@ -53,7 +55,7 @@ export function createMissing(options: { desk: Desk; bus: Bus; clock: Clock }): 
       });
     },
     async stop() {
-      stopping.abort(new Failure('Stopped asking: triage stops', { recoverable: true }));
+      stopping.abort(new Failure('Cannot go on asking for findings: triage stops', { recoverable: true }));
       await asking;
     },
   };

@@ -8,7 +8,7 @@ import {
   billingLongestMs,
   initialState,
   nextState,
-  order,
+  turnstile,
   transientFirstMs,
   transientLongestMs,
 } from './breaker.ts';
@@ -70,10 +70,6 @@ function offences(steps: Parameters<typeof live>[0], breaks: (step: Step) => boo
   return live(steps).filter(breaks);
 }
 
-function mayAt(state: BreakerState, now: number): string | undefined {
-  return order([{ name: 'p', state }], now)[0]?.may;
-}
-
 describe('a breaker, whatever happens to it,', () => {
   test('is never asked while it is open, and probed only after its time, one probe at once', () => {
     const expected = (state: BreakerState, now: number): string => {
@@ -84,7 +80,7 @@ describe('a breaker, whatever happens to it,', () => {
       fc.property(life, fc.integer({ min: 0, max: 48 * hourMs }), (steps, laterMs) => {
         const wrong = offences(steps, ({ event, after }) => {
           const now = event.at + laterMs;
-          return mayAt(after, now) !== expected(after, now);
+          return turnstile(after, now) !== expected(after, now);
         });
         expect(wrong).toEqual([]);
       }),
@@ -135,26 +131,13 @@ describe('a breaker, whatever happens to it,', () => {
   });
 });
 
-describe('the chain', () => {
-  test('keeps its order: failback is nothing else', () => {
-    const down = nextState(initialState, failed('transient', 0));
-    const chain = (state: BreakerState, now: number) =>
-      order(
-        [
-          { name: 'first', state },
-          { name: 'second', state: initialState },
-        ],
-        now,
-      );
-    expect(chain(down, 1)).toEqual([
-      { name: 'first', may: 'skip' },
-      { name: 'second', may: 'ask' },
-    ]);
-    const probing = nextState(down, { type: 'probing', at: down.until });
-    expect(chain(probing, down.until)[0]?.may).toBe('skip');
-    const back = nextState(probing, { type: 'answered', startedAt: down.until, at: down.until + 5 });
-    expect(chain(back, down.until + 5)[0]).toEqual({ name: 'first', may: 'ask' });
-  });
+test('a provider that was down is skipped, then probed, then asked again', () => {
+  const down = nextState(initialState, failed('transient', 0));
+  expect([1, down.until].map((now) => turnstile(down, now))).toEqual(['skip', 'probe']);
+  const probing = nextState(down, { type: 'probing', at: down.until });
+  expect(turnstile(probing, down.until)).toBe('skip');
+  const back = nextState(probing, { type: 'answered', startedAt: down.until, at: down.until + 5 });
+  expect(turnstile(back, down.until + 5)).toBe('ask');
 });
 
 describe('a cool-down', () => {

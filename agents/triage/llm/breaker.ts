@@ -128,18 +128,10 @@ function mayProbe(state: BreakerState, now: number): boolean {
   return state.phase === 'open' && now >= state.until;
 }
 
-/** How a provider may be used now. */
-export type Turnstile = 'ask' | 'probe' | 'skip';
+type Turnstile = 'ask' | 'probe' | 'skip';
 
-/** The chain in its order, and what may be done with each now: failback is nothing but this order. Pure. */
-export function order(
-  states: readonly { name: string; state: BreakerState }[],
-  now: number,
-): { name: string; may: Turnstile }[] {
-  return states.map(({ name, state }) => ({ name, may: turnstile(state, now) }));
-}
-
-function turnstile(state: BreakerState, now: number): Turnstile {
+/** What may be done with it now; asking the chain in its order is all there is of failback. */
+export function turnstile(state: BreakerState, now: number): Turnstile {
   if (state.phase === 'closed') return 'ask';
   return mayProbe(state, now) ? 'probe' : 'skip';
 }

@@ -4,7 +4,7 @@ import type { Metrics } from '#agents/runtime/metrics.ts';
 import { Slots } from '#agents/runtime/slots.ts';
 import type { ProviderConfig } from '#config/schema.ts';
 import { type AttemptContext, type Draft, type Inquiry, converse, request, shapeOf } from './attempt.ts';
-import { describeState, order } from './breaker.ts';
+import { describeState, turnstile } from './breaker.ts';
 import type { Budget } from './budget.ts';
 import { type Member, probeQuestion } from './member.ts';
 import { type Answer, ProviderFailure } from './provider.ts';
@@ -137,7 +137,7 @@ export class Router {
 
   /** Whether it may be asked now. One whose time is up gets its probe, and a moment to pass it. */
   async #isOpen<T>(member: Member, journey: Journey<T>): Promise<boolean> {
-    const may = order([member], this.#options.clock.now())[0]?.may;
+    const may = turnstile(member.state, this.#options.clock.now());
     if (may === 'ask') return true;
     if (may !== 'probe') return false;
     const grace = new AbortController();

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createLog } from '#agents/runtime/log.ts';
 import { type Store, openStore } from '#agents/runtime/store.ts';
-import { type VirtualClock, createVirtualClock } from '#agents/runtime/virtual-clock.ts';
+import { type VirtualClock, createVirtualClock } from '../../../test/parts/virtual-clock.ts';
 import { MemoryChannel } from '../../../test/parts/memory-channel.ts';
 import { type Card, DeliveryFailure } from '../channel.ts';
 import { type Outbox, createOutbox } from './outbox.ts';

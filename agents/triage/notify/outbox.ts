@@ -4,6 +4,7 @@ import type { Log } from '#agents/runtime/log.ts';
 import { backoff } from '#agents/runtime/retry.ts';
 import type { Store } from '#agents/runtime/store.ts';
 import type { Channel, Delivered, Outbound } from '../channel.ts';
+import { within } from '../within.ts';
 import { type OutboxRow, outboxRows } from '../store/outbox.ts';
 
 export interface OutboxOptions {
@@ -112,7 +113,7 @@ class Lane {
   }
 
   async stop(): Promise<void> {
-    this.#stopping.abort(new Failure('Stopped sending: triage stops', { recoverable: true }));
+    this.#stopping.abort(new Failure('Cannot go on sending: triage stops', { recoverable: true }));
     this.#cancel();
     await this.#running;
   }
@@ -134,16 +135,13 @@ class Lane {
   }
 
   async #send(row: OutboxRow): Promise<void> {
-    const timeout = new AbortController();
-    const reason = new Failure(`Cannot deliver on "${this.#channel.kind}": no answer in time`, { recoverable: true });
-    const cancel = this.#options.clock.after(deliveryTimeoutMs, () => timeout.abort(reason));
+    const late = `Cannot deliver on "${this.#channel.kind}": no answer in time`;
+    const limit = { clock: this.#options.clock, ms: deliveryTimeoutMs, late, signal: this.#stopping.signal };
     try {
-      const signal = AbortSignal.any([this.#stopping.signal, timeout.signal]);
-      this.#sent(row, await this.#channel.deliver(this.#dated(row), row.reference, signal));
+      const message = this.#dated(row);
+      this.#sent(row, await within(limit, (signal) => this.#channel.deliver(message, row.reference, signal)));
     } catch (error) {
       this.#failed(row, error);
-    } finally {
-      cancel();
     }
   }
 

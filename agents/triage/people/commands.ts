@@ -8,10 +8,11 @@ import type { Watched } from '../agent-watch.ts';
 import { cardPlan } from '../card.ts';
 import type { Person } from '../channel.ts';
 import type { Desk } from '../desk.ts';
-import type { Spending } from '../digest/facts.ts';
+import { countsText, spentText } from '../digest/text.ts';
+import type { Spent } from '../llm/ledger.ts';
 import { frozenBy, setFreeze } from '../freeze.ts';
 import { newestManifest } from '../intake/findings.ts';
-import { localTime } from '../local-time.ts';
+import { dayAndTime } from '../local-time.ts';
 import { propose } from '../plans/plans.ts';
 import { detailsText } from '../present.ts';
 import { parseRun } from '../plans/run-command.ts';
@@ -23,7 +24,7 @@ export interface CommandOptions {
   people: People;
   catalogue: Catalogue;
   digest: () => string;
-  spending: () => readonly Spending[];
+  spending: () => readonly Spent[];
   capEuro: number;
   providers: () => readonly { provider: string; state: string }[];
   agents: () => readonly Watched[];
@@ -82,9 +83,7 @@ function status({ desk, agents }: CommandOptions): string {
           .slice(0, 5)
           .map((incident) => incident.title)
           .join('; ')}`,
-    counts === undefined
-      ? 'No sentinel has reported yet.'
-      : `${counts.checks} checks on ${counts.hosts} hosts: ${counts.ok} ok, ${counts.pending} pending, ${counts.firing} firing, ${counts.unknown} unknown, ${counts.stale} stale`,
+    counts === undefined ? 'No sentinel has reported yet.' : countsText(counts),
     ...(manifest?.unseen ?? []).slice(0, 5).map(({ reason, count }) => `could not check ${count}: ${reason}`),
     ...(frozen === undefined ? [] : [`Remediation is frozen by ${frozen.by}: ${frozen.reason}`]),
     ...agents().map(agentLine),
@@ -106,9 +105,8 @@ function incidents({ desk }: CommandOptions, { argument }: Call): string {
   if (open.length === 0) return 'Nothing is open.';
   const zone = desk.config.digest.timezone;
   const lines = open.slice(0, 20).map((incident) => {
-    const { day, time } = localTime(incident.startsAt, zone);
     const by = incident.acknowledgedName === undefined ? '' : `, acknowledged by ${incident.acknowledgedName}`;
-    return `${incident.id} ${incident.severity} ${incident.title} (since ${day} ${time}, ${incident.members.length} findings${by})`;
+    return `${incident.id} ${incident.severity} ${incident.title} (since ${dayAndTime(incident.startsAt, zone)}, ${incident.members.length} findings${by})`;
   });
   return [...lines, ...(open.length > 20 ? [`and ${open.length - 20} more`] : [])].join('\n');
 }
@@ -159,13 +157,12 @@ function plan({ desk }: CommandOptions, { argument }: Call): string {
 function cost({ spending, capEuro, providers }: CommandOptions): string {
   const entries = spending();
   if (entries.length === 0) return 'No model is configured: rules only, nothing is spent.';
-  const total = entries.reduce((sum, entry) => sum + entry.euro, 0);
   const states = new Map(providers().map(({ provider, state }) => [provider, state]));
   const lines = entries.map(
     ({ provider, calls, euro }) =>
       `${provider}: ${euro.toFixed(3)} €, ${calls} calls, ${states.get(provider) ?? 'unknown'}`,
   );
-  return [`This month: ${total.toFixed(2)} € of ${capEuro.toFixed(2)} €`, ...lines].join('\n');
+  return [`This month: ${spentText(entries, capEuro)}`, ...lines].join('\n');
 }
 
 function who({ people }: CommandOptions, { person }: Call): string {

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import type { Bus } from '#bus/bus.ts';
-import { Failure, messageOf } from '#bus/failure.ts';
+import { Failure } from '#bus/failure.ts';
 import type { Clock } from '#agents/runtime/clock.ts';
 import type { Desk } from '../desk.ts';
 import { sendText } from '../present.ts';
+import { within } from '../within.ts';
 
 const Command = z.object({ host: z.string(), command: z.string() });
 /** What the worker answers. */
@@ -23,22 +24,18 @@ export async function dryRun(
   plan: string,
   channel: string,
 ): Promise<void> {
-  const timeout = new AbortController();
-  const late = new Failure('Cannot dry run: the worker did not answer in time', { recoverable: true });
-  const cancel = clock.after(dryRunMs, () => timeout.abort(late));
+  const limit = { clock, ms: dryRunMs, late: 'Cannot dry run: the worker did not answer in time' };
   let text: string;
   try {
-    text = dryRunText(await bus.request('dry-run', { plan }, timeout.signal));
+    text = dryRunText(await within(limit, (signal) => bus.request('dry-run', { plan }, signal)));
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    text = messageOf(error);
-  } finally {
-    cancel();
+    text = error.message;
   }
   desk.transact(() => sendText(desk, text.slice(0, maximumText), channel));
 }
 
-export function dryRunText(answer: Record<string, unknown>): string {
+function dryRunText(answer: Record<string, unknown>): string {
   const parsed = DryRun.safeParse(answer);
   if (!parsed.success) return 'Cannot read what the worker answered to the dry run';
   const { wouldRun, reason, probes, commands } = parsed.data;

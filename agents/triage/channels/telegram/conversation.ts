@@ -1,6 +1,8 @@
 import type { CallbackQuery, Message, Update, User } from 'grammy/types';
 import { messageOf } from '#bus/failure.ts';
 import type { Clock } from '#agents/runtime/clock.ts';
+import { backoff } from '#agents/runtime/retry.ts';
+import { type RateLimit, createRateLimit } from '#agents/runtime/rate-limit.ts';
 import type { Log } from '#agents/runtime/log.ts';
 import type { People } from '#config/people.ts';
 import { cut, visibleLine, visibleText } from '../../render/visible.ts';
@@ -8,7 +10,6 @@ import { withoutLinks } from '../../render/html.ts';
 import { partsOf } from '../../render/parts.ts';
 import { textLimit } from '../../render/telegram-card.ts';
 import type { ChannelHost, Person } from '../../channel.ts';
-import { Allowance } from './allowance.ts';
 import { TelegramFailure, type BotApi, type Work } from './bot-api.ts';
 
 export interface ConversationOptions {
@@ -41,17 +42,23 @@ const pressAnswerLimit = 200;
 const passingLimit = 90;
 const partsOfAnswer = 4;
 const tries = 3;
+const patience = { firstMs: 1_000, maximumMs: 15_000 };
+const perHour = 1 / 3_600;
 const stranger = 'This bot belongs to somebody else and answers only the people its owner has added.';
 
 /** Takes what people write and press. Who they are counts, never the chat they do it in. */
 export class Conversation {
   readonly #options: ConversationOptions;
-  readonly #refusals = new Allowance(1, 3_600_000);
-  readonly #reports = new Allowance(1, 3_600_000);
-  readonly #pairings = new Allowance(5, 600_000);
+  readonly #refusals: RateLimit;
+  readonly #reports: RateLimit;
+  readonly #pairings: RateLimit;
 
   constructor(options: ConversationOptions) {
     this.#options = options;
+    const { clock } = options;
+    this.#refusals = createRateLimit({ perSecond: perHour, burst: 1, clock });
+    this.#reports = createRateLimit({ perSecond: perHour, burst: 1, clock });
+    this.#pairings = createRateLimit({ perSecond: 30 * perHour, burst: 5, clock });
   }
 
   /** Contract: never rejects. An update that breaks something is logged once and is over. */
@@ -116,15 +123,15 @@ export class Conversation {
   }
 
   async #answer(person: Person, place: Place, { name, argument }: Command): Promise<string> {
-    const { host, people, clock, log } = this.#options;
+    const { host, people, log } = this.#options;
     try {
       if (name === 'start' && argument !== '') {
-        if (!this.#pairings.take(person.id, clock.now())) return '';
+        if (!this.#pairings.take(person.id)) return '';
         return await host.pair(person, argument);
       }
       if (!people.may(person.id, 'reader')) return this.#refusal(person, `/${name}`);
       if (!place.isPrivate && place.chat !== this.#options.homeChat()) {
-        return this.#refusals.take(person.id, clock.now()) ? 'Ask me in our private chat: others read along here.' : '';
+        return this.#refusals.take(person.id) ? 'Ask me in our private chat: others read along here.' : '';
       }
       return await host.command(person, name === 'start' ? 'help' : name, argument);
     } catch (error) {
@@ -135,12 +142,12 @@ export class Conversation {
 
   #refusal(person: Person, what: string): string {
     this.#report(person, what);
-    if (!this.#refusals.take(person.id, this.#options.clock.now())) return '';
+    if (!this.#refusals.take(person.id)) return '';
     return `${stranger}\nYour Telegram id is ${person.id.slice('telegram:'.length)}; the owner can add it, or send you a pairing link.`;
   }
 
   #report(person: Person, what: string): void {
-    if (!this.#reports.take(person.id, this.#options.clock.now())) return;
+    if (!this.#reports.take(person.id)) return;
     this.#options.log.warn({ person: person.id, what }, 'somebody unknown was turned away');
     this.#options.host.refused?.(person, what);
   }
@@ -170,7 +177,7 @@ export class Conversation {
         return await api.call(what, work, { signal });
       } catch (error) {
         if (!(error instanceof TelegramFailure) || !error.recoverable || attempt === tries) throw error;
-        await clock.sleep(Math.min(error.retryAfterMs ?? 1_000 * attempt, 15_000), signal);
+        await clock.sleep(Math.min(error.retryAfterMs ?? backoff(patience, attempt), patience.maximumMs), signal);
       }
     }
   }

@@ -2,6 +2,7 @@ import type { Update } from 'grammy/types';
 import { Failure } from '#bus/failure.ts';
 import type { Clock } from '#agents/runtime/clock.ts';
 import type { Log } from '#agents/runtime/log.ts';
+import { backoff } from '#agents/runtime/retry.ts';
 import { TelegramFailure, type BotApi } from './bot-api.ts';
 import type { Inbox } from './inbox.ts';
 
@@ -23,7 +24,7 @@ export interface PollOptions {
 const patienceMs = 30_000;
 /** Something between here and Telegram does not hold polls open; asking at once again would be thousands a second. */
 const tooSoonPauseMs = 1_000;
-const longestPauseMs = 60_000;
+const pause = { firstMs: 1_000, maximumMs: 60_000 };
 /** With a refused token only a person can help; asking more often is noise. */
 const refusedPauseMs = 300_000;
 
@@ -107,7 +108,7 @@ async function recover(
 
 function pauseMs(refusal: TelegramFailure | undefined, failures: number): number {
   if (refusal?.code === 401 || refusal?.code === 404) return refusedPauseMs;
-  return refusal?.retryAfterMs ?? Math.min(longestPauseMs, 500 * 2 ** Math.min(failures, 10));
+  return refusal?.retryAfterMs ?? backoff(pause, failures);
 }
 
 /** Telegram refuses to be polled while a webhook of some earlier program stands. */
