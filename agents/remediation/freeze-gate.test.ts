@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Bus, Delivery } from '#bus/bus.ts';
 import type { Freeze } from '#bus/messages/freeze.ts';
-import { createVirtualClock, type VirtualClock } from '#agents/runtime/virtual-clock.ts';
+import { createVirtualClock, type VirtualClock } from '../../test/parts/virtual-clock.ts';
 import { FreezeGate } from './freeze-gate.ts';
 import { openRemediationStore, type RemediationStore } from './store.ts';
 

@@ -6,7 +6,7 @@ import { AgentHealth, agentHealth } from '#bus/messages/agent-health.ts';
 import { startHealth } from './health.ts';
 import { createLog } from './log.ts';
 import { createMetrics } from './metrics.ts';
-import { createVirtualClock } from './virtual-clock.ts';
+import { createVirtualClock } from '../../test/parts/virtual-clock.ts';
 
 /** A connection that can be cut: what is published goes through the real encoder. */
 function openBus() {

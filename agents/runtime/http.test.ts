@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { Failure } from '#bus/failure.ts';
 import { createHttpSurface, type HttpListener, type HttpRequest } from './http.ts';
 import { createLog } from './log.ts';
-import { createVirtualClock } from './virtual-clock.ts';
+import { createVirtualClock } from '../../test/parts/virtual-clock.ts';
 
 const opened: HttpListener[] = [];
 afterEach(async () => {

@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Failure } from '#bus/failure.ts';
 import { Limiter } from './limiter.ts';
-import { createVirtualClock } from './virtual-clock.ts';
+import { createVirtualClock } from '../../test/parts/virtual-clock.ts';
 
 const never = new AbortController().signal;
 

@@ -2,7 +2,7 @@ import { Writable } from 'node:stream';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createLog } from './log.ts';
 import { createSchedule, type Schedule, type ScheduledJob, type Timing } from './schedule.ts';
-import { createVirtualClock, type VirtualClock } from './virtual-clock.ts';
+import { createVirtualClock, type VirtualClock } from '../../test/parts/virtual-clock.ts';
 
 const opened: Schedule[] = [];
 afterEach(async () => {

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { Failure } from '#bus/failure.ts';
 import { createLog } from './log.ts';
 import { createSchedule, type Schedule, type ScheduledJob, type Timing } from './schedule.ts';
-import { createVirtualClock, type VirtualClock } from './virtual-clock.ts';
+import { createVirtualClock, type VirtualClock } from '../../test/parts/virtual-clock.ts';
 
 const start = Date.parse('2026-11-20T10:00:00Z');
 const opened: Schedule[] = [];

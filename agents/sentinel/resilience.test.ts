@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { run } from '#bus/messages/run.ts';
 import { ConfigSchema } from '#config/schema.ts';
 import { createLog } from '#agents/runtime/log.ts';
-import { createVirtualClock } from '#agents/runtime/virtual-clock.ts';
+import { createVirtualClock } from '../../test/parts/virtual-clock.ts';
 import { level, SentinelStage, startMs, state } from '../../test/parts/sentinel-stage.ts';
 import { until } from '../../test/parts/until.ts';
 import { type CheckDefinition, defineCheck, type Observation } from './check.ts';

@@ -7,7 +7,7 @@ import { stringify } from 'yaml';
 import { type Crew, everyone, startCrew } from '#agents/crew.ts';
 import type { Clock } from '#agents/runtime/clock.ts';
 import { createLog } from '#agents/runtime/log.ts';
-import { createVirtualClock, type VirtualClock } from '#agents/runtime/virtual-clock.ts';
+import { createVirtualClock, type VirtualClock } from '../parts/virtual-clock.ts';
 import { loadConfig } from '#config/load.ts';
 import { type ChatMessage, startTelegram, type TelegramPart, type TelegramUser } from '../parts/telegram.ts';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { type Log, createLog } from '#agents/runtime/log.ts';
 import { createMetrics, type Metrics } from '#agents/runtime/metrics.ts';
-import { type VirtualClock, createVirtualClock } from '#agents/runtime/virtual-clock.ts';
+import { type VirtualClock, createVirtualClock } from './virtual-clock.ts';
 import { type Assessor, createAssessor } from '#agents/triage/assess/assess.ts';
 import { Assessment } from '#bus/messages/assessment.ts';
 import { ConfigSchema } from '#config/schema.ts';

@@ -13,7 +13,7 @@ import { type ConfigInput, ConfigSchema } from '#config/schema.ts';
 import { createHttpSurface } from '#agents/runtime/http.ts';
 import { createLog } from '#agents/runtime/log.ts';
 import { createMetrics } from '#agents/runtime/metrics.ts';
-import { createVirtualClock, type VirtualClock } from '#agents/runtime/virtual-clock.ts';
+import { createVirtualClock, type VirtualClock } from './virtual-clock.ts';
 import { type CheckDefinition, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { createSentinel, type Sentinel } from '#agents/sentinel/sentinel.ts';
 import { startTestBroker, type TestBroker } from './broker.ts';

@@ -17,7 +17,7 @@ import type { Agent, AgentContext } from '#agents/runtime/agent.ts';
 import { type Clock, toInstant } from '#agents/runtime/clock.ts';
 import { createLog } from '#agents/runtime/log.ts';
 import { createMetrics } from '#agents/runtime/metrics.ts';
-import { type VirtualClock, createVirtualClock } from '#agents/runtime/virtual-clock.ts';
+import { type VirtualClock, createVirtualClock } from './virtual-clock.ts';
 import type { Assessor, IncidentFacts } from '#agents/triage/assess/assess.ts';
 import type { Channel } from '#agents/triage/channel.ts';
 import { createTriage } from '#agents/triage/triage.ts';

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type Clock, sleepOn } from './clock.ts';
+import { type Clock, sleepOn } from '#agents/runtime/clock.ts';
 
-/** Time that moves only when told: for replaying a day in a second, and for tests where minutes matter. */
+/** Time that moves only when told, for tests where minutes matter. */
 export interface VirtualClock extends Clock {
   /** Moves on by `ms`, runs what falls due in order, and lets real I/O settle between two timers. */
   advance(ms: number): Promise<void>;
