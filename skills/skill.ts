@@ -18,12 +18,12 @@ export interface Skill {
   file: string;
 }
 
-export interface SkillFault {
+interface SkillFault {
   file: string;
   message: string;
 }
 
-export interface LoadedSkills {
+interface LoadedSkills {
   skills: readonly Skill[];
   /** What was wrong: skills that were loaded all the same, and those that could not be. */
   faults: readonly SkillFault[];

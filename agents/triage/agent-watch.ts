@@ -17,17 +17,17 @@ export const Watched = z.object({
 export type Watched = z.output<typeof Watched>;
 
 /** A heartbeat comes every minute; three missing ones are a death, whatever the broker says. */
-export const silenceMs = 3 * 60_000;
+const silenceMs = 3 * 60_000;
 /** A restart is no news. */
-export const graceMs = 30_000;
+const graceMs = 30_000;
 
-export type Vitality = 'alive' | 'dead';
+type Vitality = 'alive' | 'dead';
 
 /**
  * Whether an agent lives. `awakeSince` is when triage itself began to listen: what it could not hear before is no
  * evidence.
  */
-export function vitalityOf(watched: Watched, now: number, awakeSince: number): Vitality {
+function vitalityOf(watched: Watched, now: number, awakeSince: number): Vitality {
   const since = Math.max(watched.stateAt, awakeSince);
   if (watched.state === 'offline') return now - since >= graceMs ? 'dead' : 'alive';
   return now - Math.max(since, watched.healthAt ?? 0) >= silenceMs ? 'dead' : 'alive';

@@ -9,7 +9,7 @@ import { localTime } from './local-time.ts';
 import { isSnoozed } from './notify/notify.ts';
 import { type PlanFacts, canAskAgain, isDecidable, isExpired, isOpenPlan } from './plans/plan-state.ts';
 
-export interface CardFacts {
+interface CardFacts {
   incident: IncidentRecord;
   root: Finding | undefined;
   /** Undefined while one is awaited. */
@@ -125,7 +125,7 @@ function newsOf({ incident, planned, timeZone, now }: CardFacts): string[] {
 }
 
 /** Where a run is, step by step, with what a failed step said last. */
-export function progressOf(run: Run): string[] {
+function progressOf(run: Run): string[] {
   if (run.status === 'refused') return [];
   return run.steps
     .filter((step) => step.status !== 'waiting' && step.status !== 'skipped')

@@ -8,7 +8,7 @@ import type { Outbox } from './notify/outbox.ts';
 import type { TriageStore } from './store.ts';
 import { World } from './world.ts';
 
-export interface DeskOptions {
+interface DeskOptions {
   store: TriageStore;
   outbox: Outbox;
   clock: Clock;

@@ -37,11 +37,7 @@ export function createPublishing(desk: Desk, bus: Bus, nightly: Pick<Nightly, 'l
   }
   function clearEnded(): void {
     const since = Number(desk.store.fact(connectedKey) ?? 0) - noteEveryMs;
-    const ended = desk.store.rows.all(
-      `SELECT id FROM incidents WHERE state = 'closed' AND closed_at >= ? LIMIT 10000`,
-      since,
-    );
-    for (const row of ended) bus.clear(incident, String(row['id']));
+    for (const id of desk.store.incidents.closedSince(since)) bus.clear(incident, id);
   }
   return {
     incidents,

@@ -2,7 +2,9 @@ import { join } from 'node:path';
 import { journalMigration, openJournal, type Journal } from '#bus/journal.ts';
 import { openStore, type Store } from '#agents/runtime/store.ts';
 import { type FindingRows, findingRows } from './store/findings.ts';
+import { type DigestRows, digestRows } from './store/digests.ts';
 import { type InboxRows, inboxRows } from './store/inbox.ts';
+import { type ManifestRows, manifestRows } from './store/manifests.ts';
 import { type IncidentRows, incidentRows } from './store/incidents.ts';
 import { type PlanRows, planRows } from './store/plans.ts';
 import { triageMigrations } from './store/schema.ts';
@@ -13,6 +15,8 @@ export interface TriageStore {
   rows: Store;
   journal: Journal;
   inbox: InboxRows;
+  manifests: ManifestRows;
+  digests: DigestRows;
   findings: FindingRows;
   incidents: IncidentRows;
   plans: PlanRows;
@@ -29,6 +33,8 @@ export function openTriageStore(folder: string, journalKey: Buffer): TriageStore
     rows,
     journal: openJournal(rows, journalKey),
     inbox: inboxRows(rows),
+    manifests: manifestRows(rows),
+    digests: digestRows(rows),
     findings: findingRows(rows),
     incidents: incidentRows(rows),
     plans: planRows(rows),

@@ -21,7 +21,7 @@ import { listen } from './intake/listen.ts';
 import { createMissing } from './intake/missing.ts';
 import { serveVerbs } from './verbs.ts';
 
-export interface TriageOptions {
+interface TriageOptions {
   channels: readonly Channel[];
   assessor: Assessor;
   catalogue: Catalogue;
@@ -109,7 +109,7 @@ function createRounds(context: AgentContext, parts: TriageParts): { isRunning: b
   return rounds;
 }
 
-export type TriageParts = ReturnType<typeof assemble>;
+type TriageParts = ReturnType<typeof assemble>;
 
 function assemble(context: AgentContext, { channels, assessor, catalogue }: TriageOptions) {
   const { config, inventory, clock, log, bus } = context;

@@ -9,7 +9,7 @@ import type { Pairing } from './people/pairing.ts';
 import { acknowledge, snooze, snoozeMs } from './people/attend.ts';
 import { detailsText } from './present.ts';
 
-export interface VerbOptions {
+interface VerbOptions {
   bus: Bus;
   desk: Desk;
   pairing: Pairing;

@@ -10,7 +10,7 @@ export const reopenWindowMs = 10 * 60_000;
 /** How long what is over stays in memory; older findings are looked up in the store. */
 const memoryMs = 60 * 60_000;
 
-export interface KnownFinding {
+interface KnownFinding {
   held: Held;
   clue: Clue;
 }
@@ -35,6 +35,15 @@ export class World {
 
   remember(held: Held, finding: Finding): void {
     this.findings.set(finding.fingerprint, { held, clue: clueOf(finding) });
+  }
+
+  /** Changes what is held of a known finding; undefined when there is none. */
+  amend(fingerprint: string, change: Partial<Held>): Held | undefined {
+    const known = this.findings.get(fingerprint);
+    if (known === undefined) return undefined;
+    const held = { ...known.held, ...change };
+    this.findings.set(fingerprint, { ...known, held });
+    return held;
   }
 
   /** From memory, or from the store when it was over long ago. */

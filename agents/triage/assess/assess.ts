@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { type Clock, toInstant } from '#agents/runtime/clock.ts';
 import type { Log } from '#agents/runtime/log.ts';
@@ -14,14 +14,12 @@ import type { IncidentFacts } from './incident-facts.ts';
 import { type Budget, createBudget } from '../llm/budget.ts';
 import { type Ledger, type Spent, openLedger } from '../llm/ledger.ts';
 import { Member } from '../llm/member.ts';
-import type { ProviderKind } from '../llm/provider.ts';
+import type { ProviderKind, Question } from '../llm/provider.ts';
 import { type Outcome, Router } from '../llm/router.ts';
-import { type Prompt, composePrompt, longestShortness } from './prompt.ts';
+import { composePrompt, longestShortness } from './prompt.ts';
 import { acceptProposal } from './accept-proposal.ts';
 import { createVeil } from './redact.ts';
 import { type Opinion, assessByRules } from './rules.ts';
-
-export type { IncidentFacts } from './incident-facts.ts';
 
 /** Gives opinions. Works with no model at all; with models it adds theirs. */
 export interface Assessor {
@@ -37,7 +35,7 @@ export interface Assessor {
   close(): void;
 }
 
-export interface AssessorOptions {
+interface AssessorOptions {
   config: Config;
   /** Folder of the configuration file, for `file` references. */
   baseFolder: string;
@@ -46,16 +44,13 @@ export interface AssessorOptions {
   log: Log;
   metrics: Metrics;
   catalogue: Catalogue;
-  /** Folders with skills beside those that ship. */
-  skillFolders?: readonly string[];
 }
 
 export async function createAssessor(options: AssessorOptions): Promise<Assessor> {
   const { config, clock, log, metrics } = options;
   const ledger = openLedger(join(options.stateFolder, 'llm.db'));
   const { skills, faults } = await loadSkills();
-  const own = await loadSkills(options.skillFolders ?? []);
-  for (const fault of [...faults, ...own.faults]) log.warn(fault, 'a skill is not as it should be');
+  for (const fault of faults) log.warn(fault, 'a skill is not as it should be');
   const listeners: ((text: string) => void)[] = [];
   const notify = (text: string): void => {
     log.warn({ notice: text }, 'about the models');
@@ -73,7 +68,7 @@ export async function createAssessor(options: AssessorOptions): Promise<Assessor
       if (ledger.sayOnce(`cap ${budget.month()} ${budget.capEuro}`, clock.now())) notify(text);
     },
   });
-  return new ModelAssessor(options, { ledger, budget, router, skills: [...own.skills, ...skills], listeners });
+  return new ModelAssessor(options, { ledger, budget, router, skills, listeners });
 }
 
 async function openMembers(
@@ -122,7 +117,6 @@ class ModelAssessor implements Assessor {
     const opinion = assessByRules(facts);
     if (this.#options.config.llm.providers.length === 0) return this.#byRules(facts, opinion);
     const shown = this.#playbooksFor(facts);
-    const prompts = new Map<string, Prompt>();
     const outcome = await this.#parts.router.ask<ModelOpinion>(
       {
         longestShortness,
@@ -137,7 +131,6 @@ class ModelAssessor implements Assessor {
             veil,
             shortness,
           });
-          prompts.set(provider.name, prompt);
           return {
             question: {
               system: prompt.system,
@@ -153,7 +146,7 @@ class ModelAssessor implements Assessor {
       signal,
     );
     if (outcome.is === 'unanswered') return this.#byRules(facts, opinion, outcome);
-    return this.#byModel(facts, { opinion, outcome, shown, digest: prompts.get(outcome.provider.name)?.digest });
+    return this.#byModel(facts, { opinion, outcome, shown });
   }
 
   spending(): Spent[] {
@@ -218,11 +211,10 @@ class ModelAssessor implements Assessor {
       opinion: Opinion;
       outcome: Extract<Outcome<ModelOpinion>, { is: 'answered' }>;
       shown: readonly Candidate[];
-      digest: string | undefined;
     },
   ): Assessment {
-    const { outcome, opinion, shown, digest } = answered;
-    const { value, provider } = outcome;
+    const { outcome, opinion, shown } = answered;
+    const { value, provider, draft } = outcome;
     const accepted = acceptProposal(value, { facts, shown, freePaths: this.#options.config.remediation.freePaths });
     if (!accepted.ok) {
       this.#options.log.info(
@@ -242,10 +234,17 @@ class ModelAssessor implements Assessor {
       ...(proposal !== undefined && { proposal }),
       failovers: outcome.passedOver.slice(0, 10),
       costEuro: outcome.costEuro,
-      ...(digest !== undefined && { promptDigest: digest }),
+      promptDigest: digestOf(draft.question),
       at: toInstant(this.#options.clock.now()),
     };
   }
+}
+
+/** SHA-256 of all that was sent, for the journal. */
+function digestOf({ system, turns }: Question): string {
+  const hash = createHash('sha256').update(system);
+  for (const { text } of turns) hash.update('\0').update(text);
+  return hash.digest('hex');
 }
 
 function reasonOf(outcome: Extract<Outcome<unknown>, { is: 'unanswered' }>): string {

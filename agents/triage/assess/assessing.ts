@@ -4,14 +4,15 @@ import type { Assessment } from '#bus/messages/assessment.ts';
 import { type Clock, toInstant } from '#agents/runtime/clock.ts';
 import type { Log } from '#agents/runtime/log.ts';
 import type { Catalogue } from '#playbooks/playbook.ts';
-import type { Assessor, IncidentFacts } from './assess.ts';
+import type { Assessor } from './assess.ts';
+import type { IncidentFacts } from './incident-facts.ts';
 import type { Desk } from '../desk.ts';
 import { type IncidentRecord, messageOfIncident } from '../incident/incident.ts';
 import { blockMs, proposeFrom } from '../plans/plans.ts';
 import { targetsOf } from '../plans/target.ts';
 import { within } from '../within.ts';
 
-export interface AssessingOptions {
+interface AssessingOptions {
   desk: Desk;
   assessor: Assessor;
   catalogue: Catalogue;

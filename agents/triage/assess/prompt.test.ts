@@ -102,7 +102,7 @@ describe('the prompt', () => {
   });
 
   test('draws another fence for every prompt', () => {
-    expect(promptOf({}).digest).not.toBe(promptOf({}).digest);
+    expect(promptOf({}).user).not.toBe(promptOf({}).user);
   });
 
   test('gets shorter by rule, and stays bounded for a flood', () => {

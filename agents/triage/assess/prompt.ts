@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Finding } from '#bus/messages/finding.ts';
 import type { Candidate, Parameter } from '#playbooks/playbook.ts';
 import type { Skill } from '#skills/skill.ts';
@@ -7,16 +7,14 @@ import type { IncidentFacts } from './incident-facts.ts';
 import type { Veil } from './redact.ts';
 
 /** A prompt, and the evidence that its numbers stand for. */
-export interface Prompt {
+interface Prompt {
   system: string;
   user: string;
   /** Line 1 is the first; real names, no secrets. */
   evidence: readonly string[];
-  /** SHA-256 of all that was sent, for the journal. */
-  digest: string;
 }
 
-export interface PromptOptions {
+interface PromptOptions {
   facts: IncidentFacts;
   /** The opinion of the rules, as a starting point. */
   rulesCause: string;
@@ -37,21 +35,17 @@ interface Limits {
   skillLength: number;
 }
 
+const shortest: Limits = { lines: 12, lineLength: 160, members: 3, skillLength: 0 };
 const limits: readonly Limits[] = [
   { lines: 120, lineLength: 400, members: 25, skillLength: 8_000 },
   { lines: 40, lineLength: 240, members: 8, skillLength: 2_000 },
-  { lines: 12, lineLength: 160, members: 3, skillLength: 0 },
+  shortest,
 ];
 export const longestShortness = limits.length - 1;
 const maximumSkills = 3;
 
 export function composePrompt(options: PromptOptions): Prompt {
-  const limit = limits[Math.min(options.shortness, longestShortness)] ?? {
-    lines: 12,
-    lineLength: 160,
-    members: 3,
-    skillLength: 0,
-  };
+  const limit = limits[Math.min(options.shortness, longestShortness)] ?? shortest;
   const evidence = evidenceLines(options, limit);
   const facts = factLines(options, limit);
   const numbered = evidence.map((line, index) => `[${index + 1}] ${line}`);
@@ -66,7 +60,6 @@ export function composePrompt(options: PromptOptions): Prompt {
     system,
     user,
     evidence: evidence.map((line) => options.veil.reveal(line)),
-    digest: createHash('sha256').update(system).update('\0').update(user).digest('hex'),
   };
 }
 

@@ -9,7 +9,7 @@ export interface Veil {
   reveal(text: string): string;
 }
 
-export interface VeilOptions {
+interface VeilOptions {
   /** `local` providers see everything but secrets. */
   sees: 'local' | 'cloud';
   /** Names and addresses of the inventory. */

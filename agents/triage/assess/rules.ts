@@ -164,7 +164,7 @@ const riskRank: Record<Risk, number> = { low: 0, medium: 1, high: 2, critical: 3
  * The one best playbook that could end the root finding: all parameters known, the most particular answer, then the
  * lowest risk, then the one that fits the cause. Nothing when two are equally good or the host is not ours.
  */
-export function proposalOf(facts: IncidentFacts, prefers?: string): Assessment['proposal'] {
+function proposalOf(facts: IncidentFacts, prefers?: string): Assessment['proposal'] {
   const { host } = facts.root;
   if (host === undefined || !facts.inventory.includes(host)) return undefined;
   const ranked = facts.candidates

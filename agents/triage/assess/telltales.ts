@@ -1,7 +1,7 @@
 import type { Finding } from '#bus/messages/finding.ts';
 
 /** A line of evidence that gives a cause away. */
-export interface Telltale {
+interface Telltale {
   /** Sorts of trouble that it explains: matched against the alert name. */
   of: RegExp;
   line: RegExp;

@@ -17,7 +17,7 @@ import {
   type Reference,
 } from '../channel.ts';
 
-export interface TerminalOptions {
+interface TerminalOptions {
   input: NodeJS.ReadableStream;
   output: NodeJS.WritableStream & { columns?: number };
   /** Name of the person at the keyboard, `terminal:<user>` to the rest of Lares. */

@@ -1,6 +1,6 @@
 import { addDays, localTime } from '../local-time.ts';
 
-export interface DigestTimes {
+interface DigestTimes {
   /** Time of day, `07:00`. */
   at: string;
   timeZone: string;
@@ -12,7 +12,7 @@ export function lastDueDay(now: number, times: DigestTimes): string {
   return time >= times.at ? day : addDays(day, -1);
 }
 
-export interface DueDigest {
+interface DueDigest {
   day: string;
   /** Days whose digest was never made: caught up by this one. */
   missed: string[];

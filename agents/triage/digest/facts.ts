@@ -4,7 +4,6 @@ import type { Watched } from '../agent-watch.ts';
 import type { Desk } from '../desk.ts';
 import type { Parked } from '../store/inbox.ts';
 import type { Spent } from '../llm/ledger.ts';
-import { newestManifest } from '../intake/findings.ts';
 
 /** What the digest is written from: counted by code, with no model. Times are epoch ms, durations ms. */
 export interface DigestFacts {
@@ -45,7 +44,7 @@ export function collectFacts(
     ...incidentFacts(desk, range),
     ...delayFacts(desk, range),
     ...noiseFacts(desk, range),
-    manifest: newestManifest(desk),
+    manifest: desk.store.manifests.newest(),
     pendingPlans: desk.store.plans.pendingPlans().map((plan) => ({
       title: plan.title,
       createdAt: Date.parse(plan.createdAt),

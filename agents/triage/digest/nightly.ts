@@ -7,7 +7,7 @@ import { dueDigest, lastDueDay } from './due.ts';
 import { collectFacts } from './facts.ts';
 import { digestText } from './text.ts';
 
-export interface NightlyOptions {
+interface NightlyOptions {
   desk: Desk;
   spending: () => readonly Spent[];
   capEuro: number;
@@ -42,12 +42,7 @@ export function createNightly(options: NightlyOptions): Nightly {
       text: text({ from: Math.max(lastAt, desk.now - 31 * dayMs), missedDays: due.missed }),
       at: toInstant(desk.now),
     };
-    desk.store.rows.run(
-      'INSERT OR IGNORE INTO digests (day, at, text) VALUES (?,?,?)',
-      due.day,
-      desk.now,
-      message.text,
-    );
+    desk.store.digests.save(message);
     desk.outbox.notice(`digest:${due.day}`, { type: 'notice', text: message.text, silent: true });
     desk.journal('digest', due.day, { characters: message.text.length, missed: due.missed });
     desk.afterCommit(() => options.publish(message));
@@ -71,12 +66,6 @@ export function createNightly(options: NightlyOptions): Nightly {
       });
     },
     now: () => text({ from: desk.now - dayMs, missedDays: [] }),
-    last: () => lastDigest(desk),
+    last: () => desk.store.digests.newest(),
   };
-}
-
-function lastDigest(desk: Desk): DigestMessage | undefined {
-  const row = desk.store.rows.get('SELECT day, at, text FROM digests ORDER BY day DESC LIMIT 1');
-  if (row === undefined) return undefined;
-  return { kind: 'nightly', day: String(row['day']), text: String(row['text']), at: toInstant(Number(row['at'])) };
 }

@@ -1,8 +1,9 @@
 import type { Inventory } from '#config/inventory.ts';
+import { append } from './append.ts';
 import { type Clue, compareRoots } from './clue.ts';
 import { type Cause, type RuleId, causeOf, rootRule, sceneOf } from './root-cause.ts';
 
-export interface GroupMember {
+interface GroupMember {
   clue: Clue;
   role: 'root' | 'symptom';
   rule: RuleId;
@@ -108,12 +109,6 @@ export function placeGroups(groups: readonly Group[], standings: readonly Standi
     const [primary, ...merged] = own.toSorted((a, b) => compareStandings(a, b, group.root.fingerprint));
     return { incident: primary?.id, merged: merged.map((standing) => standing.id), group };
   });
-}
-
-function append<T>(lists: Map<number, T[]>, key: number, value: T): void {
-  const list = lists.get(key);
-  if (list === undefined) lists.set(key, [value]);
-  else list.push(value);
 }
 
 function touchedBy(standing: Standing, groupOf: ReadonlyMap<string, number>): number[] {

@@ -3,7 +3,7 @@ import type { Incident } from '#bus/messages/incident.ts';
 import { toInstant } from '#agents/runtime/clock.ts';
 import type { Group } from './grouping.ts';
 
-export interface Member {
+interface Member {
   fingerprint: string;
   occurrence: string;
   host?: string;
@@ -25,7 +25,7 @@ export interface Told {
 }
 
 /** How far the present attempt to fix it is. */
-export interface Fix {
+interface Fix {
   plan?: string;
   run?: string;
   outcome?: 'fixed' | 'not-fixed' | 'worse' | 'unknown';

@@ -1,4 +1,5 @@
 import type { Inventory } from '#config/inventory.ts';
+import { append } from './append.ts';
 import {
   type Clue,
   type Subject,
@@ -35,12 +36,12 @@ export interface Cause {
  * A problem that was firing so long before another began is not its symptom. Checks look at different moments, so a
  * symptom may be seen before its cause, but not by more than the longest `for` and interval in use.
  */
-export const horizonMs = 30 * 60_000;
+const horizonMs = 30 * 60_000;
 /** Two failures this near in time on one host, one a unit and one a service, are taken for one. */
 const togetherMs = 5 * 60_000;
 
 /** Firing findings by what they are about. Built once for a set; each list is sorted best root first. */
-export interface Scene {
+interface Scene {
   inventory: Inventory;
   subjects: Map<string, Subject>;
   reach: Map<string, Clue[]>;
@@ -70,17 +71,11 @@ function place(scene: Scene, clue: Clue): void {
   const subject = subjectOf(clue, scene.inventory);
   scene.subjects.set(clue.fingerprint, subject);
   if (isGateway(clue)) scene.gateways.push(clue);
-  if (subject.host !== undefined && reachRank(clue) > 0) push(scene.reach, subject.host, clue);
-  if (subject.host !== undefined && isUnitTrouble(clue)) push(scene.units, subject.host, clue);
+  if (subject.host !== undefined && reachRank(clue) > 0) append(scene.reach, subject.host, clue);
+  if (subject.host !== undefined && isUnitTrouble(clue)) append(scene.units, subject.host, clue);
   if (subject.service !== undefined && (isUnitTrouble(clue) || isServiceDown(clue))) {
-    push(scene.services, subject.service, clue);
+    append(scene.services, subject.service, clue);
   }
-}
-
-function push(lists: Map<string, Clue[]>, key: string, clue: Clue): void {
-  const list = lists.get(key);
-  if (list === undefined) lists.set(key, [clue]);
-  else list.push(clue);
 }
 
 function isGateway(clue: Clue): boolean {

@@ -25,96 +25,67 @@ export function takeFinding(desk: Desk, finding: Finding): void {
   desk.moved.add(finding.fingerprint);
 }
 
-interface Missing {
-  [fingerprint: string]: number;
-}
-
-const missingKey = 'missing';
-
 /** Takes a sentinel's manifest: ends what it names no more, keeps in mind what it names and nobody sent. */
 export function takeManifest(desk: Desk, manifest: Manifest): void {
-  const { rows } = desk.store;
+  const { store, world } = desk;
+  if (!store.manifests.save(manifest)) return;
   const at = Date.parse(manifest.at);
-  const last = rows.get('SELECT at FROM manifests WHERE sentinel = ?', manifest.sentinel)?.['at'];
-  if (typeof last === 'number' && last > at) return;
-  rows.run(
-    'INSERT OR REPLACE INTO manifests (sentinel, at, sequence, body) VALUES (?,?,?,?)',
-    manifest.sentinel,
-    at,
-    manifest.sequence,
-    JSON.stringify(manifest),
-  );
-  const sentinels = Number(rows.get('SELECT count(*) AS n FROM manifests')?.['n'] ?? 1);
-  const held = [...desk.world.findings.values()].map((known) => known.held);
-  const differences = compareManifest(manifest, held, sentinels === 1);
+  const held = [...world.findings.values()].map((known) => known.held);
+  const differences = compareManifest(manifest, held, store.manifests.sentinels().length === 1);
   for (const fingerprint of differences.over) endFinding(desk, fingerprint, at);
-  for (const fingerprint of differences.contradicted) unsettle(desk, fingerprint);
+  for (const fingerprint of differences.contradicted) settleFinding(desk, fingerprint, undefined);
   confirm(desk, differences.confirmed, manifest.sentinel);
   noteMissing(desk, manifest.sentinel, differences.missing);
 }
 
 function endFinding(desk: Desk, fingerprint: string, at: number): void {
-  const known = desk.world.findings.get(fingerprint);
-  if (known === undefined) return;
-  desk.store.findings.end(known.held, at);
-  desk.world.findings.set(fingerprint, { ...known, held: { ...known.held, status: 'resolved', updatedAt: at } });
+  const held = desk.world.amend(fingerprint, { status: 'resolved', updatedAt: at });
+  if (held === undefined) return;
+  desk.store.findings.end(held, at);
   desk.moved.add(fingerprint);
 }
 
-function unsettle(desk: Desk, fingerprint: string): void {
-  const known = desk.world.findings.get(fingerprint);
-  if (known === undefined) return;
-  const held = { ...known.held, settledAt: undefined };
+function settleFinding(desk: Desk, fingerprint: string, settledAt: number | undefined): void {
+  const held = desk.world.amend(fingerprint, { settledAt });
+  if (held === undefined) return;
   desk.store.findings.settle(held);
-  desk.world.findings.set(fingerprint, { ...known, held });
   desk.moved.add(fingerprint);
 }
 
 /** A verdict measured that these are over; the sentinel's own word follows when its checks were good often enough. */
 export function settleFindings(desk: Desk, fingerprints: readonly string[], at: number): void {
   for (const fingerprint of fingerprints) {
-    const known = desk.world.findings.get(fingerprint);
-    if (known === undefined || known.held.status !== 'firing') continue;
-    const held = { ...known.held, settledAt: at };
-    desk.store.findings.settle(held);
-    desk.world.findings.set(fingerprint, { ...known, held });
-    desk.moved.add(fingerprint);
+    if (desk.world.findings.get(fingerprint)?.held.status === 'firing') settleFinding(desk, fingerprint, at);
   }
 }
 
 function confirm(desk: Desk, fingerprints: readonly string[], sentinel: string): void {
   const fresh = fingerprints.filter((fingerprint) => desk.world.findings.get(fingerprint)?.held.sentinel !== sentinel);
   desk.store.findings.own(fresh, sentinel);
-  for (const fingerprint of fresh) {
-    const known = desk.world.findings.get(fingerprint);
-    if (known !== undefined) desk.world.findings.set(fingerprint, { ...known, held: { ...known.held, sentinel } });
-  }
+  for (const fingerprint of fresh) desk.world.amend(fingerprint, { sentinel });
 }
 
-/** Since when each is missing, by sentinel: a finding and its manifest may cross on the way. */
+/** Since when each fingerprint is missing (epoch ms): a finding and its manifest may cross on the way. */
+type Missing = Record<string, number>;
+
+function missingOf(desk: Desk, sentinel: string): Missing {
+  return JSON.parse(desk.store.fact(`missing:${sentinel}`) ?? '{}') as Missing;
+}
+
 function noteMissing(desk: Desk, sentinel: string, fingerprints: readonly string[]): void {
-  const key = `${missingKey}:${sentinel}`;
-  const before = JSON.parse(desk.store.fact(key) ?? '{}') as Missing;
-  const now: Missing = Object.fromEntries(
-    fingerprints.map((fingerprint) => [fingerprint, before[fingerprint] ?? desk.now]),
-  );
-  const text = JSON.stringify(now);
-  if (text !== (desk.store.fact(key) ?? '{}')) desk.store.setFact(key, text);
+  const before = missingOf(desk, sentinel);
+  const entries = fingerprints.map((fingerprint) => [fingerprint, before[fingerprint] ?? desk.now] as const);
+  const text = JSON.stringify(Object.fromEntries(entries));
+  if (text !== JSON.stringify(before)) desk.store.setFact(`missing:${sentinel}`, text);
 }
 
 /** Findings that a manifest names and nobody sent for so long. */
 export function missingFindings(desk: Desk, forMs: number): string[] {
-  return desk.store.rows
-    .all('SELECT sentinel FROM manifests')
-    .flatMap((row) =>
-      Object.entries(JSON.parse(desk.store.fact(`${missingKey}:${String(row['sentinel'])}`) ?? '{}') as Missing),
-    )
-    .filter(([fingerprint, since]) => since <= desk.now - forMs && !isHeldFiring(desk, fingerprint))
+  return desk.store.manifests
+    .sentinels()
+    .flatMap((sentinel) => Object.entries(missingOf(desk, sentinel)))
+    .filter(([fingerprint, since]) => since <= desk.now - forMs && desk.world.held(fingerprint)?.status !== 'firing')
     .map(([fingerprint]) => fingerprint);
-}
-
-function isHeldFiring(desk: Desk, fingerprint: string): boolean {
-  return desk.world.held(fingerprint)?.status === 'firing';
 }
 
 /** What a sentinel answered when it was asked for findings; anything else in the answer is left out. */
@@ -125,9 +96,4 @@ export function findingsIn(answer: Record<string, unknown>): Finding[] {
     const parsed = Finding.safeParse(entry);
     return parsed.success ? [parsed.data] : [];
   });
-}
-
-export function newestManifest(desk: Desk): Manifest | undefined {
-  const row = desk.store.rows.get('SELECT body FROM manifests ORDER BY at DESC LIMIT 1');
-  return row === undefined ? undefined : (JSON.parse(String(row['body'])) as Manifest);
 }

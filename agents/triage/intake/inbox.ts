@@ -10,7 +10,7 @@ import { takeFinding, takeManifest } from './findings.ts';
 import { takePlan, takeRun, takeVerdict } from '../plans/plans.ts';
 import type { InboxRow } from '../store/inbox.ts';
 
-export type InboxKind = 'finding' | 'manifest' | 'plan' | 'run' | 'verdict';
+type InboxKind = 'finding' | 'manifest' | 'plan' | 'run' | 'verdict';
 
 /**
  * Listeners store and return; the desk handles what was stored in batches, each batch one transaction. A message that

@@ -16,7 +16,7 @@ import type { Desk } from '../desk.ts';
 import { takeFreeze } from '../freeze.ts';
 import type { Inbox } from './inbox.ts';
 
-export interface ListenOptions {
+interface ListenOptions {
   bus: Bus;
   desk: Desk;
   inbox: Inbox;

@@ -12,7 +12,7 @@ const answerMs = 15_000;
 const maximumAsked = 50;
 
 /** Asks sentinel for findings that its manifest names and that never came. */
-export interface Missing {
+interface Missing {
   look(): void;
   stop(): Promise<void>;
 }

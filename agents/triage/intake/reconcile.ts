@@ -14,7 +14,7 @@ export interface Held {
   settledAt: number | undefined;
 }
 
-export type Merge = 'new' | 'update' | 'resolved' | 'ignored';
+type Merge = 'new' | 'update' | 'resolved' | 'ignored';
 
 /**
  * What an arriving finding means beside what is held. Deliveries repeat and overtake each other: an occurrence that
@@ -34,7 +34,7 @@ export function mergeFinding(held: Held | undefined, incoming: Finding): Merge {
   return incoming.status === 'firing' ? 'new' : 'resolved';
 }
 
-export interface Differences {
+interface Differences {
   /** Held as firing and named no more: they ended and the message was missed. */
   over: string[];
   /** Named and not held: the message was missed. */

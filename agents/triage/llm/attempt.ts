@@ -19,7 +19,7 @@ export interface Inquiry<T> {
 }
 
 /** How one exchange with one provider ended. */
-export type Exchange<T> =
+type Exchange<T> =
   | { end: 'answered'; value: T; answer: Answer }
   | { end: 'failed'; failure: ProviderFailure }
   /** The cap leaves no money for it. */
@@ -81,10 +81,13 @@ async function attempt<T>(member: Member, draft: Draft<T>, context: AttemptConte
   if (second.end !== 'unreadable') return second;
   // Text that holds no JSON at all is a fault of the endpoint; JSON of the wrong shape is an opinion to be dropped.
   const failureClass = second.isJson ? 'unparseable' : 'transient';
-  const failure = new ProviderFailure(`"${member.name}" gave no usable answer twice: ${second.fault}`.slice(0, 200), {
-    failureClass,
-    fate: { is: 'rejected' },
-  });
+  const failure = new ProviderFailure(
+    `Cannot use the answer of "${member.name}", twice: ${second.fault}`.slice(0, 200),
+    {
+      failureClass,
+      fate: { is: 'rejected' },
+    },
+  );
   return { end: 'failed', failure };
 }
 
@@ -169,8 +172,11 @@ async function timed(member: Member, question: Question, { clock, signal }: Atte
 }
 
 function lateFailure(member: Member): ProviderFailure {
-  return new ProviderFailure(`"${member.name}" did not answer within ${formatDuration(member.config.timeout)}`, {
-    failureClass: 'transient',
-    fate: { is: 'unknown' },
-  });
+  return new ProviderFailure(
+    `Cannot ask "${member.name}": it did not answer within ${formatDuration(member.config.timeout)}`,
+    {
+      failureClass: 'transient',
+      fate: { is: 'unknown' },
+    },
+  );
 }

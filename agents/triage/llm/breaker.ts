@@ -120,7 +120,7 @@ function coolDownMs(
 }
 
 /** Classes that a person has to mend. */
-export function isLoud(failureClass: FailureClass | undefined): boolean {
+function isLoud(failureClass: FailureClass | undefined): boolean {
   return failureClass === 'billing' || failureClass === 'auth';
 }
 

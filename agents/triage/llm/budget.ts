@@ -6,7 +6,6 @@ type Price = NonNullable<ProviderConfig['price']>;
 
 /** Money held for one call that is under way. */
 export interface Reservation {
-  readonly provider: ProviderConfig;
   readonly nanoEuro: NanoEuro;
   readonly inputTokens: number;
   /** Ends it; a second end does nothing. Returns what the call cost in euro. */
@@ -34,7 +33,7 @@ export function estimateTokens(question: Question): number {
 }
 
 /** Nano-euro of so many tokens, rounded up. Euro per million is nano-euro per token times a thousand. */
-export function costOf(price: Price, usage: Pick<Usage, 'inputTokens' | 'outputTokens'>): NanoEuro {
+function costOf(price: Price, usage: Pick<Usage, 'inputTokens' | 'outputTokens'>): NanoEuro {
   return Math.ceil((usage.inputTokens * price.inputPerMillion + usage.outputTokens * price.outputPerMillion) * 1_000);
 }
 
@@ -61,7 +60,6 @@ export function createBudget(options: { ledger: Ledger; llm: Config['llm']; now:
       if (id === undefined) return undefined;
       let cost: number | undefined;
       return {
-        provider,
         nanoEuro,
         inputTokens,
         settle(fate) {

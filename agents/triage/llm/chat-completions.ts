@@ -9,7 +9,7 @@ import { type Answer, type Provider, type ProviderAccess, ProviderFailure, type 
 import { refusesFormat, shapeInWords } from './structure.ts';
 
 /** What tells the speakers of Chat Completions apart. */
-export interface Dialect {
+interface Dialect {
   baseUrl: string;
   /** Newer models of OpenAI refuse `max_tokens`; many others know nothing else. */
   limitKey: 'max_completion_tokens' | 'max_tokens';

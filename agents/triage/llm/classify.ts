@@ -2,7 +2,7 @@ import { scrub } from '#bus/scrub.ts';
 import { type FailureClass, type Fate, ProviderFailure } from './provider.ts';
 
 /** A refused request as an endpoint told it. */
-export interface Refusal {
+interface Refusal {
   provider: string;
   status: number;
   headers?: Headers | undefined;
@@ -51,7 +51,7 @@ const byStatus: Record<number, FailureClass> = {
 };
 
 /** The class of a refused request. */
-export function classOf(status: number, text: string): FailureClass {
+function classOf(status: number, text: string): FailureClass {
   const known = byStatus[status];
   if (known !== undefined && status !== 429) return known;
   const said = texts.find(([, pattern]) => pattern.test(text))?.[0];
@@ -66,7 +66,7 @@ export function classOf(status: number, text: string): FailureClass {
 export function refusalOf(refusal: Refusal): ProviderFailure {
   const failureClass = classOf(refusal.status, refusal.text);
   return new ProviderFailure(
-    `"${refusal.provider}" answered ${refusal.status}${saying(refusal.said ?? refusal.text)}`,
+    `Cannot ask "${refusal.provider}": it answered ${refusal.status}${saying(refusal.said ?? refusal.text)}`,
     {
       failureClass,
       fate: { is: 'rejected' },
@@ -76,12 +76,12 @@ export function refusalOf(refusal: Refusal): ProviderFailure {
   );
 }
 
-/** An answer that arrived with success and is of no use. */
+/** An answer that arrived with success and is of no use; `what` goes on after "it". */
 export function uselessAnswer(
   what: string,
   details: { provider: string; failureClass: FailureClass; fate: Fate },
 ): ProviderFailure {
-  return new ProviderFailure(`"${details.provider}" ${scrub(what)}`, {
+  return new ProviderFailure(`Cannot use the answer of "${details.provider}": it ${scrub(what)}`, {
     failureClass: details.failureClass,
     fate: details.fate,
     status: 200,
@@ -94,7 +94,7 @@ const unsent = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ER
 /** A request without an answer: refused connection, reset, cut body, a time that was up. */
 export function silenceOf(provider: string, error: unknown): ProviderFailure {
   const codes = causesOf(error).join(' ');
-  return new ProviderFailure(`"${provider}" gave no whole answer${saying(codes)}`, {
+  return new ProviderFailure(`Cannot ask "${provider}": it gave no whole answer${saying(codes)}`, {
     failureClass: 'transient',
     fate: unsent.test(codes) ? { is: 'rejected' } : { is: 'unknown' },
     cause: error,
@@ -139,7 +139,7 @@ function headerMs({ headers, now }: Refusal): number | undefined {
 }
 
 /** "You will regain access on 2026-12-01 at 00:00 UTC": milliseconds until the first date that lies ahead. */
-export function billingDateIn(text: string, now: number): number | undefined {
+function billingDateIn(text: string, now: number): number | undefined {
   for (const [, day, time] of text.matchAll(/(\d{4}-\d{2}-\d{2})(?:(?:T| at | )(\d{2}:\d{2}))?/g)) {
     const ms = Date.parse(`${day}T${time ?? '00:00'}:00Z`) - now;
     if (Number.isFinite(ms) && ms > 0) return ms;

@@ -7,7 +7,7 @@ import { type BreakerEvent, type BreakerState, nextState } from './breaker.ts';
 import type { Ledger } from './ledger.ts';
 import { type Provider, ProviderFailure, type ProviderKind, type Question } from './provider.ts';
 
-export interface MemberOptions {
+interface MemberOptions {
   config: ProviderConfig;
   kind: ProviderKind;
   /** Reads the key where the configuration says. Throws a Failure when it cannot. */
@@ -75,7 +75,7 @@ export class Member {
     const { config, kind, now } = this.#options;
     const apiKey = this.#readKey();
     if (apiKey === undefined && config.kind !== 'compatible' && config.baseUrl === undefined) {
-      throw authFailure(`Provider "${config.name}" has no apiKey`);
+      throw authFailure(`Cannot ask "${config.name}": it has no apiKey`);
     }
     return kind.open(config, { apiKey, now });
   }

@@ -2,6 +2,7 @@ import type { Clock } from '#agents/runtime/clock.ts';
 import type { Log } from '#agents/runtime/log.ts';
 import type { Metrics } from '#agents/runtime/metrics.ts';
 import { Slots } from '#agents/runtime/slots.ts';
+import { Failure } from '#bus/failure.ts';
 import type { ProviderConfig } from '#config/schema.ts';
 import { type AttemptContext, type Draft, type Inquiry, converse, request, shapeOf } from './attempt.ts';
 import { describeState, turnstile } from './breaker.ts';
@@ -10,7 +11,7 @@ import { type Member, probeQuestion } from './member.ts';
 import { type Answer, ProviderFailure } from './provider.ts';
 import { Tally } from './tally.ts';
 
-export interface PassedOver {
+interface PassedOver {
   provider: string;
   reason: string;
 }
@@ -20,7 +21,7 @@ export type Outcome<T> = { passedOver: PassedOver[]; costEuro: number } & (
   | { is: 'unanswered'; reason: string }
 );
 
-export interface RouterOptions {
+interface RouterOptions {
   members: readonly Member[];
   budget: Budget;
   clock: Clock;
@@ -89,7 +90,7 @@ export class Router {
 
   /** Ends what is under way, probes too. `then` is called once nothing is, at once when nothing was. */
   close(then: () => void): void {
-    this.#ending.abort(new Error('The router is closed'));
+    this.#ending.abort(new Failure('Cannot go on asking models: the router is closed', { recoverable: true }));
     this.#closed = then;
     this.#leave(0);
   }

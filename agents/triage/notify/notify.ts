@@ -4,7 +4,7 @@ import type { IncidentRecord, Told } from '../incident/incident.ts';
 import { isQuiet } from './quiet-hours.ts';
 
 /** Why a message goes out; written to the notification log, so that a restart repeats nothing. */
-export type Reason = 'first' | 'escalated' | 'reopened' | 'resolved' | 'merged' | 'reminder';
+type Reason = 'first' | 'escalated' | 'reopened' | 'resolved' | 'merged' | 'reminder';
 
 export interface Decision {
   reason: Reason;
@@ -14,7 +14,7 @@ export interface Decision {
   told: Told;
 }
 
-export type NotifyConfig = Pick<Config['triage'], 'groupInterval' | 'repeatInterval' | 'quietHours'>;
+type NotifyConfig = Pick<Config['triage'], 'groupInterval' | 'repeatInterval' | 'quietHours'>;
 
 /**
  * What to tell of an incident now, as Alertmanager decides it from its notification log; undefined for nothing. The

@@ -7,7 +7,7 @@ import type { Channel, Delivered, Outbound } from '../channel.ts';
 import { within } from '../within.ts';
 import { type OutboxRow, outboxRows } from '../store/outbox.ts';
 
-export interface OutboxOptions {
+interface OutboxOptions {
   rows: Store;
   channels: readonly Channel[];
   clock: Clock;

@@ -2,7 +2,7 @@ import { type Severity, compareSeverity } from '#bus/fields.ts';
 import type { Config } from '#config/schema.ts';
 import { localTime } from '../local-time.ts';
 
-export type QuietHours = Config['triage']['quietHours'];
+type QuietHours = Config['triage']['quietHours'];
 
 /** True when a message of this severity makes no sound now. `from` after `to` spans midnight; equal means never. */
 export function isQuiet(hours: QuietHours, severity: Severity, now: number): boolean {

@@ -16,7 +16,7 @@ import { pressButton } from './press.ts';
 import type { Publishing } from '../publishing.ts';
 import { resend } from '../plans/resend.ts';
 
-export interface HostOptions {
+interface HostOptions {
   bus: Bus;
   desk: Desk;
   people: People;

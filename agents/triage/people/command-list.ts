@@ -1,6 +1,6 @@
 import type { Role } from '#config/people.ts';
 
-export interface CommandEntry {
+interface CommandEntry {
   /** Who may use it. */
   role: Role;
   /** What is written behind its name. */

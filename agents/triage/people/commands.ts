@@ -11,7 +11,6 @@ import type { Desk } from '../desk.ts';
 import { countsText, spentText } from '../digest/text.ts';
 import type { Spent } from '../llm/ledger.ts';
 import { frozenBy, setFreeze } from '../freeze.ts';
-import { newestManifest } from '../intake/findings.ts';
 import { dayAndTime } from '../local-time.ts';
 import { propose } from '../plans/plans.ts';
 import { detailsText } from '../present.ts';
@@ -19,7 +18,7 @@ import { parseRun } from '../plans/run-command.ts';
 import { acknowledge, snooze, snoozeMs } from './attend.ts';
 import { type CommandName, commandEntries, commandList, describeCommand, isCommandName } from './command-list.ts';
 
-export interface CommandOptions {
+interface CommandOptions {
   desk: Desk;
   people: People;
   catalogue: Catalogue;
@@ -73,7 +72,7 @@ export function runCommandOf(options: CommandOptions, call: Call & { name: strin
 
 function status({ desk, agents }: CommandOptions): string {
   const open = desk.world.open();
-  const manifest = newestManifest(desk);
+  const manifest = desk.store.manifests.newest();
   const frozen = frozenBy(desk);
   const counts = manifest?.counts;
   return [

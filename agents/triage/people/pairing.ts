@@ -6,7 +6,7 @@ import type { Person } from '../channel.ts';
 /** A pairing link dies so long after it was made. */
 const nonceLifeMs = 10 * 60_000;
 
-export interface PairedPerson {
+interface PairedPerson {
   id: string;
   name: string;
   role: Role;

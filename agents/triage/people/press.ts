@@ -11,7 +11,7 @@ import { detailsText, planFacts, sendText } from '../present.ts';
 import type { Token } from '../store/tokens.ts';
 import { acknowledge, snooze, snoozeMs } from './attend.ts';
 
-export interface PressOptions {
+interface PressOptions {
   desk: Desk;
   people: People;
   signer: Signer;

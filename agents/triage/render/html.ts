@@ -7,7 +7,7 @@ export interface Span {
 const tags: Record<Exclude<Span['style'], 'plain'>, string> = { bold: 'b', italic: 'i', code: 'code', pre: 'pre' };
 
 /** Telegram's HTML knows `&lt;`, `&gt;`, `&amp;` and `&quot;`; in text only the first three matter. */
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 

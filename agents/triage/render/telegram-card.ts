@@ -9,7 +9,7 @@ export const textLimit = 4_096;
 /** What a plan must leave for the facts; a longer one travels as a file. */
 const roomForFacts = 1_200;
 
-export interface CardLayout {
+interface CardLayout {
   spans: Span[];
   /** `whole`: every command and rollback stands in the text. `file`: they are in the plan's file and nowhere else. */
   plan: 'none' | 'whole' | 'file';

@@ -4,7 +4,7 @@ import { moment, span } from './moment.ts';
 import { wrap } from './wrap.ts';
 import type { Button, Card, CardPlan } from '../channel.ts';
 
-export type Paint = (format: Parameters<typeof styleText>[0], text: string) => string;
+type Paint = (format: Parameters<typeof styleText>[0], text: string) => string;
 
 /** How a terminal shows things. Contract: text from a card reaches the screen with no control character left in it. */
 export interface TerminalStyle {
@@ -31,7 +31,7 @@ export const typed: Record<Button['action'], string> = {
   'ask-again': 'again',
 };
 
-export function badge(card: Card, style: TerminalStyle): string {
+function badge(card: Card, style: TerminalStyle): string {
   const mark = good.has(card.state) ? '✔' : '●';
   const color = good.has(card.state) ? (['bold', 'green'] as const) : severityColors[card.severity];
   return style.paint([...color], `${mark} ${visibleLine(card.state)}`);
@@ -61,7 +61,7 @@ function lifeTime(card: Card, timeZone: string | undefined): string {
   return `${since}, ended ${moment(card.endedAt, timeZone)} after ${span(card.endedAt - card.since)}`;
 }
 
-export function section(title: string, lines: readonly string[], style: TerminalStyle): string[] {
+function section(title: string, lines: readonly string[], style: TerminalStyle): string[] {
   if (lines.length === 0) return [];
   return ['', heading(title, style), ...lines.flatMap((line) => wrapped(visibleLine(line), style))];
 }
@@ -74,7 +74,7 @@ function wrapped(text: string, style: TerminalStyle): string[] {
   return wrap(text, style.columns - 4, '  ').map((line) => `    ${line}`);
 }
 
-export function evidenceLines(item: Card['evidence'][number], style: TerminalStyle): string[] {
+function evidenceLines(item: Card['evidence'][number], style: TerminalStyle): string[] {
   const gutter = style.paint('dim', '│');
   return [
     '',
@@ -83,14 +83,14 @@ export function evidenceLines(item: Card['evidence'][number], style: TerminalSty
   ];
 }
 
-export function opinionLines(assessment: string | undefined, style: TerminalStyle): string[] {
+function opinionLines(assessment: string | undefined, style: TerminalStyle): string[] {
   if (assessment === undefined || assessment.trim() === '') return [];
   const lines = visibleText(assessment).trim().split('\n');
   return ['', heading('opinion', style), ...lines.flatMap((line) => wrapped(line, style))];
 }
 
 /** Commands are never wrapped, so that what is copied from the screen is what runs. */
-export function planLines(plan: CardPlan, style: TerminalStyle): string[] {
+function planLines(plan: CardPlan, style: TerminalStyle): string[] {
   const { paint } = style;
   const command = (text: string): string => `    ${paint('green', '▌')} ${exactLine(text)}`;
   const reaches =
@@ -106,7 +106,7 @@ export function planLines(plan: CardPlan, style: TerminalStyle): string[] {
   ];
 }
 
-export function buttonLines(card: Card, number: number, style: TerminalStyle): string[] {
+function buttonLines(card: Card, number: number, style: TerminalStyle): string[] {
   const words = card.buttons.flat().map((button) => `${typed[button.action]} ${number}`);
   if (words.length === 0) return [];
   const shown = words.map((word) => style.paint('bold', word)).join(style.paint('dim', ' · '));

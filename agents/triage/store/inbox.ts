@@ -4,7 +4,6 @@ export interface InboxRow {
   seq: number;
   kind: string;
   body: unknown;
-  receivedAt: number;
 }
 
 export interface Parked {
@@ -34,16 +33,12 @@ export function inboxRows(rows: Store): InboxRows {
       waiting += 1;
     },
     next(limit) {
-      const found = rows.all(
-        'SELECT seq, kind, body, received_at FROM inbox WHERE error IS NULL ORDER BY seq LIMIT ?',
-        limit,
-      );
+      const found = rows.all('SELECT seq, kind, body FROM inbox WHERE error IS NULL ORDER BY seq LIMIT ?', limit);
       waiting = found.length < limit ? found.length : waiting;
       return found.map((row) => ({
         seq: Number(row['seq']),
         kind: String(row['kind']),
         body: JSON.parse(String(row['body'])) as unknown,
-        receivedAt: Number(row['received_at']),
       }));
     },
     remove(row) {

@@ -2,7 +2,7 @@ import type { Store } from '#agents/runtime/store.ts';
 import { Assessment } from '#bus/messages/assessment.ts';
 import type { IncidentRecord } from '../incident/incident.ts';
 
-export interface TimelineEntry {
+interface TimelineEntry {
   at: number;
   kind: string;
   text: string;
@@ -13,8 +13,8 @@ export interface IncidentRows {
   /** Those not closed, and those closed since then. */
   load(closedSince: number): IncidentRecord[];
   get(id: string): IncidentRecord | undefined;
-  /** The newest ones, for people. */
-  list(limit: number): IncidentRecord[];
+  /** Ids of those closed since then, at most 10,000. */
+  closedSince(at: number): string[];
   addTimeline(incident: string, entry: TimelineEntry): void;
   timeline(incident: string, limit: number): TimelineEntry[];
   saveAssessment(assessment: Assessment, root: string): void;
@@ -30,7 +30,10 @@ export function incidentRows(rows: Store): IncidentRows {
     save: (incident) => saveIncident(rows, incident),
     load: (since) => read(rows.all(`SELECT record FROM incidents WHERE state <> 'closed' OR closed_at >= ?`, since)),
     get: (id) => read(rows.all('SELECT record FROM incidents WHERE id = ?', id))[0],
-    list: (limit) => read(rows.all('SELECT record FROM incidents ORDER BY starts_at DESC LIMIT ?', limit)),
+    closedSince(at) {
+      const sql = `SELECT id FROM incidents WHERE state = 'closed' AND closed_at >= ? LIMIT 10000`;
+      return rows.all(sql, at).map((row) => String(row['id']));
+    },
     ...timelineRows(rows),
     ...assessmentRows(rows),
     ...blockRows(rows),

@@ -17,7 +17,7 @@ interface Draft {
   message: Outbound;
 }
 
-export interface OutboxRows {
+interface OutboxRows {
   put(draft: Draft, now: number): void;
   putOnce(draft: Draft, now: number): void;
   has(key: string): boolean;

@@ -6,7 +6,7 @@ import { Run } from '#bus/messages/run.ts';
 import { Verdict } from '#bus/messages/verdict.ts';
 
 /** What is sent again until its effect is seen. */
-export type Pending =
+type Pending =
   | { kind: 'proposal'; message: Proposal; attempts: number }
   | { kind: 'approval'; message: Approval; attempts: number };
 
@@ -14,7 +14,6 @@ export interface PlanRows {
   saveProposal(proposal: Proposal, now: number): void;
   proposal(id: string): Proposal | undefined;
   endProposal(id: string, state: 'planned' | 'abandoned'): void;
-  endProposalsOf(incident: string): void;
   hasProposal(incident: string): boolean;
   savePlan(plan: Plan): void;
   plan(id: string): Plan | undefined;
@@ -32,7 +31,6 @@ export interface PlanRows {
   saveRun(run: Run): void;
   run(id: string): Run | undefined;
   runOfPlan(plan: string): Run | undefined;
-  newestRuns(limit: number): Run[];
   /** False when this verdict was handled before. */
   saveVerdict(verdict: Verdict): boolean;
 }
@@ -45,9 +43,7 @@ function body(row: Record<string, unknown>): unknown {
   return JSON.parse(String(row['body']));
 }
 
-function proposalRows(
-  rows: Store,
-): Pick<PlanRows, 'saveProposal' | 'proposal' | 'endProposal' | 'endProposalsOf' | 'hasProposal'> {
+function proposalRows(rows: Store): Pick<PlanRows, 'saveProposal' | 'proposal' | 'endProposal' | 'hasProposal'> {
   return {
     saveProposal(proposal, now) {
       rows.run(
@@ -65,9 +61,6 @@ function proposalRows(
     },
     endProposal: (id, state) =>
       void rows.run(`UPDATE proposals SET state = ? WHERE id = ? AND state = 'waiting'`, state, id),
-    endProposalsOf(incident) {
-      rows.run(`UPDATE proposals SET state = 'abandoned' WHERE incident = ? AND state = 'waiting'`, incident);
-    },
     hasProposal(incident) {
       return rows.get(`SELECT 1 FROM proposals WHERE incident = ? AND state = 'waiting'`, incident) !== undefined;
     },
@@ -162,7 +155,7 @@ function resendRows(rows: Store): Pick<PlanRows, 'due' | 'hurry' | 'sent'> {
   };
 }
 
-function runRows(rows: Store): Pick<PlanRows, 'saveRun' | 'run' | 'runOfPlan' | 'newestRuns' | 'saveVerdict'> {
+function runRows(rows: Store): Pick<PlanRows, 'saveRun' | 'run' | 'runOfPlan' | 'saveVerdict'> {
   return {
     saveRun(run) {
       rows.run(
@@ -185,11 +178,6 @@ function runRows(rows: Store): Pick<PlanRows, 'saveRun' | 'run' | 'runOfPlan' | 
     runOfPlan(plan) {
       const row = rows.get('SELECT body FROM runs WHERE plan = ? ORDER BY updated_at DESC LIMIT 1', plan);
       return row === undefined ? undefined : Run.parse(body(row));
-    },
-    newestRuns(limit) {
-      return rows
-        .all('SELECT body FROM runs ORDER BY updated_at DESC LIMIT ?', limit)
-        .map((row) => Run.parse(body(row)));
     },
     saveVerdict(verdict) {
       const { changes } = rows.run(

@@ -12,7 +12,7 @@ import { textLimit } from '../../render/telegram-card.ts';
 import type { ChannelHost, Person } from '../../channel.ts';
 import { TelegramFailure, type BotApi, type Work } from './bot-api.ts';
 
-export interface ConversationOptions {
+interface ConversationOptions {
   api: BotApi;
   host: ChannelHost;
   people: People;
@@ -194,7 +194,7 @@ function placeOf(message: Pick<Message, 'chat'> & Partial<Message>): Place {
 }
 
 /** `/name@bot argument`. Undefined when it is no command or one for another bot. */
-export function commandOf(text: string, botName: string): Command | undefined {
+function commandOf(text: string, botName: string): Command | undefined {
   const match = /^\/(\w{1,32})(?:@(\w{1,64}))?(?:\s+([\s\S]*))?$/.exec(text.trim());
   if (match === null) return undefined;
   const [, name = '', bot, argument = ''] = match;

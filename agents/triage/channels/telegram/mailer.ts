@@ -15,7 +15,7 @@ import {
 import { TelegramFailure, type BotApi } from './bot-api.ts';
 import type { Inbox } from './inbox.ts';
 
-export interface MailerOptions {
+interface MailerOptions {
   api: BotApi;
   inbox: Inbox;
   log: Log;

@@ -6,7 +6,7 @@ import { backoff } from '#agents/runtime/retry.ts';
 import { TelegramFailure, type BotApi } from './bot-api.ts';
 import type { Inbox } from './inbox.ts';
 
-export interface PollOptions {
+interface PollOptions {
   api: BotApi;
   inbox: Inbox;
   clock: Clock;

@@ -1,0 +1,32 @@
+import type { Store } from '#agents/runtime/store.ts';
+import { Manifest } from '#bus/messages/manifest.ts';
+
+/** The newest manifest of each sentinel. */
+export interface ManifestRows {
+  /** False when this sentinel has sent a newer one. */
+  save(manifest: Manifest): boolean;
+  newest(): Manifest | undefined;
+  sentinels(): string[];
+}
+
+export function manifestRows(rows: Store): ManifestRows {
+  return {
+    save(manifest) {
+      const { changes } = rows.run(
+        `INSERT INTO manifests (sentinel, at, sequence, body) VALUES (?,?,?,?)
+         ON CONFLICT (sentinel) DO UPDATE SET at = excluded.at, sequence = excluded.sequence, body = excluded.body
+         WHERE excluded.at >= at`,
+        manifest.sentinel,
+        Date.parse(manifest.at),
+        manifest.sequence,
+        JSON.stringify(manifest),
+      );
+      return changes > 0;
+    },
+    newest() {
+      const row = rows.get('SELECT body FROM manifests ORDER BY at DESC LIMIT 1');
+      return row === undefined ? undefined : Manifest.parse(JSON.parse(String(row['body'])));
+    },
+    sentinels: () => rows.all('SELECT sentinel FROM manifests').map((row) => String(row['sentinel'])),
+  };
+}
