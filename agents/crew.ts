@@ -1,5 +1,4 @@
 import { userInfo } from 'node:os';
-import { isAbsolute, resolve } from 'node:path';
 import type { Bus } from '#bus/bus.ts';
 import { Failure } from '#bus/failure.ts';
 import { createInventory } from '#config/inventory.ts';
@@ -15,7 +14,7 @@ import { startHealth } from './runtime/health.ts';
 import { createHttpSurface, type HttpAnswer } from './runtime/http.ts';
 import { lockInstance } from './runtime/instance-lock.ts';
 import type { Log } from './runtime/log.ts';
-import { createMetrics } from './runtime/metrics.ts';
+import { createMetrics, expositionType } from './runtime/metrics.ts';
 import { startOutboundHeartbeat } from './runtime/outbound-heartbeat.ts';
 import type { Sentinel } from './sentinel/sentinel.ts';
 import { makePrivateFolder, type StateFolders, stateFolders } from './state-folder.ts';
@@ -35,7 +34,7 @@ export interface TerminalIo {
   interactive: boolean;
 }
 
-export interface CrewOptions {
+interface CrewOptions {
   loaded: LoadedConfig;
   members: readonly Member[];
   log: Log;
@@ -80,11 +79,7 @@ export async function startCrew(options: CrewOptions): Promise<Crew> {
   const terminal = await openConfiguredTerminal(options);
   const shared = { ...shareContext(options, folders, { metrics, http }), terminal };
   const buses = new Map<Member, Bus>();
-  http.route(['GET'], '/metrics', () => ({
-    status: 200,
-    body: metrics.exposition(),
-    type: 'text/plain; version=0.0.4',
-  }));
+  http.route(['GET'], '/metrics', () => ({ status: 200, body: metrics.exposition(), type: expositionType }));
   http.route(['GET'], '/healthz', () => health(buses));
   let sentinel: Sentinel | undefined;
   for (const member of everyone.filter((name) => options.members.includes(name))) {
@@ -116,12 +111,8 @@ export async function startCrew(options: CrewOptions): Promise<Crew> {
 function openAccess(options: CrewOptions, folders: StateFolders): Promise<BusAccess> | BusAccess {
   if (options.loaded.config.bus.url !== undefined) return reachBroker(options.loaded, folders, options.log);
   if (options.members.length === everyone.length) return embedBroker(options.loaded, folders, options.log);
-  throw new Failure(
-    `Cannot start ${options.members.join(', ')} alone: bus.url names no broker, and the embedded one lives in "lares up"`,
-    {
-      recoverable: false,
-    },
-  );
+  const reason = 'bus.url names no broker, and the embedded one lives in "lares up"';
+  throw new Failure(`Cannot start ${options.members.join(', ')} alone: ${reason}`, { recoverable: false });
 }
 
 function shareContext(
@@ -204,9 +195,7 @@ async function createTriageMember(
 
 /** The playbooks that ship and those of the configured folder. Throws a Failure that lists every fault. */
 export function openCatalogue(loaded: LoadedConfig): Promise<Catalogue> {
-  const folder = loaded.config.remediation.playbooks;
-  if (folder === undefined) return loadCatalogue();
-  return loadCatalogue(isAbsolute(folder) ? folder : resolve(loaded.baseFolder, folder));
+  return loadCatalogue(loaded.config.remediation.playbooks);
 }
 
 async function openConfiguredTelegram(context: AgentContext): Promise<TelegramChannel | undefined> {

@@ -11,8 +11,6 @@ import { salvage } from './salvage.ts';
 import { type Config, type ConfigInput, ConfigSchema } from './schema.ts';
 import { suggest } from './suggest.ts';
 
-export { ConfigFailure, formatFaults } from './fault.ts';
-
 /** A configuration that can be used: every value is valid, every name exists, every path is absolute. */
 export interface LoadedConfig {
   config: Config;

@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
-import { Failure, messageOf } from '#bus/failure.ts';
+import { Failure } from '#bus/failure.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { Limiter } from '../runtime/limiter.ts';
-import type { CheckContext, CheckMemory, Observation } from '../sentinel/check.ts';
+import type { CheckMemory, Observation } from '../sentinel/check.ts';
 import { severityOf } from '../sentinel/judge.ts';
+import { type LookOptions, observe } from '../sentinel/look.ts';
 import { createProbes, type Probes } from '../sentinel/probe.ts';
 import { type BoundCheck, loadKinds } from '../sentinel/registry.ts';
 import { visibleLine } from '../triage/render/visible.ts';
@@ -52,28 +53,15 @@ async function look(
   check: BoundCheck,
   { context, probes }: { context: CommandContext; probes: Probes },
 ): Promise<Look> {
-  const signal = AbortSignal.any([context.signal, AbortSignal.timeout(check.config.timeout)]);
-  const host = check.host;
-  const within: CheckContext = {
-    host,
-    baseFolder: context.loaded.baseFolder,
-    timeoutMs: check.config.timeout,
-    probe: probes.runnerFor(host?.name ?? ''),
+  const options: LookOptions = {
     clock: systemClock,
-    signal,
-    memory: forgettingMemory(),
+    log: context.log,
+    probes,
     pings: { last: () => undefined, knownSince: () => Date.now() },
+    baseFolder: context.loaded.baseFolder,
   };
-  try {
-    return { check, observations: await check.definition.observe(check.options, within) };
-  } catch (error) {
-    if (!signal.aborted) throw error;
-    return { check, observations: [unseen(check, messageOf(signal.reason))] };
-  }
-}
-
-function unseen(check: BoundCheck, reason: string): Observation {
-  return { condition: 'check-unknown', resource: check.resource, reading: { is: 'unknown', reason }, summary: reason };
+  const { observations } = await observe(check, options, { memory: forgettingMemory(), signal: context.signal });
+  return { check, observations };
 }
 
 function forgettingMemory(): CheckMemory {

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { Failure, messageOf } from '#bus/failure.ts';
-import { ConfigFailure, findConfig, formatFaults, type LoadedConfig } from '#config/load.ts';
+import { ConfigFailure, formatFaults } from '#config/fault.ts';
+import { findConfig, type LoadedConfig } from '#config/load.ts';
 import { createLog, type Log } from '../runtime/log.ts';
 import { loadWithKinds } from './checks-of.ts';
 
@@ -16,6 +17,8 @@ export const exitStatus = {
   unable: 3,
   /** A bug in Lares (EX_SOFTWARE of sysexits.h). */
   bug: 70,
+  /** Ended by Ctrl-C, as a shell says it. */
+  interrupted: 130,
 } as const;
 
 export interface CommandContext {
@@ -33,7 +36,7 @@ export interface CommandContext {
   printJson(value: unknown): void;
 }
 
-export interface CommandSpec {
+interface CommandSpec {
   name: string;
   about: string;
   /** In commander's syntax, with what each is: `[['[id]', 'identity of an incident']]`. */
@@ -70,6 +73,7 @@ function collect(value: string, previous: readonly string[] = []): string[] {
 async function runCommand(spec: CommandSpec, command: Command): Promise<number> {
   const values: Record<string, unknown> = command.opts();
   const json = values['json'] === true;
+  const signal = endingSignal();
   try {
     const loaded = await loadWithKinds(typeof values['config'] === 'string' ? values['config'] : findConfig());
     const level = typeof values['logLevel'] === 'string' ? values['logLevel'] : loaded.config.logLevel;
@@ -81,13 +85,18 @@ async function runCommand(spec: CommandSpec, command: Command): Promise<number> 
       option: (name) => (typeof values[name] === 'string' ? values[name] : undefined),
       options: (name) => (Array.isArray(values[name]) ? values[name].map(String) : []),
       flag: (name) => values[name] === true,
-      signal: endingSignal(),
+      signal,
       print: (text) => void process.stdout.write(`${text}\n`),
       printJson: (value) => void process.stdout.write(`${JSON.stringify(value)}\n`),
     });
   } catch (error) {
-    return explain(error, json);
+    return isInterruption(error, signal) ? exitStatus.interrupted : explain(error, json);
   }
+}
+
+/** What a wait throws that Ctrl-C ended: the reason of the signal, or Node's word for it. */
+function isInterruption(error: unknown, signal: AbortSignal): boolean {
+  return signal.aborted && (error === signal.reason || (error instanceof Error && error.name === 'AbortError'));
 }
 
 /** The one place where a command's failure becomes words and a status. */
@@ -111,7 +120,7 @@ function explain(error: unknown, json: boolean): number {
 function endingSignal(): AbortSignal {
   const ending = new AbortController();
   const end = (): void => {
-    if (ending.signal.aborted) process.exit(130);
+    if (ending.signal.aborted) process.exit(exitStatus.interrupted);
     ending.abort();
   };
   process.on('SIGINT', end);

@@ -13,7 +13,7 @@ export async function withConsole<T>(context: CommandContext, work: (bus: Bus) =
   const bus = access.connect('console');
   try {
     await bus.ready(AbortSignal.any([context.signal, AbortSignal.timeout(5_000)])).catch((error: unknown) => {
-      throw new Failure(`Cannot reach Lares at ${access.url}: it does not answer; is "lares up" running?`, {
+      throw new Failure(`Cannot reach Lares at "${access.url}": it does not answer; is "lares up" running?`, {
         recoverable: true,
         cause: error,
       });

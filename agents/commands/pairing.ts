@@ -7,7 +7,7 @@ export const RoleName = z.enum(['reader', 'operator', 'approver']);
 const Invitation = z.object({ nonce: z.string(), link: z.string().optional(), expiresAt: z.string() });
 const Paired = z.object({ person: z.object({ id: z.string(), name: z.string(), role: RoleName }).optional() });
 
-export type Invitation = z.output<typeof Invitation>;
+type Invitation = z.output<typeof Invitation>;
 export type PairedPerson = { id: string; name: string; role: Role };
 
 const pollMs = 500;

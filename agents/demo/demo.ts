@@ -17,7 +17,7 @@ const approval = 'approve 1';
 /** Nobody reads faster; a card counts as shown only once triage has noted its delivery. */
 const readingMs = 1_000;
 
-export interface DemoOptions {
+interface DemoOptions {
   terminal: TerminalIo;
   log: Log;
   signal: AbortSignal;

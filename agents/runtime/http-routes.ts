@@ -1,4 +1,4 @@
-export type FoundRoute<H> =
+type FoundRoute<H> =
   | { is: 'found'; handler: H; parameters: Record<string, string> }
   | { is: 'other-method'; methods: string[] }
   | { is: 'unknown' };

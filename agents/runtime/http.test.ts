@@ -133,7 +133,9 @@ describe('listening', () => {
     const { port } = await surface.listen();
     const log = createLog({ level: 'error', name: 'test' });
     const second = createHttpSurface({ address: '127.0.0.1', port, log });
-    await expect(second.listen()).rejects.toThrow(`Cannot listen on 127.0.0.1:${port}: another program listens there`);
+    await expect(second.listen()).rejects.toThrow(
+      `Cannot listen on "127.0.0.1:${port}": another program listens there`,
+    );
     await expect(open('203.0.113.7').surface.listen()).rejects.toBeInstanceOf(Failure);
   });
 

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Failure, messageOf } from '#bus/failure.ts';
+import { codeOf, Failure, messageOf } from '#bus/failure.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { HttpRoutes } from './http-routes.ts';
 import type { Log } from './log.ts';
@@ -160,7 +160,7 @@ async function listenOn(served: Served): Promise<Server> {
   try {
     await promise;
   } catch (error) {
-    throw new Failure(`Cannot listen on ${options.address}:${options.port}: ${reasonOf(error)}`, {
+    throw new Failure(`Cannot listen on "${options.address}:${options.port}": ${reasonOf(error)}`, {
       recoverable: false,
       cause: error,
     });
@@ -171,7 +171,7 @@ async function listenOn(served: Served): Promise<Server> {
 }
 
 function reasonOf(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  const code = codeOf(error);
   if (code === 'EADDRINUSE') return 'another program listens there; end it, or set http.port to another port';
   if (code === 'EADDRNOTAVAIL') return 'this machine does not have that address; set http.address to one of its own';
   return messageOf(error);
