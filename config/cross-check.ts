@@ -1,4 +1,5 @@
 import { cronFault, cronWarnings, nextCronRun } from './cron.ts';
+import { defaultSuffixes } from './defaults.ts';
 import type { ConfigPath } from './fault.ts';
 import type { CheckConfig, Config } from './schema.ts';
 import { suggest } from './suggest.ts';
@@ -125,10 +126,7 @@ function checkFaults(config: Config, check: CheckConfig, { path, found: { faults
     nameFault(check.service, Object.keys(config.services), { path: [...path, 'service'], faults });
   }
   const ids = config.checks.map(({ id }) => id).filter((id) => id !== check.id);
-  // `<host>-reachable` and its like are made by default for each host.
-  const defaults = Object.keys(config.hosts).flatMap((host) =>
-    ['reachable', 'resources', 'units', 'containers'].map((suffix) => `${host}-${suffix}`),
-  );
+  const defaults = Object.keys(config.hosts).flatMap((host) => defaultSuffixes.map((suffix) => `${host}-${suffix}`));
   dependsOnFaults(check.dependsOn, [...namesOf(config), ...ids, ...defaults], { path, faults });
   const { window } = check;
   if (window !== undefined && window.failures > window.of) {

@@ -1,8 +1,11 @@
 import { Check, type CheckConfig, type Config, type HostConfig } from './schema.ts';
 
+/** A default check is named after its host: `<host>-<suffix>`. */
+export const defaultSuffixes = ['reachable', 'resources', 'units', 'containers'] as const;
+
 /** A default check before it got its id: `written` is what a person would have written. */
 interface DefaultCheck {
-  suffix: string;
+  suffix: (typeof defaultSuffixes)[number];
   host: string;
   written: { kind: string; [key: string]: unknown };
 }
@@ -57,7 +60,7 @@ function looks(name: string, host: HostConfig): DefaultCheck[] {
   ];
 }
 
-/** `<host>-<suffix>`, with a number when the person has a check of that name. */
+/** With a number when the person has a check of that name. */
 function freeId(check: DefaultCheck, taken: ReadonlySet<string>): string {
   const plain = `${check.host}-${check.suffix}`;
   let id = plain;

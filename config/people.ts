@@ -5,7 +5,8 @@ import { Failure } from '#bus/failure.ts';
 import type { Config } from './schema.ts';
 
 /** What a person may do; an approver may also operate and read, an operator may also read. */
-export type Role = 'reader' | 'operator' | 'approver';
+export const Role = z.enum(['reader', 'operator', 'approver']);
+export type Role = z.output<typeof Role>;
 
 /** Who may do what: the lists of the configuration and those who paired. An empty list means nobody. */
 export interface People {
@@ -22,7 +23,7 @@ const rank: Record<Role, number> = { reader: 0, operator: 1, approver: 2 };
 const Person = z.strictObject({
   id: z.string().regex(/^telegram:[1-9]\d{0,18}$/, 'must be telegram:<numeric id>'),
   name: z.string().max(200),
-  role: z.enum(['reader', 'operator', 'approver']),
+  role: Role,
 });
 type Person = z.output<typeof Person>;
 const PeopleFile = z.strictObject({ people: z.array(Person).max(1_000) });

@@ -6,7 +6,7 @@ import type { CheckMemory, Observation } from '../sentinel/check.ts';
 import { severityOf } from '../sentinel/judge.ts';
 import { type LookOptions, observe } from '../sentinel/look.ts';
 import { createProbes, type Probes } from '../sentinel/probe.ts';
-import { type BoundCheck, loadKinds } from '../sentinel/registry.ts';
+import type { BoundCheck } from '../sentinel/registry.ts';
 import { visibleLine } from '../triage/render/visible.ts';
 import { bindLoaded } from './checks-of.ts';
 import { addCommand, type CommandContext, exitStatus } from './command.ts';
@@ -28,7 +28,7 @@ export function addCheck(program: Command): void {
 
 async function check(context: CommandContext): Promise<number> {
   const id = context.arguments[0];
-  const all = bindLoaded(context.loaded, await loadKinds());
+  const all = await bindLoaded(context.loaded);
   const chosen = all.filter((bound) => id === undefined || bound.id === id);
   if (chosen.length === 0) {
     throw new Failure(`Cannot check "${id ?? ''}": known are ${all.map((bound) => bound.id).join(', ')}`, {

@@ -2,11 +2,11 @@ import { defaultChecks } from '#config/defaults.ts';
 import { ConfigFailure, inOrder } from '#config/fault.ts';
 import { loadConfig, type LoadedConfig } from '#config/load.ts';
 import { unreadableKind } from '#config/salvage.ts';
-import { type BoundCheck, bindChecks, type CheckKinds, loadKinds } from '../sentinel/registry.ts';
+import { type BoundCheck, bindChecks, loadKinds } from '../sentinel/registry.ts';
 
 /** The checks of a configuration with their kinds. Throws a ConfigFailure with every fault at its line. */
-export function bindLoaded(loaded: LoadedConfig, kinds: CheckKinds): BoundCheck[] {
-  const { checks, faults } = bindChecks(loaded.config, kinds, defaultChecks(loaded.config));
+export async function bindLoaded(loaded: LoadedConfig): Promise<BoundCheck[]> {
+  const { checks, faults } = bindChecks(loaded.config, await loadKinds(), defaultChecks(loaded.config));
   if (faults.length === 0) return checks;
   throw new ConfigFailure(
     faults.map((fault) => ({

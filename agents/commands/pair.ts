@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { Failure } from '#bus/failure.ts';
-import { openPeople } from '#config/people.ts';
+import { openPeople, Role } from '#config/people.ts';
 import { stateFolders } from '../state-folder.ts';
 import { addCommand, type CommandContext, exitStatus } from './command.ts';
 import { withConsole } from './console.ts';
-import { pair, RoleName } from './pairing.ts';
+import { pair } from './pairing.ts';
 
 /** `lares pair`: a one-time link that makes whoever opens it a reader, an operator or an approver. */
 export function addPair(program: Command): void {
@@ -17,7 +17,7 @@ export function addPair(program: Command): void {
 }
 
 async function pairOne(context: CommandContext): Promise<number> {
-  const role = RoleName.safeParse(context.option('role'));
+  const role = Role.safeParse(context.option('role'));
   if (!role.success)
     throw new Failure('Cannot pair: --role must be reader, operator or approver', { recoverable: false });
   if (context.loaded.config.telegram === undefined) {

@@ -1,11 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Bus } from '#bus/bus.ts';
-import type { People, Role } from '#config/people.ts';
+import { type People, Role } from '#config/people.ts';
 
-export const RoleName = z.enum(['reader', 'operator', 'approver']);
 const Invitation = z.object({ nonce: z.string(), link: z.string().optional(), expiresAt: z.string() });
-const Paired = z.object({ person: z.object({ id: z.string(), name: z.string(), role: RoleName }).optional() });
+const Paired = z.object({ person: z.object({ id: z.string(), name: z.string(), role: Role }).optional() });
 
 type Invitation = z.output<typeof Invitation>;
 export type PairedPerson = { id: string; name: string; role: Role };

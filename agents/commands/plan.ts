@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { formatDuration } from '#config/duration.ts';
 import { openCatalogue } from '../crew.ts';
-import { loadKinds } from '../sentinel/registry.ts';
 import { bindLoaded } from './checks-of.ts';
 import { addCommand, type CommandContext, exitStatus } from './command.ts';
 import { withConsole } from './console.ts';
@@ -32,7 +31,7 @@ async function renderPlan(context: CommandContext): Promise<number> {
 
 async function describeConfig(context: CommandContext): Promise<number> {
   const { config } = context.loaded;
-  const checks = bindLoaded(context.loaded, await loadKinds());
+  const checks = await bindLoaded(context.loaded);
   const playbooks = (await openCatalogue(context.loaded)).all();
   if (context.json) {
     context.printJson({

@@ -3,7 +3,6 @@ import type { Bus } from '#bus/bus.ts';
 import { type Crew, everyone, type Member, startCrew, type TerminalIo } from '../crew.ts';
 import { visibleLine } from '../triage/render/visible.ts';
 import { counted } from '../sentinel/probes/text.ts';
-import { loadKinds } from '../sentinel/registry.ts';
 import { version } from '../version.ts';
 import { bindLoaded } from './checks-of.ts';
 import { addCommand, type CommandContext, exitStatus } from './command.ts';
@@ -27,7 +26,7 @@ export function addUp(program: Command): void {
 
 async function run(context: CommandContext, members: readonly Member[]): Promise<number> {
   // Faults of the checks are told with their lines, before anything starts.
-  if (members.includes('sentinel')) bindLoaded(context.loaded, await loadKinds());
+  if (members.includes('sentinel')) await bindLoaded(context.loaded);
   if (!context.json) context.print(headline(context, members));
   const crew = await startCrew({
     loaded: context.loaded,

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import { openCatalogue } from '../crew.ts';
-import { loadKinds } from '../sentinel/registry.ts';
 import { bindLoaded } from './checks-of.ts';
 import { addCommand, type CommandContext, exitStatus } from './command.ts';
 
@@ -14,7 +13,7 @@ export function addValidate(program: Command): void {
 }
 
 async function validate(context: CommandContext): Promise<number> {
-  const checks = bindLoaded(context.loaded, await loadKinds());
+  const checks = await bindLoaded(context.loaded);
   const catalogue = await openCatalogue(context.loaded);
   const { config, file } = context.loaded;
   const facts = {

@@ -3,7 +3,6 @@ import { dirname } from 'node:path';
 import { messageOf } from '#bus/failure.ts';
 import { bindLoaded } from '../commands/checks-of.ts';
 import type { CommandContext } from '../commands/command.ts';
-import { loadKinds } from '../sentinel/registry.ts';
 import { stateFolders } from '../state-folder.ts';
 import type { Finding } from './finding.ts';
 
@@ -11,7 +10,7 @@ const leastFreeBytes = 100_000_000;
 
 export async function* examineState(context: CommandContext): AsyncGenerator<Finding> {
   yield { subject: 'node', ok: true, text: `${process.version} at ${process.execPath}` };
-  const checks = bindLoaded(context.loaded, await loadKinds());
+  const checks = await bindLoaded(context.loaded);
   const { file, config } = context.loaded;
   yield {
     subject: 'configuration',

@@ -31,7 +31,7 @@ export interface Fault {
   message: string;
 }
 
-export type CheckKinds = ReadonlyMap<string, CheckDefinition>;
+type CheckKinds = ReadonlyMap<string, CheckDefinition>;
 
 /** The kinds that ship: one file each. */
 export function loadKinds(): Promise<Map<string, CheckDefinition>> {

@@ -7,7 +7,7 @@ import { dockerCommand } from '#agents/sentinel/probes/docker-command.ts';
 import { dockerEngine } from '#agents/sentinel/probes/docker-engine.ts';
 import { matchesAny } from '#agents/sentinel/probes/glob.ts';
 import { remember, rememberedTexts } from '#agents/sentinel/probes/remembered.ts';
-import { rememberRestarts, restartLimit, restartsIn, restartWindowMs } from '#agents/sentinel/probes/restarts.ts';
+import { rememberRestarts, restartLimit, restartWindowMs } from '#agents/sentinel/probes/restarts.ts';
 import { counted, evidenceOf, oneLine } from '#agents/sentinel/probes/text.ts';
 
 const allContainers = 'containers';
@@ -150,10 +150,9 @@ function memoryCondition(container: Container): Observation[] {
 
 function restartConditions(containers: readonly Container[], context: CheckContext): Observation[] {
   const counters = new Map(containers.map(({ name, restarts }) => [name, restarts]));
-  const histories = rememberRestarts(context.memory, counters, context.clock.now());
+  const restarts = rememberRestarts(context.memory, counters, context.clock.now());
   return containers.flatMap((container) => {
-    const history = histories.get(container.name);
-    const count = history === undefined ? 0 : restartsIn(history);
+    const count = restarts.get(container.name) ?? 0;
     if (count === 0 && !container.isRestarting) return [];
     const isLoop = count >= restartLimit;
     return [

@@ -5,7 +5,7 @@ import { readCommand } from '#agents/sentinel/probes/command-reading.ts';
 import { matchesAny } from '#agents/sentinel/probes/glob.ts';
 import { parseJournal } from '#agents/sentinel/probes/journal.ts';
 import { remember, rememberedTexts } from '#agents/sentinel/probes/remembered.ts';
-import { rememberRestarts, restartLimit, restartsIn, restartWindowMs } from '#agents/sentinel/probes/restarts.ts';
+import { rememberRestarts, restartLimit, restartWindowMs } from '#agents/sentinel/probes/restarts.ts';
 import { type Section, splitSections } from '#agents/sentinel/probes/sections.ts';
 import { counted, evidenceOf, oneLine, resourceName } from '#agents/sentinel/probes/text.ts';
 import { unitEvidenceScript, unitScript } from '#agents/sentinel/probes/unit-script.ts';
@@ -149,10 +149,9 @@ function observeAll(options: Options, sections: Sections, context: CheckContext)
 function observeRestarts(units: ReadonlyMap<string, Unit | undefined>, context: CheckContext): Observation[] {
   const loaded = [...units].flatMap(([name, unit]) => (unit?.load === 'loaded' ? [{ name, unit }] : []));
   const counters = new Map(loaded.map(({ name, unit }) => [name, unit.restarts]));
-  const histories = rememberRestarts(context.memory, counters, context.clock.now());
+  const restarts = rememberRestarts(context.memory, counters, context.clock.now());
   return loaded.flatMap(({ name, unit }) => {
-    const history = histories.get(name);
-    const count = history === undefined ? 0 : restartsIn(history);
+    const count = restarts.get(name) ?? 0;
     return count > 0 || isAutoRestarting(unit) ? [restartObservation(name, unit, count)] : [];
   });
 }

@@ -30,22 +30,23 @@ export function restartsIn(history: RestartHistory): number {
 }
 
 /**
- * Takes the counters of a look into a check's memory and gives the history of each name. At the first look all begin;
- * later a name that is not remembered, being new or never restarted, counts from 0.
+ * Takes the counters of a look into a check's memory and gives the restarts of each name within the window. At the first
+ * look all begin; later a name that is not remembered, being new or never restarted, counts from 0.
  */
 export function rememberRestarts(
   memory: CheckMemory,
   counters: ReadonlyMap<string, number>,
   now: number,
-): ReadonlyMap<string, RestartHistory> {
+): ReadonlyMap<string, number> {
   const remembered = memory.get('restarts');
   const before = restartHistories(remembered);
   const unremembered = remembered === undefined ? undefined : { counter: 0, seen: [] };
-  const after = new Map<string, RestartHistory>();
-  for (const [name, counter] of counters) after.set(name, noteRestarts(before.get(name) ?? unremembered, counter, now));
-  const kept = [...after].filter(([, { counter, seen }]) => counter > 0 || seen.length > 0);
+  const after = [...counters].map(
+    ([name, counter]) => [name, noteRestarts(before.get(name) ?? unremembered, counter, now)] as const,
+  );
+  const kept = after.filter(([, { counter, seen }]) => counter > 0 || seen.length > 0);
   remember(memory, 'restarts', keptHistories(kept));
-  return after;
+  return new Map(after.map(([name, history]) => [name, restartsIn(history)]));
 }
 
 /** Reads what memory holds; anything of another shape counts as nothing. */
