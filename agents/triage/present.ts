@@ -65,6 +65,11 @@ export function detailsText(desk: Desk, incident: IncidentRecord): string {
     '',
     ...timeline,
   ].join('\n');
+  return oneMessage(text);
+}
+
+/** A channel has room for about four thousand characters, and may add some of its own. */
+export function oneMessage(text: string): string {
   return text.length <= 3_900 ? text : `${text.slice(0, 3_900)}\n(cut)`;
 }
 

@@ -117,21 +117,21 @@ describe('one message per real problem', () => {
 });
 
 describe('reminders and quiet', () => {
-  test('a critical incident that nobody acknowledged is told again every four hours, an acknowledged one is not', async () => {
-    const { chat, clock, ...story } = await parts();
+  test('a critical incident that nobody acknowledged is told again at each repeat interval, an acknowledged one is not', async () => {
+    const { chat, clock, ...story } = await parts({ config: { triage: { repeatInterval: '20m' } } });
     await story.fire({ name: 'http-down', host: 'web' });
-    await clock.advance(4 * 60 * minute + 2 * minute);
+    await clock.advance(22 * minute);
     expect(chat.notices()).toEqual(['Still open: http-down of web']);
     expect(await chat.press('acknowledge', 'telegram:2')).toBe('Acknowledged.');
-    await clock.advance(9 * 60 * minute);
+    await clock.advance(45 * minute);
     expect(chat.notices().filter((text) => text.startsWith('Still open'))).toHaveLength(1);
     expect(chat.card()).toMatchObject({ state: 'acknowledged' });
   });
 
   test('a warning makes no reminder', async () => {
-    const { chat, clock, ...story } = await parts();
+    const { chat, clock, ...story } = await parts({ config: { triage: { repeatInterval: '20m' } } });
     await story.fire({ name: 'http-down', host: 'web', severity: 'warning' });
-    await clock.advance(9 * 60 * minute);
+    await clock.advance(45 * minute);
     expect(chat.notices()).toEqual([]);
   });
 

@@ -8,7 +8,7 @@ import type { Assessor } from './assess.ts';
 import type { IncidentFacts } from './incident-facts.ts';
 import type { Desk } from '../desk.ts';
 import { type IncidentRecord, messageOfIncident } from '../incident/incident.ts';
-import { blockMs, proposeFrom } from '../plans/plans.ts';
+import { blockMs, proposeFrom } from '../plans/propose.ts';
 import { targetsOf } from '../plans/target.ts';
 import { within } from '../within.ts';
 

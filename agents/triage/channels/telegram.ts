@@ -4,7 +4,7 @@ import { Failure } from '#bus/failure.ts';
 import type { People } from '#config/people.ts';
 import { openBotApi, TelegramFailure, type BotApi } from './telegram/bot-api.ts';
 import { Conversation } from './telegram/conversation.ts';
-import { openInbox, type Inbox } from './telegram/inbox.ts';
+import { openMemory, type Memory } from './telegram/memory.ts';
 import { Mailer } from './telegram/mailer.ts';
 import { poll } from './telegram/poll.ts';
 import { commandEntries, describeCommand } from '../people/command-list.ts';
@@ -45,7 +45,7 @@ export async function openTelegram(options: TelegramOptions): Promise<TelegramCh
     if (error.code === 401 || error.code === 404) throw badToken(`Telegram answered ${error.description}`);
     options.log.warn({ reason: error.message }, 'Telegram does not answer yet; it is asked again');
   }
-  return new Telegram({ ...options, api, botName, inbox: openInbox(options.stateFolder) });
+  return new Telegram({ ...options, api, botName, memory: openMemory(options.stateFolder) });
 }
 
 function badToken(reason: string): Failure {
@@ -64,14 +64,14 @@ const menu = commandEntries.map(([command, entry]) => ({ command, description: d
 
 class Telegram implements TelegramChannel {
   readonly kind = 'telegram';
-  readonly #options: TelegramOptions & { api: BotApi; inbox: Inbox };
+  readonly #options: TelegramOptions & { api: BotApi; memory: Memory };
   readonly #mailer: Mailer;
   readonly #polling = new AbortController();
   readonly #answering = new AbortController();
   #botName: string;
   #loop: Promise<void> | undefined;
 
-  constructor(options: TelegramOptions & { api: BotApi; inbox: Inbox; botName: string }) {
+  constructor(options: TelegramOptions & { api: BotApi; memory: Memory; botName: string }) {
     this.#options = options;
     this.#botName = options.botName;
     this.#mailer = new Mailer({ ...options, homeChat: () => this.#homeChat() });
@@ -115,7 +115,7 @@ class Telegram implements TelegramChannel {
     await this.#loop;
     giveUp();
     this.#answering.abort();
-    this.#options.inbox.close();
+    this.#options.memory.close();
   }
 
   async #introduce(signal: AbortSignal): Promise<void> {
@@ -132,8 +132,8 @@ class Telegram implements TelegramChannel {
 
   /** A private chat has the id of its person. */
   #homeChat(): number | undefined {
-    const { chat, people, inbox } = this.#options;
-    if (chat !== undefined) return inbox.chat(chat);
+    const { chat, people, memory } = this.#options;
+    if (chat !== undefined) return memory.chat(chat);
     const ids = (['approver', 'operator', 'reader'] as const).flatMap((role) => people.withRole(role));
     const first = ids.find((id) => /^telegram:\d+$/.test(id));
     return first === undefined ? undefined : Number(first.slice('telegram:'.length));

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Finding } from '#bus/messages/finding.ts';
 import { toInstant } from '#agents/runtime/clock.ts';
 import { makeFinding, storyStart } from '../../../test/parts/triage-story.ts';
-import { type Held, compareManifest, mergeFinding, settleMs } from './reconcile.ts';
+import { type Held, compareManifest, mergeFinding, verdictHoldsMs } from './reconcile.ts';
 
 /** A finding's life: occurrences one after the other, each firing, maybe updated, and resolved. */
 function life(lengths: readonly number[]): Finding[] {
@@ -102,7 +102,7 @@ describe('a manifest', () => {
   test('contradicts a verdict only after recovery has had its time', () => {
     const settled = { ...held, settledAt: storyStart };
     expect(compareManifest(manifest(storyStart + 1, [message]), [settled], true).contradicted).toEqual([]);
-    const late = compareManifest(manifest(storyStart + settleMs, [message]), [settled], true);
+    const late = compareManifest(manifest(storyStart + verdictHoldsMs, [message]), [settled], true);
     expect(late.contradicted).toEqual([message.fingerprint]);
   });
 });

@@ -45,8 +45,8 @@ interface Differences {
   confirmed: string[];
 }
 
-/** A finding that is newer than the manifest is not judged by it. */
-export const settleMs = 5 * 60_000;
+/** Recovery takes several good checks: so long a verdict counts for more than a sentinel that still names the finding. */
+export const verdictHoldsMs = 5 * 60_000;
 
 /**
  * Compares a sentinel's manifest with what is held. A finding without a known owner belongs to the only sentinel that
@@ -63,7 +63,7 @@ export function compareManifest(manifest: Manifest, held: Iterable<Held>, onlySe
     if (finding.status !== 'firing') continue;
     if (isNamed) {
       result.confirmed.push(finding.fingerprint);
-      if (finding.settledAt !== undefined && at >= finding.settledAt + settleMs)
+      if (finding.settledAt !== undefined && at >= finding.settledAt + verdictHoldsMs)
         result.contradicted.push(finding.fingerprint);
     } else if (finding.updatedAt <= at && (finding.sentinel ?? manifest.sentinel) === manifest.sentinel) {
       if (finding.sentinel !== undefined || onlySentinel) result.over.push(finding.fingerprint);

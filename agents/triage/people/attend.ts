@@ -14,7 +14,7 @@ export function acknowledge(desk: Desk, incident: IncidentRecord | undefined, pe
   if (incident === undefined) return unknownIncident;
   if (isOver(incident)) return over;
   if (incident.acknowledgedBy !== undefined) return `Already acknowledged by ${incident.acknowledgedName}.`;
-  const after = desk.change(incident.id, { type: 'acknowledged', by: bounded(person) });
+  const after = desk.change(incident.id, { type: 'acknowledged', by: person });
   return after?.acknowledgedBy === undefined ? notYetOpen : 'Acknowledged.';
 }
 
@@ -27,10 +27,6 @@ export function snooze(
   if (incident === undefined) return unknownIncident;
   if (isOver(incident)) return over;
   const until = desk.now + Math.min(forMs, longestSnoozeMs);
-  const after = desk.change(incident.id, { type: 'snoozed', by: bounded(person), until });
+  const after = desk.change(incident.id, { type: 'snoozed', by: person, until });
   return after?.snoozedUntil === until ? 'Snoozed.' : notYetOpen;
-}
-
-function bounded(person: Person): Person {
-  return { id: person.id.slice(0, 120), name: person.name.slice(0, 120) };
 }

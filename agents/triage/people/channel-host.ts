@@ -7,7 +7,7 @@ import type { Catalogue } from '#playbooks/playbook.ts';
 import type { AgentWatch } from '../agent-watch.ts';
 import type { Assessor } from '../assess/assess.ts';
 import type { ChannelHost, Person } from '../channel.ts';
-import { runCommandOf } from './commands.ts';
+import { answerCommand } from './commands.ts';
 import type { Desk } from '../desk.ts';
 import { dryRun } from '../plans/dry-run.ts';
 import type { Nightly } from '../digest/nightly.ts';
@@ -49,12 +49,12 @@ export function channelHost(channel: string, options: HostOptions): ChannelHost 
       answered(() =>
         pressButton(
           { desk, people, signer: options.signer, dryRun: (plan, to) => void dryRun(options, plan, to) },
-          { person, channel, token },
+          { person: bounded(person), channel, token },
         ),
       ),
     command: async (person, name, argument) =>
       answered(() =>
-        runCommandOf(
+        answerCommand(
           {
             ...options,
             digest: () => options.nightly.now(),
@@ -64,16 +64,19 @@ export function channelHost(channel: string, options: HostOptions): ChannelHost 
             agents: () => options.watch.all(),
             publishFreeze: (freeze) => options.publishing.freeze(freeze),
           },
-          { person, name, argument },
+          { person: bounded(person), name, argument },
         ),
       ),
-    pair: async (person, nonce) => answered(() => pair(options, person, nonce)),
+    pair: async (person, nonce) => answered(() => pair(options, bounded(person), nonce)),
     refused: (person, what) => {
-      desk.transact(() =>
-        desk.journal('refused', channel, { by: person.id.slice(0, 120), action: what.slice(0, 120) }),
-      );
+      desk.transact(() => desk.journal('refused', channel, { by: bounded(person).id, action: what.slice(0, 120) }));
     },
   };
+}
+
+/** Names are whatever people call themselves; messages and journal have room for so much. */
+function bounded({ id, name }: Person): Person {
+  return { id: id.slice(0, 120), name: name.slice(0, 120) };
 }
 
 function pair({ desk, pairing }: HostOptions, person: Person, nonce: string): string {

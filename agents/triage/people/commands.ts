@@ -12,9 +12,9 @@ import { countsText, spentText } from '../digest/text.ts';
 import type { Spent } from '../llm/ledger.ts';
 import { frozenBy, setFreeze } from '../freeze.ts';
 import { dayAndTime } from '../local-time.ts';
-import { propose } from '../plans/plans.ts';
-import { detailsText } from '../present.ts';
-import { parseRun } from '../plans/run-command.ts';
+import { propose } from '../plans/propose.ts';
+import { detailsText, oneMessage } from '../present.ts';
+import { parseRun } from '../plans/parse-run.ts';
 import { acknowledge, snooze, snoozeMs } from './attend.ts';
 import { type CommandName, commandEntries, commandList, describeCommand, isCommandName } from './command-list.ts';
 
@@ -53,7 +53,7 @@ const handlers: Record<CommandName, Handler> = {
 };
 
 /** Answers a command in words. Somebody who may not learns only that. */
-export function runCommandOf(options: CommandOptions, call: Call & { name: string }): string {
+export function answerCommand(options: CommandOptions, call: Call & { name: string }): string {
   const { desk, people } = options;
   const name = call.name.toLowerCase();
   const role = isCommandName(name) ? commandList[name].role : 'reader';
@@ -120,7 +120,7 @@ function snoozeOne({ desk }: CommandOptions, { person, argument }: Call): string
 function setFrozen(options: CommandOptions, { person, argument }: Call, frozen: boolean): string {
   const { desk } = options;
   const reason = argument.trim().slice(0, 300) || (frozen ? 'asked for in chat' : 'allowed again in chat');
-  const freeze: Freeze = { frozen, by: person.id.slice(0, 120), reason, at: toInstant(desk.now) };
+  const freeze: Freeze = { frozen, by: person.id, reason, at: toInstant(desk.now) };
   setFreeze(desk, freeze);
   desk.afterCommit(() => options.publishFreeze(freeze));
   desk.outbox.notice(`freeze:${freeze.at}`, {
@@ -150,7 +150,7 @@ function plan({ desk }: CommandOptions, { argument }: Call): string {
   const head = `${found.title}, risk ${found.risk}, ${found.status}${found.reason === undefined ? '' : `: ${found.reason}`}`;
   if (shown === undefined) return head;
   const rollback = shown.rollback.length === 0 ? [] : ['rollback:', ...shown.rollback];
-  return [head, ...shown.commands, ...rollback, `sha256 ${shown.digest}`].join('\n').slice(0, 3_900);
+  return oneMessage([head, ...shown.commands, ...rollback, `sha256 ${shown.digest}`].join('\n'));
 }
 
 function cost({ spending, capEuro, providers }: CommandOptions): string {

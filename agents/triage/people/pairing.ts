@@ -41,8 +41,8 @@ export function createPairing(rows: Store): Pairing {
     claim(nonce, person, now) {
       const { changes } = rows.run(
         'UPDATE pairing SET person = ?, name = ?, used_at = ? WHERE nonce = ? AND used_at IS NULL AND expires_at > ?',
-        person.id.slice(0, 120),
-        person.name.slice(0, 120),
+        person.id,
+        person.name,
         now,
         nonce.slice(0, 64),
         now,

@@ -44,7 +44,7 @@ export function decidePlan(plan: Plan | undefined, options: Decision): string {
     digest: plan.digest,
     decision,
     approver: person.id,
-    name: person.name.slice(0, 120),
+    name: person.name,
     proof: { kind: 'tap' as const },
     decidedAt: toInstant(now),
     expiresAt: toInstant(Math.min(now + approvalLifeMs, Date.parse(plan.expiresAt))),

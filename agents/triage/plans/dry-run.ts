@@ -3,7 +3,7 @@ import type { Bus } from '#bus/bus.ts';
 import { Failure } from '#bus/failure.ts';
 import type { Clock } from '#agents/runtime/clock.ts';
 import type { Desk } from '../desk.ts';
-import { sendText } from '../present.ts';
+import { oneMessage, sendText } from '../present.ts';
 import { within } from '../within.ts';
 
 const Command = z.object({ host: z.string(), command: z.string() });
@@ -16,7 +16,6 @@ const DryRun = z.object({
 });
 
 const dryRunMs = 120_000;
-const maximumText = 3_900;
 
 /** The worker looks with the plan's own probes and says what would happen; the answer goes where it was asked for. */
 export async function dryRun(
@@ -32,7 +31,7 @@ export async function dryRun(
     if (!(error instanceof Failure)) throw error;
     text = error.message;
   }
-  desk.transact(() => sendText(desk, text.slice(0, maximumText), channel));
+  desk.transact(() => sendText(desk, oneMessage(text), channel));
 }
 
 function dryRunText(answer: Record<string, unknown>): string {

@@ -13,11 +13,11 @@ import {
   type Reference,
 } from '../../channel.ts';
 import { TelegramFailure, type BotApi } from './bot-api.ts';
-import type { Inbox } from './inbox.ts';
+import type { Memory } from './memory.ts';
 
 interface MailerOptions {
   api: BotApi;
-  inbox: Inbox;
+  memory: Memory;
   log: Log;
   topic?: number | undefined;
   timeZone?: string | undefined;
@@ -104,7 +104,7 @@ export class Mailer {
   #find(reference: Reference | undefined): Sent | undefined {
     const sent = reference === undefined ? undefined : parseReference(reference);
     if (sent === undefined) return undefined;
-    const chat = this.#options.inbox.chat(sent.chat);
+    const chat = this.#options.memory.chat(sent.chat);
     return chat === sent.chat && (this.#options.homeChat() ?? chat) === chat ? sent : undefined;
   }
 
@@ -184,7 +184,7 @@ export class Mailer {
     } catch (error) {
       if (!(error instanceof TelegramFailure)) throw error;
       if (error.description.includes('message is not modified')) return true;
-      if (error.migratedTo !== undefined) this.#options.inbox.moved(sent.chat, error.migratedTo);
+      if (error.migratedTo !== undefined) this.#options.memory.moved(sent.chat, error.migratedTo);
       if (error.migratedTo !== undefined || isGone(error)) return false;
       throw error;
     }
@@ -203,13 +203,13 @@ export class Mailer {
 
   /** Goes after a group that became a supergroup, and remembers where it went. */
   async #following<T>(chat: number, work: (chat: number) => Promise<T>): Promise<T> {
-    const target = this.#options.inbox.chat(chat);
+    const target = this.#options.memory.chat(chat);
     try {
       return await work(target);
     } catch (error) {
       if (!(error instanceof TelegramFailure) || error.migratedTo === undefined) throw error;
-      this.#options.inbox.moved(target, error.migratedTo);
-      if (target !== chat) this.#options.inbox.moved(chat, error.migratedTo);
+      this.#options.memory.moved(target, error.migratedTo);
+      if (target !== chat) this.#options.memory.moved(chat, error.migratedTo);
       return work(error.migratedTo);
     }
   }

@@ -142,6 +142,6 @@ describe('staying', () => {
     isAnswered.resolve('All is well');
     await stopped;
     expect(telegram.messages().map((each) => each.text)).toEqual(['All is well']);
-    expect(existsSync(join(stage.stateFolder, 'telegram.sqlite-wal'))).toBe(false);
+    expect(existsSync(join(stage.stateFolder, 'telegram.db-wal'))).toBe(false);
   });
 });

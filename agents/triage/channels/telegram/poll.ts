@@ -4,11 +4,11 @@ import type { Clock } from '#agents/runtime/clock.ts';
 import type { Log } from '#agents/runtime/log.ts';
 import { backoff } from '#agents/runtime/retry.ts';
 import { TelegramFailure, type BotApi } from './bot-api.ts';
-import type { Inbox } from './inbox.ts';
+import type { Memory } from './memory.ts';
 
 interface PollOptions {
   api: BotApi;
-  inbox: Inbox;
+  memory: Memory;
   clock: Clock;
   log: Log;
   /** How long Telegram may hold a request open. */
@@ -55,10 +55,10 @@ export async function poll(options: PollOptions, signal: AbortSignal): Promise<v
 }
 
 function fetchUpdates(
-  { api, inbox, clock, holdSeconds, graceSeconds }: PollOptions,
+  { api, memory, clock, holdSeconds, graceSeconds }: PollOptions,
   signal: AbortSignal,
 ): Promise<Update[]> {
-  const offset = inbox.offset(clock.now());
+  const offset = memory.offset(clock.now());
   return api.call(
     'poll',
     (bot, abort) =>
@@ -75,9 +75,9 @@ function fetchUpdates(
 }
 
 /** A process that dies between the work and the note handles the update again: presses are keyed by their token. */
-async function handleOnce({ inbox, clock, log, handle }: PollOptions, update: Update): Promise<void> {
-  if (!inbox.has(update.update_id)) await patiently({ clock, log, handle }, update);
-  inbox.add(update.update_id, clock.now());
+async function handleOnce({ memory, clock, log, handle }: PollOptions, update: Update): Promise<void> {
+  if (!memory.has(update.update_id)) await patiently({ clock, log, handle }, update);
+  memory.add(update.update_id, clock.now());
 }
 
 async function patiently(

@@ -1,7 +1,7 @@
 import { Ident, ParameterValue, type Parameters } from '#bus/fields.ts';
 import type { Inventory } from '#config/inventory.ts';
 import type { Catalogue, Playbook } from '#playbooks/playbook.ts';
-import type { ProposalDraft } from './plans.ts';
+import type { ProposalDraft } from './propose.ts';
 
 /** `<playbook> <host>[,<host>] name=value ...` to a proposal; the worker checks types, targets and conditions. */
 export function parseRun(

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { openStore } from '#agents/runtime/store.ts';
 
 /** Which updates were handled and where chats moved, kept over restarts. */
-export interface Inbox {
+export interface Memory {
   /** What to ask Telegram for; undefined means everything it still has. */
   offset(now: number): number | undefined;
   has(update: number): boolean;
@@ -25,8 +25,8 @@ const remembered = 1_000;
 /** After a week without updates Telegram goes on with a random number, https://core.telegram.org/bots/api#update. */
 const numberingLastsMs = 6 * 24 * 3_600_000;
 
-export function openInbox(stateFolder: string): Inbox {
-  const store = openStore({ path: join(stateFolder, 'telegram.sqlite'), migrations });
+export function openMemory(stateFolder: string): Memory {
+  const store = openStore({ path: join(stateFolder, 'telegram.db'), migrations });
   /** Handled, but the disk did not take the note. */
   const unwritten = new Set<number>();
   return {
