@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { openCatalogue } from '../crew.ts';
+import { counted } from '../sentinel/probes/text.ts';
 import { bindLoaded } from './checks-of.ts';
 import { addCommand, type CommandContext, exitStatus } from './command.ts';
 
@@ -27,7 +28,7 @@ async function validate(context: CommandContext): Promise<number> {
   else {
     for (const warning of context.loaded.warnings) context.print(`warning: ${warning.message}`);
     context.print(
-      `${file ?? 'built-in defaults'}: ok, ${facts.hosts} hosts, ${facts.checks} checks, ${facts.playbooks} playbooks`,
+      `${file ?? 'built-in defaults'}: ok, ${counted(facts.hosts, 'host')}, ${counted(facts.checks, 'check')}, ${counted(facts.playbooks, 'playbook')}`,
     );
   }
   return exitStatus.well;

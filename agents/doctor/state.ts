@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { messageOf } from '#bus/failure.ts';
 import { bindLoaded } from '../commands/checks-of.ts';
 import type { CommandContext } from '../commands/command.ts';
+import { counted } from '../sentinel/probes/text.ts';
 import { stateFolders } from '../state-folder.ts';
 import type { Finding } from './finding.ts';
 
@@ -15,7 +16,7 @@ export async function* examineState(context: CommandContext): AsyncGenerator<Fin
   yield {
     subject: 'configuration',
     ok: true,
-    text: `${file ?? 'none: built-in defaults'}; ${Object.keys(config.hosts).length} hosts, ${checks.length} checks`,
+    text: `${file ?? 'none: built-in defaults'}; ${counted(Object.keys(config.hosts).length, 'host')}, ${counted(checks.length, 'check')}`,
   };
   yield examineFolder(stateFolders(context.loaded).root);
 }

@@ -187,5 +187,5 @@ test('a file that is not there, and one that is no text, are faults and no crash
 test.each(readdirSync(examples))('the example %s is valid', async (name) => {
   const { status, stdout, stderr } = await runCommand(['validate', '-c', join(examples, name)], { cwd: examples });
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-  expect(stdout).toMatch(/: ok, \d+ hosts, \d+ checks, \d+ playbooks\n$/);
+  expect(stdout).toMatch(/: ok, \d+ hosts?, \d+ checks?, \d+ playbooks?\n$/);
 });
