@@ -35,7 +35,7 @@ const tickMs = 1_000;
 /** Folds findings into incidents, tells people, collects their decisions. Decides nothing about hosts by itself. */
 export function createTriage(context: AgentContext, options: TriageOptions): Agent {
   const parts = assemble(context, options);
-  const { desk, inbox, outbox, assessing, publishing, nightly } = parts;
+  const { desk, inbox, outbox, assessing, publishing } = parts;
   const rounds = createRounds(context, parts);
   const connected = (): void => {
     if (!rounds.isRunning) return;
@@ -55,7 +55,7 @@ export function createTriage(context: AgentContext, options: TriageOptions): Age
       const around = { ...parts, ...context, ...options };
       for (const channel of options.channels) await channel.start(channelHost(channel.kind, around));
       listen({ ...parts, bus: context.bus, isRunning: () => rounds.isRunning });
-      serveVerbs({ ...parts, bus: context.bus, digest: () => nightly.now(), pairLink: options.pairLink });
+      serveVerbs({ ...parts, bus: context.bus, pairLink: options.pairLink });
       context.bus.onConnect(connected);
       rounds.tick();
       assessing.want(desk.world.incidents.values());

@@ -4,6 +4,7 @@ import type { Role } from '#config/people.ts';
 import { parseDuration } from '#config/duration.ts';
 import { toInstant } from '#agents/runtime/clock.ts';
 import type { Desk } from './desk.ts';
+import type { Nightly } from './digest/nightly.ts';
 import { type IncidentRecord, messageOfIncident } from './incident/incident.ts';
 import type { Pairing } from './people/pairing.ts';
 import { acknowledge, snooze, snoozeMs } from './people/attend.ts';
@@ -13,7 +14,7 @@ interface VerbOptions {
   bus: Bus;
   desk: Desk;
   pairing: Pairing;
-  digest: () => string;
+  nightly: Pick<Nightly, 'now'>;
   pairLink: ((nonce: string) => string | undefined) | undefined;
 }
 
@@ -34,7 +35,7 @@ export function serveVerbs(options: VerbOptions): void {
       text: detailsText(desk, incident),
     };
   });
-  serve('digest', () => ({ text: options.digest() }));
+  serve('digest', () => ({ text: options.nightly.now() }));
   serve('acknowledge', (data) => ({
     text: desk.transact(() => acknowledge(desk, wanted(desk, data), personIn(data))),
   }));

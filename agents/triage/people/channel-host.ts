@@ -1,38 +1,24 @@
 import type { Bus } from '#bus/bus.ts';
 import { Failure } from '#bus/failure.ts';
 import type { Signer } from '#bus/keys.ts';
-import type { People } from '#config/people.ts';
 import type { Clock } from '#agents/runtime/clock.ts';
-import type { Catalogue } from '#playbooks/playbook.ts';
-import type { AgentWatch } from '../agent-watch.ts';
-import type { Assessor } from '../assess/assess.ts';
 import type { ChannelHost, Person } from '../channel.ts';
-import { answerCommand } from './commands.ts';
-import type { Desk } from '../desk.ts';
+import { type CommandOptions, answerCommand } from './commands.ts';
 import { dryRun } from '../plans/dry-run.ts';
-import type { Nightly } from '../digest/nightly.ts';
 import type { Pairing } from './pairing.ts';
 import { pressButton } from './press.ts';
-import type { Publishing } from '../publishing.ts';
 import { resend } from '../plans/resend.ts';
 
-interface HostOptions {
+interface HostOptions extends CommandOptions {
   bus: Bus;
-  desk: Desk;
-  people: People;
   clock: Clock;
   signer: Signer;
-  catalogue: Catalogue;
-  assessor: Assessor;
-  nightly: Nightly;
   pairing: Pairing;
-  publishing: Publishing;
-  watch: AgentWatch;
 }
 
 /** What one channel may ask of triage. It knows which channel asks: what was shown elsewhere was not shown here. */
 export function channelHost(channel: string, options: HostOptions): ChannelHost {
-  const { desk, people, assessor } = options;
+  const { desk } = options;
   const answered = (work: () => string): string => {
     try {
       const answer = work();
@@ -48,25 +34,12 @@ export function channelHost(channel: string, options: HostOptions): ChannelHost 
     press: async (person, token) =>
       answered(() =>
         pressButton(
-          { desk, people, signer: options.signer, dryRun: (plan, to) => void dryRun(options, plan, to) },
+          { ...options, dryRun: (plan, to) => void dryRun(options, plan, to) },
           { person: bounded(person), channel, token },
         ),
       ),
     command: async (person, name, argument) =>
-      answered(() =>
-        answerCommand(
-          {
-            ...options,
-            digest: () => options.nightly.now(),
-            spending: () => assessor.spending(),
-            capEuro: assessor.capEuro,
-            providers: () => assessor.status(),
-            agents: () => options.watch.all(),
-            publishFreeze: (freeze) => options.publishing.freeze(freeze),
-          },
-          { person: bounded(person), name, argument },
-        ),
-      ),
+      answered(() => answerCommand(options, { person: bounded(person), name, argument })),
     pair: async (person, nonce) => answered(() => pair(options, bounded(person), nonce)),
     refused: (person, what) => {
       desk.transact(() => desk.journal('refused', channel, { by: bounded(person).id, action: what.slice(0, 120) }));
@@ -74,9 +47,9 @@ export function channelHost(channel: string, options: HostOptions): ChannelHost 
   };
 }
 
-/** Names are whatever people call themselves; messages and journal have room for so much. */
+/** Messages and journal have room for so much. A longer id is nobody's: cut, it could be that of somebody else. */
 function bounded({ id, name }: Person): Person {
-  return { id: id.slice(0, 120), name: name.slice(0, 120) };
+  return { id: id.length <= 120 ? id : 'unknown', name: name.slice(0, 120) };
 }
 
 function pair({ desk, pairing }: HostOptions, person: Person, nonce: string): string {

@@ -4,12 +4,14 @@ import type { People } from '#config/people.ts';
 import { parseDuration } from '#config/duration.ts';
 import { toInstant } from '#agents/runtime/clock.ts';
 import type { Catalogue } from '#playbooks/playbook.ts';
-import type { Watched } from '../agent-watch.ts';
+import type { AgentWatch, Watched } from '../agent-watch.ts';
+import type { Assessor } from '../assess/assess.ts';
 import { cardPlan } from '../card.ts';
 import type { Person } from '../channel.ts';
 import type { Desk } from '../desk.ts';
+import type { Nightly } from '../digest/nightly.ts';
+import type { Publishing } from '../publishing.ts';
 import { countsText, spentText } from '../digest/text.ts';
-import type { Spent } from '../llm/ledger.ts';
 import { frozenBy, setFreeze } from '../freeze.ts';
 import { dayAndTime } from '../local-time.ts';
 import { propose } from '../plans/propose.ts';
@@ -18,16 +20,14 @@ import { parseRun } from '../plans/parse-run.ts';
 import { acknowledge, snooze, snoozeMs } from './attend.ts';
 import { type CommandName, commandEntries, commandList, describeCommand, isCommandName } from './command-list.ts';
 
-interface CommandOptions {
+export interface CommandOptions {
   desk: Desk;
   people: People;
   catalogue: Catalogue;
-  digest: () => string;
-  spending: () => readonly Spent[];
-  capEuro: number;
-  providers: () => readonly { provider: string; state: string }[];
-  agents: () => readonly Watched[];
-  publishFreeze: (freeze: Freeze) => void;
+  assessor: Pick<Assessor, 'spending' | 'capEuro' | 'status'>;
+  nightly: Pick<Nightly, 'now'>;
+  watch: Pick<AgentWatch, 'all'>;
+  publishing: Pick<Publishing, 'freeze'>;
 }
 
 interface Call {
@@ -46,7 +46,7 @@ const handlers: Record<CommandName, Handler> = {
   unfreeze: (options, call) => setFrozen(options, call, false),
   run,
   plan,
-  digest: ({ digest }) => digest(),
+  digest: ({ nightly }) => nightly.now(),
   cost,
   who,
   help,
@@ -70,7 +70,7 @@ export function answerCommand(options: CommandOptions, call: Call & { name: stri
   }
 }
 
-function status({ desk, agents }: CommandOptions): string {
+function status({ desk, watch }: CommandOptions): string {
   const open = desk.world.open();
   const manifest = desk.store.manifests.newest();
   const frozen = frozenBy(desk);
@@ -85,7 +85,7 @@ function status({ desk, agents }: CommandOptions): string {
     counts === undefined ? 'No sentinel has reported yet.' : countsText(counts),
     ...(manifest?.unseen ?? []).slice(0, 5).map(({ reason, count }) => `could not check ${count}: ${reason}`),
     ...(frozen === undefined ? [] : [`Remediation is frozen by ${frozen.by}: ${frozen.reason}`]),
-    ...agents().map(agentLine),
+    ...watch.all().map(agentLine),
     `triage: ${Math.round(process.memoryUsage.rss() / 1_048_576)} MB, ${desk.outbox.length()} messages waiting`,
   ].join('\n');
 }
@@ -122,7 +122,7 @@ function setFrozen(options: CommandOptions, { person, argument }: Call, frozen: 
   const reason = argument.trim().slice(0, 300) || (frozen ? 'asked for in chat' : 'allowed again in chat');
   const freeze: Freeze = { frozen, by: person.id, reason, at: toInstant(desk.now) };
   setFreeze(desk, freeze);
-  desk.afterCommit(() => options.publishFreeze(freeze));
+  desk.afterCommit(() => options.publishing.freeze(freeze));
   desk.outbox.notice(`freeze:${freeze.at}`, {
     type: 'notice',
     text: `${frozen ? 'Remediation is frozen' : 'Remediation is allowed again'} by ${person.name}: ${reason}`,
@@ -153,15 +153,15 @@ function plan({ desk }: CommandOptions, { argument }: Call): string {
   return oneMessage([head, ...shown.commands, ...rollback, `sha256 ${shown.digest}`].join('\n'));
 }
 
-function cost({ spending, capEuro, providers }: CommandOptions): string {
-  const entries = spending();
+function cost({ assessor }: CommandOptions): string {
+  const entries = assessor.spending();
   if (entries.length === 0) return 'No model is configured: rules only, nothing is spent.';
-  const states = new Map(providers().map(({ provider, state }) => [provider, state]));
+  const states = new Map(assessor.status().map(({ provider, state }) => [provider, state]));
   const lines = entries.map(
     ({ provider, calls, euro }) =>
       `${provider}: ${euro.toFixed(3)} €, ${calls} calls, ${states.get(provider) ?? 'unknown'}`,
   );
-  return [`This month: ${spentText(entries, capEuro)}`, ...lines].join('\n');
+  return [`This month: ${spentText(entries, assessor.capEuro)}`, ...lines].join('\n');
 }
 
 function who({ people }: CommandOptions, { person }: Call): string {
