@@ -119,7 +119,7 @@ test('each incident keeps its own short number', async () => {
     signal,
   );
   type('ack 2');
-  type('/ack #1');
+  type('/acknowledge #1');
   await until(() => done.length === 2, 'both presses');
   expect(done).toEqual(['terminal:ada t-second', 'terminal:ada t-ack']);
 });

@@ -38,6 +38,9 @@ export function openTerminal(options: TerminalOptions): TerminalChannel {
   return new Terminal(options);
 }
 
+/** A button is pressed by its short word or by the name of what it does: `again 1` and `ask-again 1`. */
+const pressWords: ReadonlySet<string> = new Set(Object.entries(typed).flat());
+
 interface Shown {
   number: number;
   card: Card;
@@ -140,10 +143,10 @@ class Terminal implements TerminalChannel {
 
   async #answer(host: ChannelHost, word: string, rest: readonly string[]): Promise<string> {
     const shown = this.#numbered(rest[0]);
-    const action = shown?.card.buttons.flat().find((button) => typed[button.action] === word);
+    const action = shown?.card.buttons.flat().find(({ action }) => action === word || typed[action] === word);
     try {
       if (action !== undefined && rest.length === 1) return await host.press(this.#person, action.token);
-      if (shown !== undefined && Object.values(typed).includes(word) && !isCommandName(word)) {
+      if (shown !== undefined && pressWords.has(word) && !isCommandName(word)) {
         return `There is nothing to ${word} on #${shown.number} now.`;
       }
       if (!isCommandName(word)) return `Cannot understand "${word}".\n${this.#help()}`;
