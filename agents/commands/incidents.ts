@@ -1,12 +1,13 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { Failure } from '#bus/failure.ts';
 import { Incident } from '#bus/messages/incident.ts';
 import { visibleLine } from '../triage/render/visible.ts';
 import { addCommand, type CommandContext, exitStatus } from './command.ts';
 import { ask, withConsole } from './console.ts';
 
+/** A listing has the first members of each; the answer about one has all. */
 const Listing = z.object({ incidents: z.array(Incident) });
+const Answer = z.object({ incident: Incident });
 
 /** `lares incidents [id]`: what is wrong now, or one incident with why each finding is where it is. */
 export function addIncidents(program: Command): void {
@@ -14,30 +15,27 @@ export function addIncidents(program: Command): void {
     name: 'incidents',
     about: 'Show the open incidents, or one of them whole',
     arguments: [['[id]', 'identity of an incident']],
-    run: show,
+    run: (context) => {
+      const [id] = context.arguments;
+      return id === undefined ? showAll(context) : showOne(context, id);
+    },
   });
 }
 
-async function show(context: CommandContext): Promise<number> {
-  const id = context.arguments[0];
+async function showAll(context: CommandContext): Promise<number> {
   const { incidents } = Listing.parse(
     await withConsole(context, (bus) => ask(bus, context, { verb: 'incidents', data: {} })),
   );
-  if (id !== undefined)
-    return showOne(
-      context,
-      incidents.find((incident) => incident.id === id),
-      id,
-    );
   if (context.json) context.printJson({ incidents });
   else if (incidents.length === 0) context.print('No open incidents.');
   else for (const incident of incidents) context.print(line(incident));
   return incidents.length === 0 ? exitStatus.well : exitStatus.wrong;
 }
 
-function showOne(context: CommandContext, incident: Incident | undefined, id: string): number {
-  if (incident === undefined)
-    throw new Failure(`Cannot show incident "${visibleLine(id)}": it is not open`, { recoverable: false });
+async function showOne(context: CommandContext, id: string): Promise<number> {
+  const { incident } = Answer.parse(
+    await withConsole(context, (bus) => ask(bus, context, { verb: 'incident', data: { id } })),
+  );
   if (context.json) context.printJson(incident);
   else {
     context.print(line(incident));
@@ -46,7 +44,7 @@ function showOne(context: CommandContext, incident: Incident | undefined, id: st
       context.print(`          ${member.rule}: ${visibleLine(member.why)}`);
     }
   }
-  return exitStatus.wrong;
+  return incident.state === 'resolved' || incident.state === 'closed' ? exitStatus.well : exitStatus.wrong;
 }
 
 function line(incident: Incident): string {
