@@ -57,21 +57,20 @@ describe('an agent', () => {
     }
   });
 
-  it('announces to Home Assistant when it is sentinel or triage', () => {
-    expect(mayPublish('sentinel', 'home', 'homeassistant/device/lares/config')).toBe(true);
-    expect(mayPublish('triage', 'home', 'homeassistant/device/lares/config')).toBe(true);
-    expect(mayPublish('remediation', 'home', 'homeassistant/device/lares/config')).toBe(false);
-    expect(mayPublish('sentinel', 'home', 'homeassistant/status')).toBe(false);
-    expect(maySubscribe('sentinel', 'home', 'homeassistant/status')).toBe(true);
-    expect(maySubscribe('remediation', 'home', 'homeassistant/status')).toBe(false);
+  it('writes nothing below homeassistant/: nobody announces there', () => {
+    for (const agent of AgentName.options) {
+      expect(mayPublish(agent, 'home', 'homeassistant/device/lares/config')).toBe(false);
+    }
+    expect(maySubscribe('home', 'homeassistant/status')).toBe(false);
+    expect(mosquittoAcl('home')).not.toContain('homeassistant');
   });
 
-  it('reads its whole site and nothing else', () => {
+  it('is read whole by its agents, and nothing else is', () => {
     for (const filter of ['lares/home/#', 'lares/home/finding/+', 'lares/home/+/x']) {
-      expect(maySubscribe('remediation', 'home', filter)).toBe(true);
+      expect(maySubscribe('home', filter)).toBe(true);
     }
     const refused = ['#', '+/#', 'lares/#', 'lares/+/freeze', 'lares/homely/#', '$SYS/#', '$share/g/lares/home/#', 'x'];
-    for (const filter of refused) expect(maySubscribe('triage', 'home', filter)).toBe(false);
+    for (const filter of refused) expect(maySubscribe('home', filter)).toBe(false);
   });
 });
 

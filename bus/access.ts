@@ -40,20 +40,12 @@ export const allKinds: readonly MessageKind[] = [
   verdict,
 ];
 
-/** Who may announce entities to Home Assistant, and hear it come online. */
-const homeAssistantWriters: readonly AgentName[] = ['sentinel', 'triage'];
-const homeAssistantPrefix = 'homeassistant/';
-const homeAssistantStatus = 'homeassistant/status';
-
 /** `agent/<name>/...` is each agent's own. */
 function isOwn(kind: MessageKind): boolean {
   return kind.filter.startsWith('agent/+/');
 }
 
 export function mayPublish(agent: AgentName, site: string, topic: string): boolean {
-  if (topic.startsWith(homeAssistantPrefix)) {
-    return homeAssistantWriters.includes(agent) && topic !== homeAssistantStatus;
-  }
   return allKinds.some((kind) => {
     if (!kind.writers.includes(agent)) return false;
     const identity = identityIn(site, kind, topic);
@@ -65,8 +57,7 @@ export function mayPublish(agent: AgentName, site: string, topic: string): boole
 }
 
 /** Everything of the own site, whatever the wildcards; no `$share/...`, which would take messages from the others. */
-export function maySubscribe(agent: AgentName, site: string, filter: string): boolean {
-  if (filter === homeAssistantStatus) return homeAssistantWriters.includes(agent);
+export function maySubscribe(site: string, filter: string): boolean {
   return filter.startsWith(`${prefixOf(site)}/`);
 }
 
@@ -87,9 +78,6 @@ export function mosquittoAcl(site: string): string {
     lines.push('', `user ${agent}`, `topic read ${prefixOf(site)}/#`);
     for (const kind of allKinds.filter((kind) => kind.writers.includes(agent))) {
       lines.push(...filtersFor(kind, agent).map((filter) => `topic write ${prefixOf(site)}/${filter}`));
-    }
-    if (homeAssistantWriters.includes(agent)) {
-      lines.push(`topic write ${homeAssistantPrefix}#`, `topic read ${homeAssistantStatus}`);
     }
   }
   return `${lines.join('\n')}\n`;

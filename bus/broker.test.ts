@@ -165,7 +165,7 @@ describe('what may pass', () => {
     await expect(spy.subscribeAsync(['#', 'lares/home/freeze', '#'], { qos: 1 })).rejects.toThrow(/error/);
     await spy.endAsync();
     const sender = await raw();
-    await sender.publishAsync('homeassistant/device/x/config', 'x', { qos: 1 });
+    await sender.publishAsync('lares/home/finding/x', 'x', { qos: 1 });
     await sender.publishAsync('lares/home/freeze', 'x', { qos: 1 });
     expect(await topicsOf(session, new Set(['lares/home/freeze']))).toEqual(new Set(['lares/home/freeze']));
   });

@@ -168,7 +168,7 @@ class Gate {
       authorizePublish: (client, packet, done) => this.#authorizePublish(client, packet, done),
       authorizeSubscribe: (client, subscription, done) => {
         const agent = this.#agents.get(client);
-        if (agent !== undefined && maySubscribe(agent, this.#options.site, subscription.topic)) {
+        if (agent !== undefined && maySubscribe(this.#options.site, subscription.topic)) {
           done(null, subscription);
         } else {
           this.#options.log.warn({ agent, filter: subscription.topic.slice(0, 300) }, 'A subscription is refused');
@@ -178,7 +178,7 @@ class Gate {
       // aedes stores every filter of a packet of which it grants one, so that what is refused would still be queued.
       authorizeForward: (client, packet) => {
         const agent = this.#agents.get(client);
-        return agent !== undefined && maySubscribe(agent, this.#options.site, packet.topic) ? packet : null;
+        return agent !== undefined && maySubscribe(this.#options.site, packet.topic) ? packet : null;
       },
     };
   }

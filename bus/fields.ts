@@ -19,6 +19,9 @@ export type Severity = z.output<typeof Severity>;
 export const Labels = z.record(z.string().regex(/^[a-zA-Z_][a-zA-Z0-9_]{0,127}$/), z.string().max(1_000));
 export type Labels = z.output<typeof Labels>;
 
+/** Beside what it signs: the id of the key, and the signature in base64url. */
+export const SignatureField = z.object({ key: z.string().max(80), value: z.string().max(200) });
+
 /** SHA-256 in hex. */
 export const Digest = z.string().regex(/^[0-9a-f]{64}$/);
 

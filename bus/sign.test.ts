@@ -2,10 +2,20 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadPublicKey, loadSigner, type Signer } from './keys.ts';
 import { Approval } from './messages/approval.ts';
-import { signApproval, signedValue, type TrustedKeys, verifyApproval, verifySignature } from './sign.ts';
+import { Freeze } from './messages/freeze.ts';
+import { Order, signOrder, verifyOrder } from './order.ts';
+import {
+  signApproval,
+  signedValue,
+  signThaw,
+  type TrustedKeys,
+  verifyApproval,
+  verifySignature,
+  verifyThaw,
+} from './sign.ts';
 
 let folder = '';
 let signer: Signer;
@@ -73,4 +83,40 @@ it('any rubbish as a signature is refused and does not throw', () => {
   const approval = signApproval(unsigned, signer);
   const padded = { ...approval.signature, value: `${approval.signature.value}==` };
   expect(verifyApproval({ ...approval, signature: padded }, keys)).toBe(false);
+});
+
+describe('a thaw', () => {
+  const thaw = { by: 'telegram:42', reason: 'mended', at: '2026-11-20T03:00:00.000Z' };
+
+  it('is believed as it was signed, and in no other words', () => {
+    const signed = Freeze.parse(JSON.parse(JSON.stringify(signThaw(thaw, signer))));
+    expect(verifyThaw(signed, keys)).toBe(true);
+    const changes: Partial<Freeze>[] = [
+      { by: 'telegram:43' },
+      { reason: 'other' },
+      { at: '2027-11-20T03:00:00.000Z' },
+      { frozen: true },
+    ];
+    for (const change of changes) expect(verifyThaw({ ...signed, ...change }, keys)).toBe(false);
+    expect(verifyThaw(signThaw(thaw, loadSigner(folder, 'other')), keys)).toBe(false);
+  });
+
+  it('without a signature is none', () => {
+    expect(verifyThaw({ ...thaw, frozen: false }, keys)).toBe(false);
+  });
+});
+
+it('an order survives the wire, is believed as it was signed, and is no order for another verb, thing or person', () => {
+  const order = { verb: 'release', data: { run: 'run-1' }, by: 'terminal:ann', at: Date.parse(unsigned.decidedAt) };
+  const signed = Order.parse(JSON.parse(JSON.stringify(signOrder(order, signer))));
+  expect(verifyOrder(signed, keys)).toBe(true);
+  const changes: Partial<Order>[] = [
+    { verb: 'unblock' },
+    { data: { run: 'run-2' } },
+    { by: 'telegram:42' },
+    { expiresAt: '2027-11-20T03:00:00.000Z' },
+    { nonce: '00000000-0000-4000-8000-000000000000' },
+  ];
+  for (const change of changes) expect(verifyOrder({ ...signed, ...change }, keys)).toBe(false);
+  expect(signOrder(order, signer).nonce).not.toBe(signed.nonce);
 });

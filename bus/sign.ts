@@ -1,6 +1,7 @@
 import { type KeyObject, verify } from 'node:crypto';
 import { type Signer, signedBytes } from './keys.ts';
 import type { Approval } from './messages/approval.ts';
+import type { Freeze } from './messages/freeze.ts';
 
 export interface Signature {
   /** The id of the key, as `keyIdOf` gives it. */
@@ -13,6 +14,7 @@ export interface Signature {
 export type TrustedKeys = ReadonlyMap<string, KeyObject>;
 
 const approvalDomain = 'lares.approval/1';
+const freezeDomain = 'lares.freeze/1';
 const signaturePattern = /^[A-Za-z0-9_-]{86}$/;
 
 /** A value that says what it is: a signature over one kind of thing must never pass for another kind. */
@@ -37,4 +39,15 @@ export function signApproval(approval: Omit<Approval, 'signature'>, signer: Sign
 export function verifyApproval(approval: Approval, keys: TrustedKeys): boolean {
   const { signature, ...signed } = approval;
   return verifySignature(signedValue(approvalDomain, signed), signature, keys);
+}
+
+/** A thaw: who allows remediation again, why and when. */
+export function signThaw(thaw: Pick<Freeze, 'by' | 'reason' | 'at'>, signer: Signer): Freeze {
+  const unsigned = { frozen: false, by: thaw.by, reason: thaw.reason, at: thaw.at };
+  return { ...unsigned, signature: { key: signer.keyId, value: signer.sign(signedValue(freezeDomain, unsigned)) } };
+}
+
+export function verifyThaw(thaw: Freeze, keys: TrustedKeys): boolean {
+  const { signature, ...signed } = thaw;
+  return signature !== undefined && verifySignature(signedValue(freezeDomain, signed), signature, keys);
 }

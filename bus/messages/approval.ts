@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Digest, Ident, Instant, Line } from '../fields.ts';
+import { Digest, Ident, Instant, Line, SignatureField } from '../fields.ts';
 import { defineMessage } from '../message.ts';
 
 /** Who decided which plan digest. The signature covers the canonical text of everything but itself. */
@@ -15,7 +15,7 @@ export const Approval = z.object({
   decidedAt: Instant,
   /** The worker refuses it from then on. */
   expiresAt: Instant,
-  signature: z.object({ key: z.string().max(80), value: z.string().max(200) }),
+  signature: SignatureField,
 });
 export type Approval = z.output<typeof Approval>;
 

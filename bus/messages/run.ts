@@ -45,6 +45,8 @@ export const Run = z.object({
   reason: Text.optional(),
   steps: z.array(RunStep).max(200),
   approver: z.string().max(120).optional(),
+  /** The approval that it follows from, or that a guard refused: whoever sent that one need not send it again. */
+  approval: Ident.optional(),
   startedAt: Instant.optional(),
   endedAt: Instant.optional(),
   updatedAt: Instant,
