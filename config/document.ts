@@ -59,7 +59,9 @@ export function parseConfig(text: string, file: string): ConfigDocument {
   if (/[^\P{Cc}\t\n\r\x85]/u.test(text)) {
     throw new ConfigFailure([fault(0, 'holds control characters: it is not a text file')]);
   }
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, merge: true, logLevel: 'error' });
+  const parse = (lineCounter: LineCounter): Document.Parsed =>
+    parseDocument(text, { lineCounter, prettyErrors: false, merge: true, logLevel: 'error' });
+  const document = parse(lines);
   if (document.errors.length > 0) {
     throw new ConfigFailure(document.errors.slice(0, 50).map((error) => fault(error.pos[0], yamlMessage(error))));
   }
@@ -69,10 +71,14 @@ export function parseConfig(text: string, file: string): ConfigDocument {
   } catch (error) {
     throw new ConfigFailure([fault(0, expansionFault(error))]);
   }
+  // The nodes take twenty times the room of the text, and are asked again only when something is wrong.
+  let kept = new WeakRef(document);
   return {
     value: value ?? {},
     locate(path) {
-      const { line, col } = lines.linePos(offsetOf(document, path));
+      const nodes = kept.deref() ?? parse(new LineCounter());
+      kept = new WeakRef(nodes);
+      const { line, col } = lines.linePos(offsetOf(nodes, path));
       return { line: Math.max(1, line), column: Math.max(1, col) };
     },
   };
