@@ -141,16 +141,11 @@ function progressOf(run: Run): string[] {
 
 function buttonsOf({ incident, planned, token, now }: CardFacts): Button[][] {
   const rows: Button[][] = [];
-  const button = (action: Button['action'], label: string, plan?: string): Button => ({
-    action,
-    label,
-    token: token(action, plan),
-  });
+  const button = buttonMaker(token);
   if (planned !== undefined) {
     const { plan } = planned;
     if (canAskAgain(planned, now)) rows.push([button('ask-again', 'Ask again', plan.id)]);
-    else if (isDecidable(planned, now) && plan.proof === 'tap') rows.push(decisionButtons(plan, button));
-    else if (isDecidable(planned, now)) rows.push([button('reject', 'Reject', plan.id)]);
+    else if (isDecidable(planned, now)) rows.push(decisionButtons(plan, button));
   }
   const attention = [button('details', 'Details')];
   if (!isSnoozed(incident, now)) attention.unshift(button('snooze', 'Snooze 1 h'));
@@ -158,15 +153,17 @@ function buttonsOf({ incident, planned, token, now }: CardFacts): Button[][] {
   return [...rows, attention];
 }
 
-function decisionButtons(
-  plan: Plan,
-  button: (action: Button['action'], label: string, plan?: string) => Button,
-): Button[] {
-  return [
-    button('approve', 'Approve', plan.id),
-    button('dry-run', 'Dry run', plan.id),
-    button('reject', 'Reject', plan.id),
-  ];
+type MakeButton = (action: Button['action'], label: string, plan?: string) => Button;
+
+function buttonMaker(token: CardFacts['token']): MakeButton {
+  return (action, label, plan) => ({ action, label, token: token(action, plan) });
+}
+
+/** A plan that wants a stronger proof than a tap can only be rejected with one. */
+function decisionButtons(plan: Plan, button: MakeButton): Button[] {
+  const reject = button('reject', 'Reject', plan.id);
+  if (plan.proof !== 'tap') return [reject];
+  return [button('approve', 'Approve', plan.id), button('dry-run', 'Dry run', plan.id), reject];
 }
 
 /** The message of a run that a person asked for without an incident. */
@@ -174,11 +171,6 @@ export function buildRequestCard(
   facts: PlanFacts & { by: string; token: CardFacts['token']; timeZone: string; now: number },
 ): Card {
   const { plan, run } = facts;
-  const button = (action: Button['action'], label: string, of?: string): Button => ({
-    action,
-    label,
-    token: facts.token(action, of),
-  });
   return {
     incident: plan.proposal,
     state: run?.status ?? (isExpired(plan, facts.now) ? 'expired' : plan.status),
@@ -192,7 +184,7 @@ export function buildRequestCard(
     assessment: undefined,
     plan: isOpenPlan(facts, facts.now) ? cardPlan(plan) : undefined,
     news: requestNews(facts),
-    buttons: isDecidable(facts, facts.now) ? [decisionButtons(plan, button)] : [],
+    buttons: isDecidable(facts, facts.now) ? [decisionButtons(plan, buttonMaker(facts.token))] : [],
   };
 }
 

@@ -84,5 +84,7 @@ function servePairing(options: VerbOptions, serve: (verb: string, handler: (data
 function roleIn(data: Answer): Role {
   const role = data['role'];
   if (role === 'reader' || role === 'operator' || role === 'approver') return role;
-  throw new Failure('Cannot pair: the role is none of reader, operator, approver', { recoverable: false });
+  throw new Failure(`Cannot pair as "${String(role).slice(0, 40)}": the role is none of reader, operator, approver`, {
+    recoverable: false,
+  });
 }

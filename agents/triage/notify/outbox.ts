@@ -5,7 +5,7 @@ import { backoff } from '#agents/runtime/retry.ts';
 import type { Store } from '#agents/runtime/store.ts';
 import type { Channel, Delivered, Outbound } from '../channel.ts';
 import { within } from '../within.ts';
-import { type OutboxRow, outboxRows } from '../store/outbox.ts';
+import { type OutboxRow, type OutboxRows, outboxRows } from '../store/outbox.ts';
 
 interface OutboxOptions {
   rows: Store;
@@ -50,7 +50,7 @@ const lateMs = 2 * 60_000;
 
 export function createOutbox(options: OutboxOptions): Outbox {
   const store = outboxRows(options.rows);
-  const lanes = options.channels.map((channel) => new Lane(channel, options));
+  const lanes = options.channels.map((channel) => new Lane(channel, store, options));
   const kinds = options.channels.map((channel) => channel.kind);
   return {
     card(incident, message) {
@@ -80,16 +80,16 @@ function cardKey(incident: string): string {
 class Lane {
   readonly #channel: Channel;
   readonly #options: OutboxOptions;
-  readonly #store: ReturnType<typeof outboxRows>;
+  readonly #store: OutboxRows;
   readonly #stopping = new AbortController();
   #cancel: () => void = () => undefined;
   #running: Promise<void> | undefined;
   #again = false;
 
-  constructor(channel: Channel, options: OutboxOptions) {
+  constructor(channel: Channel, store: OutboxRows, options: OutboxOptions) {
     this.#channel = channel;
     this.#options = options;
-    this.#store = outboxRows(options.rows);
+    this.#store = store;
   }
 
   start(): void {

@@ -17,7 +17,7 @@ interface Draft {
   message: Outbound;
 }
 
-interface OutboxRows {
+export interface OutboxRows {
   put(draft: Draft, now: number): void;
   putOnce(draft: Draft, now: number): void;
   has(key: string): boolean;
