@@ -21,6 +21,7 @@ import { makePrivateFolder, type StateFolders, stateFolders } from './state-fold
 import type { Channel } from './triage/channel.ts';
 import type { TelegramChannel } from './triage/channels/telegram.ts';
 import type { TerminalChannel } from './triage/channels/terminal.ts';
+import { version } from './version.ts';
 
 export type Member = Agent['name'];
 
@@ -75,6 +76,7 @@ export async function startCrew(options: CrewOptions): Promise<Crew> {
   starting.defer(() => access.close());
   const { config } = options.loaded;
   const metrics = createMetrics();
+  metrics.gauge('build_info', 'Always 1; the version is in the label.', { labels: { version }, value: 1 });
   const http = createHttpSurface({ ...config.http, log: options.log });
   const terminal = await openConfiguredTerminal(options);
   const shared = { ...shareContext(options, folders, { metrics, http }), terminal };

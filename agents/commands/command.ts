@@ -62,7 +62,9 @@ export function addCommand(program: Command, spec: CommandSpec): void {
   const levels = ['debug', 'info', 'warn', 'error'];
   command.addOption(new Option('--log-level <level>', 'default from the configuration').choices(levels));
   command.action(async () => {
-    process.exitCode = await runCommand(spec, command);
+    const status = await runCommand(spec, command);
+    // Set already where the answer could not be printed.
+    process.exitCode ??= status;
   });
 }
 
@@ -74,6 +76,7 @@ async function runCommand(spec: CommandSpec, command: Command): Promise<number> 
   const values: Record<string, unknown> = command.opts();
   const json = values['json'] === true;
   const signal = endingSignal();
+  process.stdout.on('error', unprintable);
   try {
     const loaded = await loadWithKinds(typeof values['config'] === 'string' ? values['config'] : findConfig());
     const level = typeof values['logLevel'] === 'string' ? values['logLevel'] : loaded.config.logLevel;
@@ -92,6 +95,13 @@ async function runCommand(spec: CommandSpec, command: Command): Promise<number> 
   } catch (error) {
     return isInterruption(error, signal) ? exitStatus.interrupted : explain(error, json);
   }
+}
+
+/** `lares doctor | head` closes the pipe early, which is no fault; a full disk below a file is one. */
+function unprintable(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') return;
+  process.stderr.write(`Cannot print: ${error.message}\n`);
+  process.exitCode = exitStatus.unable;
 }
 
 /** What a wait throws that Ctrl-C ended: the reason of the signal, or Node's word for it. */

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { formatFaults } from '#config/fault.ts';
 import { openCatalogue } from '../crew.ts';
 import { counted } from '../sentinel/probes/text.ts';
 import { bindLoaded } from './checks-of.ts';
@@ -26,7 +27,7 @@ async function validate(context: CommandContext): Promise<number> {
   };
   if (context.json) context.printJson({ ok: true, ...facts });
   else {
-    for (const warning of context.loaded.warnings) context.print(`warning: ${warning.message}`);
+    for (const warning of context.loaded.warnings) context.print(`warning: ${formatFaults({ faults: [warning] })}`);
     context.print(
       `${file ?? 'built-in defaults'}: ok, ${counted(facts.hosts, 'host')}, ${counted(facts.checks, 'check')}, ${counted(facts.playbooks, 'playbook')}`,
     );

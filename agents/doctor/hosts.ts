@@ -49,17 +49,19 @@ async function* examineHost(examined: Examined): AsyncGenerator<Finding> {
   yield await examineLogin(examined, 'act');
 }
 
+/** With a broker of its own this may be the machine of another agent: the login stands where that one runs. */
+function withoutLogin(subject: string, purpose: 'read' | 'act', at: { name: string; isAlone: boolean }): Finding {
+  if (purpose === 'act') return { subject, ok: true, text: 'no act login: nothing can be run there' };
+  if (!at.isAlone) return { subject, ok: true, text: 'no read login: nothing on it can be looked at from here' };
+  const mend = `set hosts.${at.name}.read.user and .keyFile`;
+  return { subject, ok: false, text: 'no read login: nothing on it can be looked at', mend };
+}
+
 async function examineLogin({ name, host, pool, context }: Examined, purpose: 'read' | 'act'): Promise<Finding> {
   const login = host[purpose];
   const subject = `${name} (${purpose})`;
   if (login === undefined) {
-    const lack = purpose === 'read' ? 'nothing on it can be looked at' : 'nothing can be run there';
-    return {
-      subject,
-      ok: purpose === 'act',
-      text: `no ${purpose} login: ${lack}`,
-      mend: `set hosts.${name}.${purpose}.user and .keyFile`,
-    };
+    return withoutLogin(subject, purpose, { name, isAlone: context.loaded.config.bus.url === undefined });
   }
   const runner = pool.runner({
     address: host.address ?? name,

@@ -23,7 +23,13 @@ export async function* examineTelegram(context: CommandContext): AsyncGenerator<
   const approvers = openPeople(config, stateFolders(context.loaded).root).withRole('approver');
   const paired = approvers.filter((id) => id.startsWith('telegram:'));
   if (paired.length > 0) yield { subject: 'people', ok: true, text: `${paired.length} may approve on Telegram` };
-  else yield { subject: 'people', ok: false, text: 'nobody may approve on Telegram', mend: 'lares pair' };
+  else
+    yield {
+      subject: 'people',
+      ok: false,
+      text: 'nobody may approve on Telegram',
+      mend: 'lares pair, while Lares runs',
+    };
 }
 
 async function examineBot(apiRoot: string, token: () => string): Promise<Finding> {

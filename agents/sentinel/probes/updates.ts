@@ -59,6 +59,7 @@ export function observeUpdates(
   const listed = names.slice(0, 5).join(', ');
   const more = names.length > 5 ? ` and ${names.length - 5} more` : '';
   const days = Math.floor(ageMs / dayMs);
+  const age = days === 0 ? '' : ` for ${counted(days, 'day')}`;
   return {
     condition: 'security-updates',
     resource: 'packages',
@@ -66,7 +67,7 @@ export function observeUpdates(
     summary:
       names.length === 0
         ? `no security updates pending (${counted(pending.total, 'other update')})`
-        : oneLine(`${counted(names.length, 'security update')} pending for ${counted(days, 'day')}: ${listed}${more}`),
+        : oneLine(`${counted(names.length, 'security update')} pending${age}: ${listed}${more}`),
     reading: { is: 'state', ok: names.length === 0, severity },
   };
 }
