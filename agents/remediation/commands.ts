@@ -30,7 +30,7 @@ export const markerVariable = 'LARES_STEP';
 /**
  * The whole plan, pure: equal input gives equal bytes. Every argv is complete, with marker, `timeout` and `sudo -n`, so
  * that what is shown is what runs. `sudo` gets the plain command as its arguments, because sudoers files name it so;
- * the price is that an ordinary user's `timeout` cannot end a root process, which is then found and told instead.
+ * the price is that `timeout` runs as the login: a process of root that ignores SIGTERM is found and told instead.
  */
 export function renderBody(input: RenderInput): PlanBody {
   const markers = numbered(input.plan.replace(/^plan-/, ''));
@@ -108,10 +108,8 @@ function wrapped(argv: readonly string[], how: { sudo: boolean; timeoutMs: numbe
 
 /** The plain command of a step: what a process of it shows as its arguments, also behind `sudo`. */
 export function plainCommand(step: PlannedStep): readonly string[] {
-  const start = step.argv.indexOf('timeout');
-  // timeout -k <n> <seconds>
-  const inner = step.argv.slice(start + 4);
-  return step.sudo ? inner.slice(2) : inner;
+  // sudo -n ..., or timeout -k <seconds> <seconds> ...
+  return step.sudo ? step.argv.slice(step.argv.indexOf('sudo') + 2) : step.argv.slice(step.argv.indexOf('timeout') + 4);
 }
 
 /** The marker of a step, as `renderBody` set it. */

@@ -1,8 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { PlannedHost, PlannedStep } from '#bus/messages/plan.ts';
 import type { CommandRunner } from '#agents/runtime/command.ts';
+import { withTimeout } from '#agents/runtime/guarded-command.ts';
 import { localRunner } from '#agents/runtime/local-command.ts';
 import { leftovers } from './leftovers.ts';
 import type { Reach } from './reach.ts';
@@ -14,11 +18,10 @@ const reach = (runner: CommandRunner): Reach => ({
 });
 
 function step(marker: string, argv: readonly string[], sudo = false): PlannedStep {
-  const inner = sudo ? ['sudo', '-n', ...argv] : argv;
   return {
     id: 's',
     host: 'here',
-    argv: ['env', `LARES_STEP=${marker}`, 'timeout', '-k', '5', '60', ...inner],
+    argv: ['env', `LARES_STEP=${marker}`, ...withTimeout(sudo ? ['sudo', '-n', ...argv] : argv, 60_000)],
     sudo,
     timeoutMs: 60_000,
     success: [0],
@@ -33,7 +36,8 @@ describe('what is left of a step', () => {
   afterEach(() => {
     for (const pid of started.splice(0)) {
       try {
-        process.kill(pid, 'SIGKILL');
+        // Each leads a group of its own.
+        process.kill(-pid, 'SIGKILL');
       } catch (error) {
         // It has ended, which is what most of these tests are about.
         if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
@@ -82,6 +86,18 @@ describe('what is left of a step', () => {
     await begin(['sh', '-c', 'echo on; exec sleep 65.125'], {});
     const found = await look(step('sudo.1', ['/bin/sleep', '65.125'], true), 'stop');
     expect(found).toMatchObject({ left: 'some', processes: [expect.stringContaining('sleep 65.125')] });
+  });
+
+  it('behind sudo a script is known by its own name, whatever interprets it', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'lares-left-'));
+    const script = join(folder, 'stubborn');
+    writeFileSync(script, '#!/bin/sh -e\necho on\nsleep 66.125\n', { mode: 0o755 });
+    await begin([script, 'for', 'ever'], {});
+    rmSync(folder, { recursive: true });
+    const lines = [`/bin/sh -e ${script} for ever`];
+    const found = await look(step('sudo.2', ['stubborn', 'for', 'ever'], true), 'look');
+    expect(found.left === 'some' ? found.processes.map((line) => line.replace(/^\d+ /, '')) : found).toEqual(lines);
+    expect(await look(step('sudo.2', ['stubborn', 'ever'], true), 'look')).toEqual({ left: 'none' });
   });
 
   it('a host that does not answer, or cannot look, is not a host where nothing is left', async () => {

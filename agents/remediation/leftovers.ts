@@ -14,8 +14,9 @@ export type Leftovers =
 /**
  * Prints one line per process of a step, then `end`. $1 mode, $2 marker, $3 whether sudo took part, the rest the plain
  * command. A process belongs to the step when its environment holds the marker or an ancestor's does. sudo clears the
- * environment, so behind it the exact command line counts too; such a process is told but never killed, because it
- * may be somebody else's. Zombies are dead.
+ * environment, so what lost its ancestors behind it is known by its exact command line only, that of an interpreter
+ * before it left out; such a process is told but never killed, because it may be somebody else's. sudo is asked to end
+ * and never killed: what it runs would lose its ancestors. Where /proc hides the processes of others (`hidepid`) nothing is known. Zombies are dead.
  */
 const script = String.raw`
 mode=$1; marker=$2; root=$3; shift 3
@@ -33,18 +34,27 @@ marked() {
 alike() {
   [ "$root" = yes ] || return 0
   want=$(printf '%s\n' "$@" | sed '1s,^.*/,,')
+  for last; do :; done
+  last=$(basename -- "$last")
   for d in /proc/[0-9]*; do
-    have=$(tr '\0' '\n' 2>/dev/null <"$d/cmdline" | sed '1s,^.*/,,')
-    [ "$have" = "$want" ] && echo "$(basename "$d")"
+    have=$(tr '\0' '\n' 2>/dev/null <"$d/cmdline")
+    case $have in *"$last") ;; *) continue ;; esac
+    for first in 1 2 3; do
+      [ "$(printf '%s\n' "$have" | sed -n "$first,\$p" | sed '1s,^.*/,,')" = "$want" ] && basename "$d"
+    done
   done
 }
 stop() {
   for p in $(marked); do
-    kill -"$1" "$p" 2>/dev/null || { [ "$root" = yes ] && sudo -n kill -"$1" "$p" 2>/dev/null; }
+    if [ "$root" = no ]; then kill -"$1" "$p" 2>/dev/null
+    elif [ "$1" = TERM ] && kill -TERM "$p" 2>/dev/null; then :
+    else kill -0 "$p" 2>/dev/null || sudo -n kill -"$1" "$p" 2>/dev/null
+    fi
   done
 }
 gone() { n=$1; while [ "$n" -gt 0 ]; do [ -z "$(marked)" ] && return 0; sleep 0.1; n=$((n-1)); done; return 1; }
 if [ "$mode" = stop ] && [ -n "$(marked)" ]; then stop TERM; gone 10 || { stop KILL; gone 30; }; fi
+[ "$root" = no ] || cat /proc/1/cmdline >/dev/null 2>&1 || { echo 'processes of root are hidden from this login' >&2; exit 1; }
 for p in $( { marked; alike "$@"; } | sort -un); do echo "$p $(tr '\0' ' ' 2>/dev/null <"/proc/$p/cmdline" | cut -c1-200)"; done
 echo end
 `;

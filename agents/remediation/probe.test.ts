@@ -30,3 +30,24 @@ test('an expression must match, and the other must not', () => {
   expect(judge({ ...probe, matches: '^ok$', matchesNot: 'k' }, said('ok')).holds).toBe('no');
   expect(judge({ ...probe, matchesNot: 'bad' }, said('bad')).holds).toBe('no');
 });
+
+test('what sudo did not run says nothing, and what it ran does', () => {
+  const bySudo = { ...probe, sudo: true, success: [1] };
+  const ended = (stderr: string) => ({
+    end: 'exited' as const,
+    code: 1,
+    output: { stdout: '', stderr, truncated: false },
+  });
+  const warning = 'sudo: unable to resolve host web: Name or service not known\n';
+  for (const words of [
+    'sudo: a password is required\n',
+    `${warning}sudo: a password is required\n`,
+    'sudo: docker: command not found\n',
+    'sudo-rs: interactive authentication is required\n',
+  ]) {
+    expect(judge(bySudo, ended(words)).holds).toBe('unknown');
+    expect(judge({ ...bySudo, sudo: false }, ended(words)).holds).toBe('yes');
+  }
+  expect(judge(bySudo, ended(warning)).holds).toBe('yes');
+  expect(judge(bySudo, ended(`${warning}cat: /state: No such file\n`)).holds).toBe('yes');
+});

@@ -3,6 +3,7 @@ import { scrub } from '#bus/scrub.ts';
 import { matchesInTime } from '#config/bounded-pattern.ts';
 import type { CommandEnd } from '#agents/runtime/command.ts';
 import type { Reach } from './reach.ts';
+import { refusalBySudo } from './sudo.ts';
 
 /** What a probe saw. */
 export interface Seen {
@@ -44,12 +45,23 @@ export function judge(probe: PlannedProbe, end: CommandEnd): Seen {
   }
   const { stdout, stderr } = end.output;
   const said = shortened(stdout.trim() === '' ? stderr : stdout);
-  if (end.code === 124 || end.code === 137) return { probe, holds: 'unknown', said: 'it took too long' };
-  // The shell of the host (or env, timeout, sudo) could not start it: the tool is missing or may not be used.
-  if (end.code === 126 || end.code === 127) return { probe, holds: 'unknown', said: said || 'it cannot be run there' };
+  const obstacle = obstacleOf(probe, end, said);
+  if (obstacle !== undefined) return { probe, holds: 'unknown', said: obstacle };
   const isTrue = holds(probe, end.code, stdout);
   if (isTrue === undefined) return { probe, holds: 'unknown', said: 'its expression takes too long on what came' };
   return { probe, holds: isTrue ? 'yes' : 'no', said: said || `exit status ${end.code}` };
+}
+
+/** Why the command did not come to look, or undefined. */
+function obstacleOf(
+  probe: PlannedProbe,
+  end: Extract<CommandEnd, { end: 'exited' }>,
+  said: string,
+): string | undefined {
+  if (end.code === 124 || end.code === 137) return 'it took too long';
+  // The shell of the host (or env, timeout) could not start it: the tool is missing or may not be used.
+  if (end.code === 126 || end.code === 127) return said || 'it cannot be run there';
+  return refusalBySudo(probe, end);
 }
 
 function holds(probe: PlannedProbe, code: number, stdout: string): boolean | undefined {

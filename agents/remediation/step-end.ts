@@ -5,6 +5,7 @@ import type { CommandEnd, CommandOutput } from '#agents/runtime/command.ts';
 import { saysTimedOut } from '#agents/runtime/guarded-command.ts';
 import { type Leftovers, leftovers } from './leftovers.ts';
 import type { Reach } from './reach.ts';
+import { refusalBySudo } from './sudo.ts';
 
 /** How a step ended, and whether it is certain that nothing of it still runs. */
 export interface StepEnd {
@@ -36,9 +37,10 @@ export async function settleStep(
     case 'unreachable':
       return { status: 'failed', output: noted(`it never started: ${end.reason}`, ''), isOver: true, hasRun: false };
     case 'timed-out':
+      // The host went silent, or its `timeout` may not end what sudo runs.
       return proven(await stopLeftovers(of, by), {
         status: 'timed-out',
-        why: 'the host went silent',
+        why: `it did not end within ${of.step.timeoutMs / 1_000}s`,
         output: textOf(end.output),
       });
     case 'lost':
@@ -62,12 +64,21 @@ async function settleEnded(
   const output = textOf(end.output);
   const over = { isOver: true, hasRun: true, ...(end.end === 'exited' && { exitStatus: end.code }) };
   if (end.end === 'exited' && step.success.includes(end.code)) return { ...over, status: 'succeeded', output };
-  if (saysTimedOut(end, { ms: tookMs, timeoutMs: step.timeoutMs })) {
-    const why = `it took longer than ${step.timeoutMs / 1_000}s`;
-    return { ...over, ...proven(await stopLeftovers(of, by), { status: 'timed-out', why, output }) };
+  const refusal = refusalBySudo(step, end);
+  if (refusal !== undefined) {
+    return { status: 'failed', output: noted(`it never started: ${refusal}`, ''), isOver: true, hasRun: false };
   }
-  const note = end.end === 'killed' ? noted(`killed by ${end.signal}`, output) : output;
-  return { ...over, status: 'failed', output: note };
+  const isLate = saysTimedOut(end, { ms: tookMs, timeoutMs: step.timeoutMs });
+  const why = isLate ? `it took longer than ${step.timeoutMs / 1_000}s` : endedBySignal(end);
+  if (why === undefined) return { ...over, status: 'failed', output };
+  const found = await stopLeftovers(of, by);
+  return { ...over, ...proven(found, { status: isLate ? 'timed-out' : 'failed', why, output }) };
+}
+
+/** Whoever killed it may have left its children: a shell in between tells 128 and the number of the signal. */
+function endedBySignal(end: Extract<RawEnd, { end: 'exited' | 'killed' }>): string | undefined {
+  if (end.end === 'killed') return `killed by ${end.signal}`;
+  return end.code > 128 && end.code <= 192 ? `killed by signal ${end.code - 128}` : undefined;
 }
 
 function proven(found: Leftovers, of: { status: StepEnd['status']; why: string; output: string }): StepEnd {

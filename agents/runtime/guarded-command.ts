@@ -6,10 +6,12 @@ export const killAfterSeconds = 5;
 
 /**
  * `timeout -k` of coreutils around argv: the host itself ends the whole process group. Closing an SSH channel or even
- * the connection leaves the command running.
+ * the connection leaves the command running. Around `sudo` without `-k`: it passes SIGTERM on, but killed itself it
+ * would leave what it runs behind, without a parent and without the time limit of sudoers.
  */
 export function withTimeout(argv: readonly string[], timeoutMs: number): string[] {
-  return ['timeout', '-k', String(killAfterSeconds), String(Math.max(1, Math.ceil(timeoutMs / 1_000))), ...argv];
+  const kill = argv[0] === 'sudo' ? [] : ['-k', String(killAfterSeconds)];
+  return ['timeout', ...kill, String(Math.max(1, Math.ceil(timeoutMs / 1_000))), ...argv];
 }
 
 /**
