@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { userInfo } from 'node:os';
 import { createInterface } from 'node:readline/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { Command } from 'commander';
 import type { Bus } from '#bus/bus.ts';
 import { Failure } from '#bus/failure.ts';
+import type { Parameters } from '#bus/fields.ts';
 import { loadSigner } from '#bus/keys.ts';
 import { approval as approvalKind } from '#bus/messages/approval.ts';
-import type { Plan } from '#bus/messages/plan.ts';
+import { type Plan, plan as planKind } from '#bus/messages/plan.ts';
+import type { Proposal } from '#bus/messages/proposal.ts';
 import { type Run, run as runKind } from '#bus/messages/run.ts';
 import { signApproval } from '#bus/sign.ts';
 import { toInstant } from '../runtime/clock.ts';
@@ -20,6 +23,8 @@ import { printPlan, proposalOf, requestPlan } from './planning.ts';
 /** How long an approval that was just given may travel. */
 const approvalMs = 60_000;
 const resendMs = 5_000;
+/** What the broker holds arrives right after the subscription. */
+const retainedMs = 5_000;
 
 /** `lares run`: plan, show, ask, run, show what happened. The same path as a tap in Telegram, with the console's key. */
 export function addRun(program: Command): void {
@@ -27,13 +32,18 @@ export function addRun(program: Command): void {
     name: 'run',
     about: 'Plan a playbook, show the exact commands, and run them after you approved',
     arguments: [['<playbook>', 'identity of a playbook']],
-    options: [...planningOptions, ['--approve <digest>', 'approve without asking when the plan has this digest']],
+    options: [
+      ...planningOptions,
+      ['--approve <digest>', 'approve, without asking, the plan that was shown with this digest'],
+    ],
     run: (context) => withConsole(context, (bus) => planAndRun(bus, context)),
   });
 }
 
 async function planAndRun(bus: Bus, context: CommandContext): Promise<number> {
-  const plan = await requestPlan(bus, context, proposalOf(context));
+  const shown = context.option('approve');
+  const asked = proposalOf(context);
+  const plan = shown === undefined ? await requestPlan(bus, context, asked) : await waitingPlan(bus, asked, shown);
   if (!context.json) printPlan(context, plan);
   if (plan.status !== 'pending' || plan.digest === undefined) {
     if (context.json) context.printJson({ plan });
@@ -50,14 +60,41 @@ async function planAndRun(bus: Bus, context: CommandContext): Promise<number> {
   return ended.end === 'succeeded' ? exitStatus.well : exitStatus.wrong;
 }
 
-async function decide(context: CommandContext, plan: Plan): Promise<boolean> {
-  const expected = context.option('approve');
-  if (expected !== undefined) {
-    if (expected === plan.digest) return true;
-    throw new Failure(`Cannot run: the plan's digest is ${plan.digest}, not the one to approve`, {
+/** The plan that was shown before, which is the only one that has its digest. Throws a Failure when none waits. */
+async function waitingPlan(bus: Bus, asked: Proposal, digest: string): Promise<Plan> {
+  const { promise, resolve, reject } = Promise.withResolvers<Plan>();
+  bus.subscribe(planKind, (plan) => {
+    if (plan.digest === digest && plan.status === 'pending') resolve(plan);
+  });
+  const patience = setTimeout(() => {
+    reject(new Failure(`Cannot run: no plan with the digest "${digest}" waits for approval`, { recoverable: false }));
+  }, retainedMs);
+  try {
+    const plan = await promise;
+    if (isSame(asked, plan)) return plan;
+    throw new Failure(`Cannot run: the plan with the digest "${digest}" is "${plan.title}", not what was asked for`, {
       recoverable: false,
     });
+  } finally {
+    clearTimeout(patience);
   }
+}
+
+function isSame({ playbook, hosts, parameters }: Proposal, { body }: Plan): boolean {
+  return (
+    body?.playbook === playbook &&
+    isDeepStrictEqual(body.hosts.map(({ host }) => host).toSorted(), [...new Set(hosts)].toSorted()) &&
+    Object.entries(parameters).every(([name, value]) => isAlike(body.parameters[name], value))
+  );
+}
+
+/** A plan holds a unit with its suffix and a path without a slash at its end. */
+function isAlike(planned: Parameters[string] | undefined, asked: Parameters[string]): boolean {
+  return [`${asked}`, `${asked}.service`, `${asked}`.replace(/\/$/, '')].includes(`${planned}`);
+}
+
+async function decide(context: CommandContext, plan: Plan): Promise<boolean> {
+  if (context.option('approve') !== undefined) return true;
   if (!process.stdin.isTTY || context.json) {
     throw new Failure(`Cannot ask for approval here; repeat with --approve ${plan.digest}`, { recoverable: false });
   }
