@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Failure } from '#bus/failure.ts';
 import { createLog } from '#agents/runtime/log.ts';
 import { type Store, openStore } from '#agents/runtime/store.ts';
 import { type VirtualClock, createVirtualClock } from '../../../test/parts/virtual-clock.ts';
@@ -22,13 +23,13 @@ afterEach(async () => {
   rows.close();
 });
 
-function open(refused: string[] = []): Outbox {
+function open(refused: string[] = [], onDelivered = (): void => undefined): Outbox {
   const outbox = createOutbox({
     rows,
     channels: [chat],
     clock,
     log: createLog({ level: 'silent', name: 'test' }),
-    onDelivered: () => undefined,
+    onDelivered,
     onRefused: ({ key }) => void refused.push(key),
     timeText: (at) => new Date(at).toISOString().slice(11, 16),
   });
@@ -91,6 +92,21 @@ describe('the outbox', () => {
     chat.hold = undefined;
     open();
     await clock.advance(1_000);
+    expect(chat.deliveries).toHaveLength(1);
+  });
+
+  test('what was delivered while the disk was full is recorded when there is room, and not sent twice', async () => {
+    let isFull = true;
+    const outbox = open([], () => {
+      if (isFull) throw new Failure('Cannot keep state: the disk is full', { recoverable: true });
+    });
+    outbox.card('i1', cardOf('one'));
+    outbox.wake();
+    await clock.advance(60_000);
+    expect(outbox.length()).toBe(1);
+    isFull = false;
+    await clock.advance(5_000);
+    expect(outbox.length()).toBe(0);
     expect(chat.deliveries).toHaveLength(1);
   });
 

@@ -44,6 +44,7 @@ export interface Outbox {
 }
 
 const deliveryTimeoutMs = 60_000;
+const recordAgainMs = 2_000;
 const retry = { firstMs: 1_000, maximumMs: 60_000 };
 /** A notice that is later than this says when it was written. */
 const lateMs = 2 * 60_000;
@@ -137,11 +138,29 @@ class Lane {
   async #send(row: OutboxRow): Promise<void> {
     const late = `Cannot deliver on "${this.#channel.kind}": no answer in time`;
     const limit = { clock: this.#options.clock, ms: deliveryTimeoutMs, late, signal: this.#stopping.signal };
+    let record: () => void;
     try {
       const message = this.#dated(row);
-      this.#sent(row, await within(limit, (signal) => this.#channel.deliver(message, row.reference, signal)));
+      const delivered = await within(limit, (signal) => this.#channel.deliver(message, row.reference, signal));
+      record = () => this.#sent(row, delivered);
     } catch (error) {
-      this.#failed(row, error);
+      record = () => this.#failed(row, error);
+    }
+    await this.#keep(record);
+  }
+
+  /** A full disk: the next message waits, for without its record this one would be sent again. */
+  async #keep(record: () => void): Promise<void> {
+    for (;;) {
+      try {
+        record();
+        return;
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error;
+        this.#options.log.error({ reason: messageOf(error) }, 'a delivery cannot be recorded yet');
+      }
+      await this.#options.clock.sleep(recordAgainMs, this.#stopping.signal).catch(() => undefined);
+      if (this.#stopping.signal.aborted) return;
     }
   }
 
