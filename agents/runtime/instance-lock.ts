@@ -18,7 +18,9 @@ export function lockInstance(stateFolder: string, name: string): { release(): vo
   } catch (error) {
     database.close();
     if (!(error instanceof Error && 'errcode' in error && error.errcode === busy)) throw error;
-    throw new Failure(`Cannot start: another Lares already uses the state folder "${stateFolder}"`, { recoverable: false });
+    throw new Failure(`Cannot start: another Lares already uses the state folder "${stateFolder}"`, {
+      recoverable: false,
+    });
   }
   return { release: () => database.close() };
 }
