@@ -18,7 +18,7 @@ const dead: [what: string, reply: Reply | 'closed', reason: RegExp][] = [
   ['a credit that is used up (400)', faults.creditBalance(), /answered 400: .*credit balance is too low/],
   ['a rate limit (429)', faults.rateLimited('120'), /answered 429: .*rate limit/],
   ['a port where nobody listens', 'closed', /gave no whole answer: .*ECONNREFUSED/],
-  ['JSON that ends in the middle', faults.notJson(), /"model-0" .+/],
+  ['JSON that ends in the middle', faults.notJson(), /"model-0".+/],
 ];
 
 describe.skipIf(!hasSshd)('with no model that answers', () => {

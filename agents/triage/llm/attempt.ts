@@ -82,7 +82,7 @@ async function attempt<T>(member: Member, draft: Draft<T>, context: AttemptConte
   // Text that holds no JSON at all is a fault of the endpoint; JSON of the wrong shape is an opinion to be dropped.
   const failureClass = second.isJson ? 'unparseable' : 'transient';
   const failure = new ProviderFailure(
-    `Cannot use the answer of "${member.name}", twice: ${second.fault}`.slice(0, 200),
+    `Cannot use what "${member.name}" answered twice: ${second.fault}`.slice(0, 200),
     {
       failureClass,
       fate: { is: 'rejected' },
