@@ -6,6 +6,7 @@ import { commandLineOf } from '#agents/runtime/shell.ts';
 import type { Button, Card, CardPlan } from './channel.ts';
 import { type IncidentRecord, isOver } from './incident/incident.ts';
 import { localTime } from './local-time.ts';
+import { cut } from './render/visible.ts';
 import { isSnoozed } from './notify/notify.ts';
 import { type PlanFacts, canAskAgain, isDecidable, isExpired, isOpenPlan } from './plans/plan-state.ts';
 
@@ -21,6 +22,7 @@ interface CardFacts {
 }
 
 const maximumSymptoms = 6;
+const maximumCause = 500;
 const activeRuns: ReadonlySet<Run['status']> = new Set(['queued', 'started', 'verifying', 'succeeded', 'rolled-back']);
 
 /** The one message of an incident. */
@@ -40,7 +42,7 @@ export function buildCard(facts: CardFacts): Card {
       lines: truncated > 0 ? [...lines, `(${truncated} lines left out)`] : lines,
     })),
     symptoms: symptomsOf(incident),
-    assessment: over ? undefined : opinionOf(facts.assessment),
+    assessment: over ? undefined : opinionOf(facts.assessment, headlined(incident)),
     plan: !over && planned !== undefined && isOpenPlan(planned, facts.now) ? cardPlan(planned.plan) : undefined,
     news: newsOf(facts),
     buttons: over ? [] : buttonsOf(facts),
@@ -63,9 +65,17 @@ function isFixing({ incident, planned }: CardFacts): boolean {
   return planned?.run !== undefined && activeRuns.has(planned.run.status) && incident.fix.outcome === undefined;
 }
 
+/** What the root says of itself, where the headline holds it whole. */
+function headlined(incident: IncidentRecord): string | undefined {
+  const root = incident.members.find((member) => member.fingerprint === incident.root);
+  return root !== undefined && incident.title.includes(root.summary) ? root.summary : undefined;
+}
+
 function whyOf(incident: IncidentRecord): string[] {
   const root = incident.members.find((member) => member.fingerprint === incident.root);
-  return root === undefined ? [] : [root.summary, `Root by rule ${root.rule}: ${root.why}`];
+  if (root === undefined) return [];
+  const why = `${root.why.charAt(0).toUpperCase()}${root.why.slice(1)} (${root.rule})`;
+  return headlined(incident) === undefined ? [root.summary, why] : [why];
 }
 
 function symptomsOf(incident: IncidentRecord): string[] {
@@ -77,15 +87,21 @@ function symptomsOf(incident: IncidentRecord): string[] {
   return [...shown, ...(more > 0 ? [`and ${more} more`] : []), ...(over > 0 ? [`${over} over already`] : [])];
 }
 
-function opinionOf(assessment: Assessment | undefined): string {
+/** Without what the headline says already. */
+function opinionOf(assessment: Assessment | undefined, headline: string | undefined): string {
   if (assessment === undefined) return 'Assessing…';
   if (assessment.source === 'none') return `No assessment: ${assessment.notAssessed ?? assessment.cause}`;
   const percent = `${Math.round(assessment.confidence * 100)} %`;
   const by =
     assessment.source === 'rules' ? 'by rule' : [assessment.provider, assessment.model].filter(Boolean).join(' ');
+  const cause = headline === undefined ? assessment.cause : assessment.cause.replace(`: ${headline}`, '');
   return [
-    `${assessment.cause} (${by}, confidence ${percent})`,
-    ...assessment.evidence.slice(0, 4).map((line) => `· ${line}`),
+    // Whose opinion it is stands behind it, and must not be pushed off the card by its length.
+    `${cut(cause, maximumCause)} (${by}, confidence ${percent})`,
+    ...assessment.evidence
+      .filter((line) => !assessment.cause.includes(line))
+      .slice(0, 4)
+      .map((line) => `· ${line}`),
     ...assessment.failovers.map(({ provider, reason }) => `Passed over ${provider}: ${reason}`),
     ...(assessment.costEuro > 0 ? [`Cost ${assessment.costEuro.toFixed(4)} €`] : []),
     ...(assessment.notAssessed === undefined ? [] : [assessment.notAssessed]),
@@ -99,17 +115,14 @@ export function commandText(step: PlannedStep): string {
 
 export function cardPlan(plan: Plan): CardPlan | undefined {
   if (plan.body === undefined || plan.digest === undefined) return undefined;
-  const probe = (step: PlannedProbe): string => `${commandText(step)}   (looks: ${step.states})`;
+  const look = (when: string) => (step: PlannedProbe) => `${commandText(step)}   (${when}: ${step.states})`;
   const { body } = plan;
   return {
     id: plan.id,
     title: plan.title,
     risk: plan.risk,
-    commands: [
-      ...[...body.preconditions, ...body.condition].map(probe),
-      ...body.steps.map(commandText),
-      ...body.verification.map(probe),
-    ],
+    commands: body.steps.map(commandText),
+    looks: [...[...body.preconditions, ...body.condition].map(look('before')), ...body.verification.map(look('after'))],
     rollback: body.rollback.map(commandText),
     digest: plan.digest,
     blastRadius: [...plan.blastRadius, ...plan.history.map((line) => `before: ${line}`)],
@@ -124,11 +137,12 @@ function newsOf({ incident, planned, timeZone, now }: CardFacts): string[] {
   return planned?.run === undefined ? news : [...news, ...progressOf(planned.run)];
 }
 
-/** Where a run is, step by step, with what a failed step said last. */
+/** Where a run is, step by step, with what a failed step said last; once all went well nothing is left to tell. */
 function progressOf(run: Run): string[] {
   if (run.status === 'refused') return [];
+  const told: ReadonlySet<string> = new Set(['waiting', 'skipped', ...(run.end === 'succeeded' ? ['succeeded'] : [])]);
   return run.steps
-    .filter((step) => step.status !== 'waiting' && step.status !== 'skipped')
+    .filter((step) => !told.has(step.status))
     .slice(-6)
     .flatMap((step) => {
       const line = `${step.host} ${step.id}: ${step.status}`;

@@ -41,8 +41,10 @@ export interface CardPlan {
   id: string;
   title: string;
   risk: string;
-  /** The exact commands, `host$ command`. Shown whole or sent as a file before approving is possible. */
+  /** The exact commands that change something, `host$ command`. Shown whole or sent as a file before approving is possible. */
   commands: readonly string[];
+  /** The exact commands that only look, before and after, each with what it makes sure of. Shown as whole as the others. */
+  looks: readonly string[];
   rollback: readonly string[];
   digest: string;
   blastRadius: readonly string[];

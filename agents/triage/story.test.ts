@@ -32,7 +32,7 @@ describe('one message per real problem', () => {
     await clock.advance(40_000);
     expect(chat.sounds()).toBe(1);
     expect(chat.card()).toMatchObject({ title: 'host-down of web', state: 'firing', severity: 'critical' });
-    expect(chat.card().why[1]).toContain('unreachable-host');
+    expect(chat.card().why[0]).toContain('unreachable-host');
     expect(bus.retained.size).toBe(1);
   });
 

@@ -115,6 +115,7 @@ const card: Card = {
     title: 'Vacuum the journal',
     risk: 'low',
     commands: ["pve1$ sh -c 'a <b >c && d'"],
+    looks: [],
     rollback: ['pve1$ true'],
     digest: 'ab'.repeat(32),
     blastRadius: ['pve1'],

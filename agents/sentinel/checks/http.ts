@@ -187,7 +187,7 @@ async function evidence(options: HttpOptions, context: CheckContext): Promise<Ev
   // What is not a plain question is not asked a second time.
   if (!ready.ok || (options.method !== 'GET' && options.method !== 'HEAD')) return addresses;
   const { end, url: last } = await ask(options, context, ready);
-  if (end.is === 'failed') return [...addresses, ...evidenceOf('state', `Asked ${resource} again`, [end.text])];
+  if (end.is === 'failed') return [...addresses, ...evidenceOf('state', `A second look at ${resource}`, [end.text])];
   const headers = evidenceHeaders.flatMap((name) => {
     const value = headerText(end.headers[name]);
     return value === '' ? [] : [`${name}: ${value}`];

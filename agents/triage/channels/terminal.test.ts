@@ -94,6 +94,7 @@ test('that a plan is no longer open is said, unless a new state says what became
     title: 'Restart',
     risk: 'low',
     commands: ['web1$ true'],
+    looks: [],
     rollback: [],
     digest: 'd',
     blastRadius: [],

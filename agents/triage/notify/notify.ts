@@ -47,8 +47,9 @@ function first(incident: IncidentRecord, config: NotifyConfig, now: number): Dec
 function ended(incident: IncidentRecord, told: Told, now: number): Decision | undefined {
   if (told.state !== 'open') return undefined;
   const decision = quietly(incident, told, { reason: 'resolved', at: now });
+  const word = incident.fix.outcome === 'fixed' ? 'Fixed' : 'Resolved';
   const wasHeard = told.soundAt !== undefined;
-  return { ...decision, notice: wasHeard ? `Resolved: ${incident.title}` : undefined };
+  return { ...decision, notice: wasHeard ? `${word}: ${incident.title}` : undefined };
 }
 
 function goingOn(

@@ -165,6 +165,7 @@ describe('the outbox', () => {
       title: '',
       risk: 'low',
       commands: [],
+      looks: [],
       rollback: [],
       digest: '',
       blastRadius: [],

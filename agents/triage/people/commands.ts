@@ -149,8 +149,9 @@ function plan({ desk }: CommandOptions, { argument }: Call): string {
   const shown = cardPlan(found);
   const head = `${found.title}, risk ${found.risk}, ${found.status}${found.reason === undefined ? '' : `: ${found.reason}`}`;
   if (shown === undefined) return head;
+  const looks = shown.looks.length === 0 ? [] : ['looks:', ...shown.looks];
   const rollback = shown.rollback.length === 0 ? [] : ['rollback:', ...shown.rollback];
-  return oneMessage([head, ...shown.commands, ...rollback, `sha256 ${shown.digest}`].join('\n'));
+  return oneMessage([head, ...shown.commands, ...looks, ...rollback, `sha256 ${shown.digest}`].join('\n'));
 }
 
 function cost({ assessor }: CommandOptions): string {

@@ -13,6 +13,7 @@ export function planFile(card: Card, plan: CardPlan, timeZone: string | undefine
     `SHA-256   ${visibleLine(plan.digest)}`,
     ...block('Reaches', plan.blastRadius.map(visibleLine)),
     ...block('Commands, exactly as they will run', plan.commands.map(exactLine)),
+    ...block('Looks before and after, exactly as they will run', plan.looks.map(exactLine)),
     ...block('Rollback', plan.rollback.map(exactLine)),
   ];
   return { name: `plan-${fileName(plan.id)}.txt`, text: `${lines.join('\n')}\n` };

@@ -80,6 +80,7 @@ const anyCard: Arbitrary<Card> = record({
       title: text,
       risk: text,
       commands: lines(15),
+      looks: lines(6),
       rollback: lines(8),
       digest: text,
       blastRadius: lines(9),
@@ -114,12 +115,13 @@ describe('a card for Telegram', () => {
     );
   });
 
-  test('commands and rollback stand whole on the card or not at all', () => {
+  test('commands, looks and rollback stand whole on the card or not at all', () => {
     check(
       property(anyCard, (card) => {
         const { spans, plan } = layoutCard(card, { timeZone: 'UTC', fileSent: true });
         const shown = new Set(spans.filter(({ style }) => style === 'pre').map((span) => span.text));
-        const blocks = [card.plan?.commands ?? [], card.plan?.rollback ?? []].filter((block) => block.length > 0);
+        const { commands = [], looks = [], rollback = [] } = card.plan ?? {};
+        const blocks = [commands, looks, rollback].filter((block) => block.length > 0);
         const missing = blocks.filter((block) => !shown.has(block.map(exactLine).join('\n')));
         expect(plan === 'whole' ? missing : []).toEqual([]);
       }),
@@ -134,7 +136,8 @@ describe('a card for Telegram', () => {
         const file = planFile(card, card.plan, 'UTC');
         expect(file.text).not.toMatch(hidden);
         expect(file.name).toMatch(/^plan-[\w.-]*\.txt$/);
-        for (const command of card.plan.commands) expect(file.text).toContain(`\n  ${exactLine(command)}\n`);
+        for (const command of [...card.plan.commands, ...card.plan.looks])
+          expect(file.text).toContain(`\n  ${exactLine(command)}\n`);
       }),
     );
   });

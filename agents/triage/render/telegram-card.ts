@@ -62,18 +62,22 @@ function planSpans(plan: CardPlan, timeZone: string | undefined): Span[] {
   return [
     ...planTitle(plan),
     { style: 'pre', text: plan.commands.map(exactLine).join('\n') },
-    ...(plan.rollback.length === 0
-      ? []
-      : ([
-          { style: 'plain', text: '\nRollback\n' },
-          { style: 'pre', text: plan.rollback.map(exactLine).join('\n') },
-        ] satisfies Span[])),
+    ...exactBlock('Looks before and after', plan.looks),
+    ...exactBlock('Rollback', plan.rollback),
     ...planEnd(plan, timeZone),
   ];
 }
 
+function exactBlock(title: string, lines: readonly string[]): Span[] {
+  if (lines.length === 0) return [];
+  return [
+    { style: 'plain', text: `\n${title}\n` },
+    { style: 'pre', text: lines.map(exactLine).join('\n') },
+  ];
+}
+
 function fileSpans(plan: CardPlan, options: { timeZone?: string | undefined; fileSent: boolean }): Span[] {
-  const count = `${plan.commands.length} commands`;
+  const count = `${plan.commands.length + plan.looks.length} commands`;
   const note = options.fileSent
     ? `${count}: too long to show here, they are in the file above`
     : `${count}: too long to show here and the file with them could not be sent, so this cannot be approved here`;

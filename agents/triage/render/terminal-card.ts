@@ -99,6 +99,7 @@ function planLines(plan: CardPlan, style: TerminalStyle): string[] {
     '',
     heading(`plan · ${visibleLine(plan.title)} · risk ${visibleLine(plan.risk)}`, style),
     ...plan.commands.map(command),
+    ...(plan.looks.length === 0 ? [] : [`    ${paint('dim', 'looks before and after')}`, ...plan.looks.map(command)]),
     ...(plan.rollback.length === 0 ? [] : [`    ${paint('dim', 'rollback')}`, ...plan.rollback.map(command)]),
     ...reaches,
     `    ${paint('dim', `sha256 ${visibleLine(plan.digest)}`)}`,
