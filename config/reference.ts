@@ -19,8 +19,13 @@ function rowsOf(schema: JsonSchema, path: string): string[] {
   const below = childrenOf(schema, path);
   // An object without words of its own is said by its keys.
   const isSilent = path === '' || (below.length > 0 && schema.description === undefined);
-  const own = isSilent ? [] : [`| \`${path}\` | ${describe(schema)} | ${preset(schema)} |`];
+  const own = isSilent ? [] : [referenceRow(path, schema)];
   return [...own, ...below.flatMap(([childPath, child]) => rowsOf(child, childPath))];
+}
+
+/** One key: its name, what it is, its default. */
+export function referenceRow(path: string, schema: JsonSchema): string {
+  return `| \`${path}\` | ${describe(schema)} | ${preset(schema)} |`;
 }
 
 function childrenOf(schema: JsonSchema, path: string): [string, JsonSchema][] {

@@ -1,4 +1,10 @@
 import type { z } from 'zod';
+import { durationOr } from '#config/duration.ts';
+
+/** How long a command may take, with a default such as `60s`. */
+export function timeLimit(preset: string) {
+  return durationOr(preset).describe('Time after which the host itself ends it.');
+}
 
 /** A command as a template: what a playbook could have written itself as an argv list. */
 export interface CommandTemplate {

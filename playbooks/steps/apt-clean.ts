@@ -1,10 +1,9 @@
 import { z } from 'zod';
-import { durationOr } from '#config/duration.ts';
-import { defineStep } from '../step.ts';
+import { defineStep, timeLimit } from '../step.ts';
 
 export const step = defineStep({
   kind: 'apt-clean',
   about: 'Empties the cache of downloaded packages; apt fetches again what it needs.',
-  options: z.strictObject({ timeout: durationOr('60s') }),
+  options: z.strictObject({ timeout: timeLimit('60s') }),
   render: ({ timeout }) => [{ argv: ['apt-get', 'clean'], sudo: true, timeoutMs: timeout }],
 });

@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import { durationOr } from '#config/duration.ts';
-import { defineStep } from '../step.ts';
+import { defineStep, timeLimit } from '../step.ts';
 
 export const step = defineStep({
   kind: 'docker-restart',
@@ -8,7 +7,7 @@ export const step = defineStep({
   options: z.strictObject({
     container: z.string().min(1).max(128).describe('Name of the container.'),
     grace: z.number().int().min(1).max(300).default(10).describe('Seconds between SIGTERM and SIGKILL.'),
-    timeout: durationOr('90s'),
+    timeout: timeLimit('90s'),
   }),
   render: ({ container, grace, timeout }) => [
     // Also starts a container that is stopped. `-t` is known to every Docker and to podman.

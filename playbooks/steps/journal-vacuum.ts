@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import { durationOr } from '#config/duration.ts';
-import { defineStep } from '../step.ts';
+import { defineStep, timeLimit } from '../step.ts';
 
 export const step = defineStep({
   kind: 'journal-vacuum',
@@ -10,7 +9,7 @@ export const step = defineStep({
       .string()
       .regex(/^(\d+|\{[a-z][a-z0-9-]*\})$/)
       .describe('Size to shrink to.'),
-    timeout: durationOr('2m'),
+    timeout: timeLimit('2m'),
   }),
   render: ({ megabytes, timeout }) => [
     { argv: ['journalctl', '--rotate'], sudo: true, timeoutMs: 30_000 },

@@ -1,13 +1,12 @@
 import { z } from 'zod';
-import { durationOr } from '#config/duration.ts';
-import { defineStep } from '../step.ts';
+import { defineStep, timeLimit } from '../step.ts';
 
 export const step = defineStep({
   kind: 'systemd-reset-and-start',
   about: 'Forgets the failures of a unit, which lifts its start limit, and starts it.',
   options: z.strictObject({
     unit: z.string().min(1).max(240).describe('Name of the unit.'),
-    timeout: durationOr('90s'),
+    timeout: timeLimit('90s'),
   }),
   render: ({ unit, timeout }) => [
     { argv: ['systemctl', 'reset-failed', unit], sudo: true, timeoutMs: 15_000 },

@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import { durationOr } from '#config/duration.ts';
-import { defineStep } from '../step.ts';
+import { defineStep, timeLimit } from '../step.ts';
 
 export const step = defineStep({
   kind: 'systemd-restart',
@@ -8,7 +7,7 @@ export const step = defineStep({
   options: z.strictObject({
     unit: z.string().min(1).max(240).describe('Name of the unit.'),
     onlyIfRunning: z.boolean().default(false).describe('Leave a stopped unit stopped.'),
-    timeout: durationOr('90s'),
+    timeout: timeLimit('90s'),
   }),
   render: ({ unit, onlyIfRunning, timeout }) => [
     { argv: ['systemctl', onlyIfRunning ? 'try-restart' : 'restart', unit], sudo: true, timeoutMs: timeout },

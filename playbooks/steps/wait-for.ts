@@ -15,11 +15,15 @@ export const step = defineStep({
   kind: 'wait-for',
   about: 'Waits until something is well again and fails when it is not in time.',
   options: z.strictObject({
-    for: z.discriminatedUnion('state', [
-      z.strictObject({ state: z.literal('unit-active'), unit: z.string().min(1).max(240) }),
-      z.strictObject({ state: z.literal('container-well'), container: z.string().min(1).max(128) }),
-      z.strictObject({ state: z.literal('passed'), time: Duration.describe('Only wait.') }),
-    ]),
+    for: z
+      .discriminatedUnion('state', [
+        z.strictObject({ state: z.literal('unit-active'), unit: z.string().min(1).max(240) }),
+        z.strictObject({ state: z.literal('container-well'), container: z.string().min(1).max(128) }),
+        z.strictObject({ state: z.literal('passed'), time: Duration.describe('Only wait.') }),
+      ])
+      .describe(
+        '`state` with its own key: `unit-active` and `unit`, `container-well` and `container`, `passed` and `time`.',
+      ),
     ...within,
   }),
   render(options) {
