@@ -34,9 +34,9 @@ describe('a rendered plan', () => {
   it('holds every command whole, with its own marker, and sudo only where the login needs it', () => {
     expect(renderBody(input()).steps.map(({ id, argv }) => [id, argv.join(' ')])).toEqual([
       ['start-1', 'env LARES_STEP=ab.1 timeout -k 5 15 systemctl reset-failed nginx.service'],
-      ['start-2', 'env LARES_STEP=ab.2 timeout -k 5 90 systemctl start nginx.service'],
+      ['start-2', 'env LARES_STEP=ab.2 timeout -k 5 100 systemctl start nginx.service'],
       ['start-1', 'env LARES_STEP=ab.3 timeout 15 sudo -n systemctl reset-failed nginx.service'],
-      ['start-2', 'env LARES_STEP=ab.4 timeout 90 sudo -n systemctl start nginx.service'],
+      ['start-2', 'env LARES_STEP=ab.4 timeout 100 sudo -n systemctl start nginx.service'],
     ]);
   });
 

@@ -43,7 +43,7 @@ describe.skipIf(!hasSshd)('the worker over a real sshd (SKIPPED without Debian p
     const plan = await worker.propose();
     expect(plan).toMatchObject({ status: 'pending', proof: 'tap', risk: 'medium', title: 'Restart nginx.service' });
     expect(plan.body?.steps.map(({ argv }) => argv)).toEqual([
-      ['env', `LARES_STEP=${markerOf(plan.id)}.1`, 'timeout', '-k', '5', '90', 'systemctl', 'restart', 'nginx.service'],
+      ['env', `LARES_STEP=${markerOf(plan.id)}.1`, 'timeout', '-k', '5', '200', 'systemctl', 'restart', 'nginx.service'],
     ]);
     expect(worker.calls('restart')).toEqual([]);
     worker.approve(plan);
@@ -208,7 +208,7 @@ describe.skipIf(!hasSshd)('the worker over a real sshd (SKIPPED without Debian p
       commands: [
         {
           host: 'web1',
-          command: `env LARES_STEP=${markerOf(plan.id)}.1 timeout -k 5 90 systemctl restart nginx.service`,
+          command: `env LARES_STEP=${markerOf(plan.id)}.1 timeout -k 5 200 systemctl restart nginx.service`,
         },
       ],
     });
