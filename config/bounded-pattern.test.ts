@@ -12,3 +12,10 @@ test('an expression that a hostile text sends astray is given up on, and the nex
   expect(performance.now() - start).toBeLessThan(10_000);
   expect(matchesInTime(/ok/u, 'it is ok')).toBe(true);
 });
+
+test('an expression wrapped whole is plain or not by what is inside', () => {
+  expect(matchesInTime(/^(?:unit-failed)$/u, 'unit-failed')).toBe(true);
+  expect(matchesInTime(/^(?:unit-failed)$/u, 'unit-failed-too')).toBe(false);
+  expect(matchesInTime(/^(?:(a+)+)$/u, `${'a'.repeat(60)}!`)).toBeUndefined();
+  expect(matchesInTime(/^(?:a|b)$/u, 'b')).toBe(true);
+});
