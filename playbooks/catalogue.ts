@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { type Document, LineCounter, parseDocument } from 'yaml';
 import { Failure, messageOf } from '#bus/failure.ts';
 import { matchesInTime } from '#config/bounded-pattern.ts';
-import { lintPlaybook, parametersFrom } from './lint.ts';
-import { checkParameter } from './parameters.ts';
+import { lintPlaybook } from './lint.ts';
+import { checkParameter, parametersFrom } from './parameters.ts';
 import { type Candidate, type Catalogue, type CatalogueFault, Playbook } from './playbook.ts';
 
 const libraryFolder = fileURLToPath(new URL('./library/', import.meta.url));

@@ -1,9 +1,7 @@
 import { Failure, messageOf } from '#bus/failure.ts';
-import type { Parameters } from '#bus/fields.ts';
 import type { Parameter, Playbook, ProbeUse, StepUse } from './playbook.ts';
 import { faultsOfArgv, namesIn } from './render.ts';
-import type { CommandTemplate } from './step.ts';
-import { stepKinds } from './step-kinds.ts';
+import { commandsOf } from './step-kinds.ts';
 
 /** A fault and where it is, as a path of keys in the file. */
 export interface PlaybookFault {
@@ -28,25 +26,6 @@ export function lintPlaybook(playbook: Playbook): PlaybookFault[] {
       .filter((name) => !known(name))
       .map((name) => ({ path: ['title'], message: `"{${name}}" is not a parameter` })),
   ];
-}
-
-/** The commands of one step. Throws a Failure for a kind that does not exist or options that it does not take. */
-export function commandsOf(step: StepUse): readonly CommandTemplate[] {
-  if (!('use' in step)) {
-    return [{ argv: step.argv, sudo: step.sudo, timeoutMs: step.timeout, success: step.success }];
-  }
-  const kind = stepKinds.get(step.use);
-  if (kind === undefined) {
-    throw new Failure(`Cannot use step kind "${step.use}": there are ${[...stepKinds.keys()].join(', ')}`, {
-      recoverable: false,
-    });
-  }
-  const rendered = kind.render(step.with);
-  if (rendered.ok) return rendered.commands;
-  const [issue] = rendered.error.issues;
-  throw new Failure(`Cannot use step kind "${step.use}": ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`, {
-    recoverable: false,
-  });
 }
 
 function lintParameter(name: string, parameter: Parameter): PlaybookFault[] {
@@ -105,21 +84,4 @@ function lintPattern(pattern: string | undefined, path: readonly (string | numbe
   } catch (error) {
     return [{ path, message: messageOf(error) }];
   }
-}
-
-/** The values that the labels of a finding give, and the names that still have none. */
-export function parametersFrom(
-  playbook: Playbook,
-  labels: Readonly<Record<string, string>>,
-): { parameters: Parameters; missing: string[] } {
-  const parameters: Parameters = {};
-  const missing: string[] = [];
-  for (const [name, parameter] of Object.entries(playbook.parameters)) {
-    const label = parameter.from !== undefined && Object.hasOwn(labels, parameter.from) ? labels[parameter.from] : '';
-    const fallback = 'default' in parameter ? parameter.default : undefined;
-    if (label !== undefined && label !== '') parameters[name] = label;
-    else if (fallback === undefined) missing.push(name);
-    else parameters[name] = fallback;
-  }
-  return { parameters, missing };
 }

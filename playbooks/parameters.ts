@@ -25,6 +25,23 @@ const allSorts =
   /\.(service|socket|timer|path|target|mount|automount|swap|slice|scope|device|snapshot|network|netdev|link)$/;
 const containerName = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
 
+/** The values that the labels of a finding give, and the names that still have none. */
+export function parametersFrom(
+  playbook: Pick<Playbook, 'parameters'>,
+  labels: Readonly<Record<string, string>>,
+): { parameters: Parameters; missing: string[] } {
+  const parameters: Parameters = {};
+  const missing: string[] = [];
+  for (const [name, parameter] of Object.entries(playbook.parameters)) {
+    const label = parameter.from !== undefined && Object.hasOwn(labels, parameter.from) ? labels[parameter.from] : '';
+    const fallback = defaultOf(parameter);
+    if (label !== undefined && label !== '') parameters[name] = label;
+    else if (fallback === undefined) missing.push(name);
+    else parameters[name] = fallback;
+  }
+  return { parameters, missing };
+}
+
 /** Checks all values of a playbook and fills in defaults. What passes may stand in a command. */
 export function checkParameters(
   playbook: Pick<Playbook, 'parameters'>,
@@ -44,7 +61,7 @@ export function checkParameters(
   return faults.length === 0 ? { ok: true, parameters } : { ok: false, faults };
 }
 
-export function defaultOf(parameter: Parameter): Value | undefined {
+function defaultOf(parameter: Parameter): Value | undefined {
   return 'default' in parameter ? parameter.default : undefined;
 }
 
@@ -109,7 +126,7 @@ function checkUnit(value: string): Checked {
 }
 
 /** systemctl takes a name without a suffix as a service; written out, so that the plan says what is meant. */
-export function fullUnitName(name: string): string {
+function fullUnitName(name: string): string {
   return allSorts.test(name) ? name : `${name}.service`;
 }
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { loadCatalogue, parsePlaybook } from './catalogue.ts';
-import { commandsOf } from './lint.ts';
+import { commandsOf } from './step-kinds.ts';
 import type { Playbook } from './playbook.ts';
 import { renderArgv } from './render.ts';
 

@@ -133,7 +133,7 @@ function stepOf(row: StepRow, plan: Plan | undefined): Run['steps'] {
 }
 
 /** Cuts outputs and commands until the message fits: the end of an output says how it ended. */
-export function fitted(run: Run): Run {
+function fitted(run: Run): Run {
   for (const limit of [4_000, 1_000, 200, 60]) {
     const cut = {
       ...run,

@@ -1,7 +1,7 @@
 import type { Parameters } from '#bus/fields.ts';
 import { type PlannedHost, type PlannedProbe, type PlannedStep, PlanBody } from '#bus/messages/plan.ts';
 import { withTimeout } from '#agents/runtime/guarded-command.ts';
-import { commandsOf } from '#playbooks/lint.ts';
+import { commandsOf } from '#playbooks/step-kinds.ts';
 import type { Playbook, ProbeUse, StepUse } from '#playbooks/playbook.ts';
 import { renderArgv, renderText } from '#playbooks/render.ts';
 

@@ -3,7 +3,7 @@ import { complaint, lookAt, type Seen } from './probe.ts';
 import type { Reach } from './reach.ts';
 
 /** What the card says when the trouble ended by itself. */
-export const conditionGone = 'the condition is already gone';
+const conditionGone = 'the condition is already gone';
 
 /**
  * Asks the hosts whether a plan still makes sense: every precondition must hold and what is wrong must still be wrong.

@@ -12,7 +12,6 @@ export interface StoredPlan {
 export interface PlanRows {
   /** False when this proposal is known already. */
   saveProposal(proposal: Proposal, now: number): boolean;
-  proposal(id: string): Proposal | undefined;
   /** Proposals that no plan answers yet. */
   openProposals(): Proposal[];
   planOfProposal(id: string): Plan | undefined;
@@ -43,15 +42,11 @@ function body(row: Record<string, unknown>): unknown {
   return JSON.parse(String(row['body']));
 }
 
-function proposalRows(rows: Store): Pick<PlanRows, 'saveProposal' | 'proposal' | 'openProposals' | 'planOfProposal'> {
+function proposalRows(rows: Store): Pick<PlanRows, 'saveProposal' | 'openProposals' | 'planOfProposal'> {
   return {
     saveProposal(proposal, now) {
       const sql = 'INSERT OR IGNORE INTO proposals (id, body, at) VALUES (?,?,?)';
       return rows.run(sql, proposal.id, JSON.stringify(proposal), now).changes > 0;
-    },
-    proposal(id) {
-      const row = rows.get('SELECT body FROM proposals WHERE id = ?', id);
-      return row && Proposal.parse(body(row));
     },
     openProposals() {
       const all = rows.all('SELECT body FROM proposals WHERE plan IS NULL ORDER BY at, id');
