@@ -24,9 +24,9 @@ export function matchesInTime(pattern: RegExp, text: string): boolean | undefine
   }
 }
 
-/** Without repetitions, alternatives and groups, but for one around the whole, there is only one way to match. */
+/** Without repetitions and groups, but for one around the whole, there is at most one way to match for each alternative. */
 function isPlain({ source }: RegExp): boolean {
-  return !/[*+?{|(]/.test(source.replace(/^\^\(\?:(.*)\)\$$/s, '$1'));
+  return !/[*+?{(]/.test(source.replace(/^\^\(\?:(.*)\)\$$/s, '$1'));
 }
 
 /** The error is made in the context of the script, so it is no instance of our `Error`. */

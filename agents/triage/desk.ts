@@ -73,9 +73,10 @@ export class Desk {
     }
     const changed = [...this.dirty].flatMap((id) => this.world.incident(id) ?? []);
     this.dirty.clear();
+    // People come first: the bus and the assessment can wait the milliseconds that a message needs to be on its way.
+    this.outbox.wake();
     this.#options.changed(changed);
     for (const effect of this.#after.splice(0)) effect();
-    this.outbox.wake();
     return result;
   }
 
