@@ -186,6 +186,7 @@ async function createTriageMember(
   const { createAssessor } = await import('./triage/assess/assess.ts');
   const { createTriage } = await import('./triage/triage.ts');
   const catalogue = await openCatalogue(shared.loaded);
+  for (const fault of catalogue.faults) context.log.warn({ ...fault }, 'a playbook is left out');
   const assessor = await createAssessor({ ...context, catalogue });
   starting.defer(() => assessor.close());
   const telegram = await openConfiguredTelegram(context);
@@ -195,7 +196,7 @@ async function createTriageMember(
   return createTriage(context, { channels, assessor, catalogue, pairLink });
 }
 
-/** The playbooks that ship and those of the configured folder. Throws a Failure that lists every fault. */
+/** The playbooks that ship and those of the configured folder, without the wrong ones, which are its `faults`. */
 export function openCatalogue(loaded: LoadedConfig): Promise<Catalogue> {
   return loadCatalogue(loaded.config.remediation.playbooks);
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { formatFaults } from '#config/fault.ts';
+import { ConfigFailure, formatFaults } from '#config/fault.ts';
 import { openCatalogue } from '../crew.ts';
 import { counted } from '../sentinel/probes/text.ts';
 import { bindLoaded } from './checks-of.ts';
@@ -17,6 +17,9 @@ export function addValidate(program: Command): void {
 async function validate(context: CommandContext): Promise<number> {
   const checks = await bindLoaded(context.loaded);
   const catalogue = await openCatalogue(context.loaded);
+  if (catalogue.faults.length > 0) {
+    throw new ConfigFailure(catalogue.faults.map((fault) => ({ ...fault, column: 1, path: [] })));
+  }
   const { config, file } = context.loaded;
   const facts = {
     file: file ?? null,
