@@ -34,7 +34,8 @@ const retryMs = 5_000;
 export function createInbox(desk: Desk, clock: Clock): Inbox {
   let cancel: (() => void) | undefined;
   let isStopped = true;
-  let lastTookMs = 0;
+  /** A message that comes alone waits for nothing; in a flood each batch is followed by a rest twice as long. */
+  let restUntil = 0;
   function arm(waitMs: number): void {
     if (isStopped || cancel !== undefined) return;
     cancel = clock.after(waitMs, () => {
@@ -47,7 +48,7 @@ export function createInbox(desk: Desk, clock: Clock): Inbox {
     const began = clock.now();
     try {
       const handled = handleBatch(desk);
-      lastTookMs = clock.now() - began;
+      restUntil = clock.now() + 2 * (clock.now() - began);
       if (handled === batchSize) arm(0);
       else if (desk.store.inbox.length() > 0) arm(waitMs());
     } catch (error) {
@@ -56,7 +57,7 @@ export function createInbox(desk: Desk, clock: Clock): Inbox {
       arm(retryMs);
     }
   }
-  const waitMs = (): number => Math.min(longestWaitMs, Math.max(shortestWaitMs, lastTookMs * 2));
+  const waitMs = (): number => Math.min(longestWaitMs, Math.max(shortestWaitMs, restUntil - clock.now()));
   return {
     store(kind, message) {
       desk.store.inbox.add(kind, message, clock.now());
