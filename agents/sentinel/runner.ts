@@ -10,6 +10,11 @@ import type { LookResult } from './tracks.ts';
 
 /** More at once would load a small host with being watched. */
 const looksPerHost = 4;
+/**
+ * Looks from outside cost the host little and take longest when it is dead: with few at once, a host with many checks
+ * would be looked at so rarely that nothing of it ever holds for long enough to fire.
+ */
+const looksFromOutsidePerHost = 16;
 const looksInAll = 64;
 /** Spreads checks of one interval over a tenth of it. */
 const jitterShare = 0.1;
@@ -43,7 +48,10 @@ export class Runner {
   readonly #options: RunnerOptions;
   readonly #schedule: Schedule;
   readonly #entries: Map<string, Entry>;
-  readonly #limiter = new Limiter({ perKey: looksPerHost, total: looksInAll });
+  readonly #limiters = {
+    host: new Limiter({ perKey: looksPerHost, total: looksInAll }),
+    network: new Limiter({ perKey: looksFromOutsidePerHost, total: looksInAll }),
+  };
   #underWay = 0;
 
   constructor(options: RunnerOptions) {
@@ -106,8 +114,8 @@ export class Runner {
     entry.isWanted = false;
     this.#underWay += 1;
     try {
-      const key = entry.check.host?.name ?? `check ${entry.check.id}`;
-      await this.#limiter.run(key, () => this.#look(entry, signal), signal);
+      const { reach } = entry.check.definition;
+      await this.#limiters[reach].run(turnOf(entry.check), () => this.#look(entry, signal), signal);
     } finally {
       this.#underWay -= 1;
     }
@@ -174,4 +182,9 @@ export class Runner {
       value: slipMs / 1_000,
     });
   }
+}
+
+/** Whose turn it takes. Whether a host is there at all waits behind nothing else of that host. */
+function turnOf({ id, host, options }: BoundCheck): string {
+  return host === undefined || options['condition'] === 'host-down' ? `check ${id}` : host.name;
 }
