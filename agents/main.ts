@@ -18,6 +18,8 @@ const commands: Record<string, () => Promise<(program: Command) => void>> = {
   pair: async () => (await import('./commands/pair.ts')).addPair,
   freeze: loadFreeze,
   unfreeze: loadFreeze,
+  release: loadOrders,
+  unblock: loadOrders,
   validate: async () => (await import('./commands/validate.ts')).addValidate,
 };
 
@@ -27,6 +29,10 @@ async function loadUp(): Promise<(program: Command) => void> {
 
 async function loadFreeze(): Promise<(program: Command) => void> {
   return (await import('./commands/freeze.ts')).addFreeze;
+}
+
+async function loadOrders(): Promise<(program: Command) => void> {
+  return (await import('./commands/orders.ts')).addOrders;
 }
 
 const exitStatuses = `

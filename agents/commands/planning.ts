@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { userInfo } from 'node:os';
 import type { Bus } from '#bus/bus.ts';
 import { Failure } from '#bus/failure.ts';
 import type { Parameters } from '#bus/fields.ts';
@@ -9,6 +8,7 @@ import { toInstant } from '../runtime/clock.ts';
 import { commandLineOf } from '../runtime/shell.ts';
 import { exactLine, visibleLine } from '../triage/render/visible.ts';
 import type { CommandContext } from './command.ts';
+import { personHere } from './person.ts';
 
 /** How long the worker may take to look at the hosts and render. */
 const planMs = 60_000;
@@ -24,7 +24,7 @@ export function proposalOf(context: CommandContext): Proposal {
     parameters: parametersOf(context.options('parameter')),
     hosts: [...hosts],
     findings: [],
-    by: `terminal:${userInfo().username}`,
+    by: personHere(),
     at: toInstant(Date.now()),
   };
 }

@@ -6,17 +6,16 @@ import type { Command } from 'commander';
 import type { Bus } from '#bus/bus.ts';
 import { Failure } from '#bus/failure.ts';
 import type { Parameters } from '#bus/fields.ts';
-import { loadSigner } from '#bus/keys.ts';
 import { approval as approvalKind } from '#bus/messages/approval.ts';
 import { type Plan, plan as planKind } from '#bus/messages/plan.ts';
 import type { Proposal } from '#bus/messages/proposal.ts';
 import { type Run, run as runKind } from '#bus/messages/run.ts';
 import { signApproval } from '#bus/sign.ts';
 import { toInstant } from '../runtime/clock.ts';
-import { stateFolders } from '../state-folder.ts';
 import { visibleLine } from '../triage/render/visible.ts';
 import { addCommand, type CommandContext, exitStatus } from './command.ts';
 import { withConsole } from './console.ts';
+import { consoleSigner, personHere } from './person.ts';
 import { planningOptions } from './plan.ts';
 import { printPlan, proposalOf, requestPlan } from './planning.ts';
 
@@ -113,7 +112,7 @@ interface Decision {
 /** Sends the signed decision until its effect is seen, and follows the run to its end. */
 async function settle(bus: Bus, context: CommandContext, decided: Decision): Promise<Run | undefined> {
   const now = Date.now();
-  const signer = loadSigner(stateFolders(context.loaded).keys, 'console');
+  const signer = consoleSigner(context);
   const { username } = userInfo();
   const signed = signApproval(
     {
@@ -121,7 +120,7 @@ async function settle(bus: Bus, context: CommandContext, decided: Decision): Pro
       plan: decided.plan.id,
       digest: decided.digest,
       decision: decided.decision,
-      approver: `terminal:${username}`,
+      approver: personHere(),
       name: username,
       proof: { kind: 'tap' },
       decidedAt: toInstant(now),

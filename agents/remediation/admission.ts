@@ -1,6 +1,6 @@
 import { digestOf } from '#bus/canonical.ts';
 import type { Approval } from '#bus/messages/approval.ts';
-import type { Plan } from '#bus/messages/plan.ts';
+import type { Plan, PlanBody } from '#bus/messages/plan.ts';
 import type { Run } from '#bus/messages/run.ts';
 import { type TrustedKeys, verifyApproval } from '#bus/sign.ts';
 import { formatDuration } from '#config/duration.ts';
@@ -15,7 +15,7 @@ import type { Reach } from './reach.ts';
 import { type Runs, runIdOf } from './runs.ts';
 import type { RemediationStore } from './store.ts';
 import type { StoredPlan } from './store/plans.ts';
-import { targetsOf } from './targets.ts';
+import { machineOf, resourcesOf, targetsOf } from './targets.ts';
 
 export interface AdmissionContext {
   context: Pick<AgentContext, 'config' | 'baseFolder' | 'inventory' | 'clock' | 'people' | 'log'>;
@@ -95,14 +95,28 @@ function record(
     .flat()
     .map(({ claimedAt }) => claimedAt + limits.cooldown);
   return {
-    locks: targets.flatMap(({ host }) => {
-      const run = store.runs.lockOf(host);
-      return run === undefined ? [] : [{ host, run }];
-    }),
-    recentRuns: Math.max(0, ...recent(now - within).map((runs) => runs.length)),
+    locks: locksOn(store, plan.body),
+    recentRuns: Math.max(
+      0,
+      ...recent(now - within).map((runs) => runs.length),
+      ...resourcesOf(plan.body).map((resource) => store.runs.countOn(resource, now - within)),
+    ),
     restsUntil: limits.cooldown === 0 ? 0 : Math.max(0, ...claims),
     blocks: targets.flatMap(({ target }) => store.guards.blockOf(id, target) ?? []),
   };
+}
+
+/** By name and by machine: an inventory may have two names for one, or another name since the run began. */
+function locksOn(store: RemediationStore, body: PlanBody): AdmissionFacts['locks'] {
+  const held = store.runs.locked().map(({ id, hosts, plan }) => ({
+    run: id,
+    names: new Set(hosts),
+    machines: new Set(store.plans.plan(plan)?.plan.body?.hosts.map(machineOf)),
+  }));
+  return body.hosts.flatMap((host) => {
+    const holder = held.find(({ names, machines }) => names.has(host.host) || machines.has(machineOf(host)));
+    return holder === undefined ? [] : [{ host: host.host, run: holder.run }];
+  });
 }
 
 function reject(by: AdmissionContext, approval: Approval, facts: AdmissionFacts): void {
@@ -154,6 +168,7 @@ function refusalOf(plan: Plan, approval: Approval, why: { reason: string; at: nu
     reason: why.reason.slice(0, 4_000),
     steps: [],
     approver: approval.approver,
+    approval: approval.id,
     endedAt: at,
     updatedAt: at,
   };

@@ -55,7 +55,7 @@ const reasons: [string, Partial<AdmissionFacts>][] = [
   ['lock', { locks: [{ host: 'web1', run: 'run-0' }] }],
   ['brake', { recentRuns: 2 }],
   ['cooldown', { restsUntil: now + 900_000 }],
-  ['block', { blocks: [{ host: 'web1', reason: 'x' }] }],
+  ['block', { blocks: [{ playbook: 'p', host: 'web1', reason: 'x' }] }],
 ];
 
 describe('admission', () => {

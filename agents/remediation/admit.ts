@@ -17,12 +17,12 @@ export interface AdmissionFacts {
   mayApprove: boolean;
   /** Hosts of the plan that another run holds. */
   locks: readonly { host: string; run: string }[];
-  /** Runs of the playbook on the plan's targets within the brake's time: the highest count of all targets. */
+  /** Runs of the playbook on a target, or of any on the same unit or container, within the brake's time: the most. */
   recentRuns: number;
   brake: { runs: number; within: string };
   /** Epoch ms until which the playbook rests on one of the targets. */
   restsUntil: number;
-  blocks: readonly { host: string; reason: string }[];
+  blocks: readonly { playbook: string; host: string; reason: string }[];
 }
 
 export type Admission = { admitted: true } | { admitted: false; rule: string; reason: string };
@@ -80,7 +80,8 @@ const guards: readonly Guard[] = [
   {
     rule: 'lock',
     refusal: (_, { locks: [lock] }) =>
-      lock && `${lock.host} is held by run ${lock.run}, which has not ended for certain`,
+      lock &&
+      `${lock.host} is held by run ${lock.run}, which has not ended for certain; look there, then: lares release ${lock.run}`,
   },
   {
     rule: 'brake',
@@ -96,7 +97,7 @@ const guards: readonly Guard[] = [
   },
   {
     rule: 'block',
-    refusal: (_, { blocks: [block] }) => block && `the playbook is blocked on ${block.host}: ${block.reason}`,
+    refusal: (_, { blocks: [block] }) => block && blockedWords(block),
   },
 ];
 
@@ -133,4 +134,8 @@ function renderedRefusal(approval: Approval, rendered: AdmissionFacts['rendered'
   return rendered.digest === approval.digest
     ? undefined
     : 'the playbook, the inventory or the configuration changed since it was planned; ask for a new plan';
+}
+
+export function blockedWords({ playbook, host, reason }: { playbook: string; host: string; reason: string }): string {
+  return `the playbook is blocked on ${host}: ${reason}; to open it: lares unblock ${playbook} --host ${host}`;
 }

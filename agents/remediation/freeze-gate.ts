@@ -1,35 +1,59 @@
 import type { Bus, Delivery } from '#bus/bus.ts';
+import { canonical, digestOf } from '#bus/canonical.ts';
 import { Failure } from '#bus/failure.ts';
 import { type Freeze, freeze as freezeKind } from '#bus/messages/freeze.ts';
+import { type TrustedKeys, verifyThaw } from '#bus/sign.ts';
+import type { People } from '#config/people.ts';
 import type { Clock } from '#agents/runtime/clock.ts';
+import type { Dropped } from './dropped.ts';
 import type { RemediationStore } from './store.ts';
+
+export interface FreezeContext {
+  store: RemediationStore;
+  clock: Clock;
+  people: Pick<People, 'may'>;
+  /** Read at each thaw: a signer may have been set up after the start. */
+  trustedKeys: () => TrustedKeys;
+  dropped: Dropped;
+}
 
 /** Clocks of two machines may differ by so much. */
 const skewMs = 60_000;
 /** Retained state arrives right after the subscription was granted; later than this the broker has none. */
 const settleMs = 2_000;
 
-/** The kill switch: what is stored counts, over restarts of this process and of the broker. */
+type Stored = { freeze: Freeze; effectiveAt: number } | undefined;
+
+/**
+ * The kill switch: what is stored counts, over restarts of this process and of the broker. Anyone may freeze; a thaw
+ * counts once, signed, from an approver of the worker's own policy, and when it was said after the freeze.
+ */
 export class FreezeGate {
-  readonly #store: RemediationStore;
-  readonly #clock: Clock;
+  readonly #by: FreezeContext;
   #stopping = new AbortController();
+  #bus: Bus | undefined;
   #heard = false;
   #hasLeft = false;
+  #isSettled = false;
+  #onSettled: () => void = () => undefined;
   #cancel: () => void = () => undefined;
 
-  constructor(store: RemediationStore, clock: Clock) {
-    this.#store = store;
-    this.#clock = clock;
+  constructor(by: FreezeContext) {
+    this.#by = by;
     if (this.isFrozen) this.#stopping.abort(new Frozen());
   }
 
   get state(): Freeze | undefined {
-    return this.#store.guards.freeze()?.freeze;
+    return this.#by.store.guards.freeze()?.freeze;
   }
 
   get isFrozen(): boolean {
     return this.#stopping.signal.aborted || this.state?.frozen === true;
+  }
+
+  /** False until the bus has said what it holds, or had time to: somebody may have frozen while this process was away. */
+  get isSettled(): boolean {
+    return this.#isSettled;
   }
 
   /** Aborts when everything is frozen: whoever runs a command takes it at its start. */
@@ -37,16 +61,19 @@ export class FreezeGate {
     return this.#stopping.signal;
   }
 
-  /** Listens, and tells the broker again what it has forgotten. */
-  join(bus: Bus): void {
-    bus.subscribe(freezeKind, (message, delivery) => this.#take(bus, message, delivery));
+  /** Listens, and tells the broker again what it has forgotten. `onSettled` is called once. */
+  join(bus: Bus, onSettled: () => void = () => undefined): void {
+    this.#bus = bus;
+    this.#onSettled = onSettled;
+    bus.subscribe(freezeKind, (message, delivery) => this.#take(message, delivery));
     bus.onConnect(() => {
       if (this.#hasLeft) return;
       this.#heard = false;
       this.#cancel();
-      this.#cancel = this.#clock.after(settleMs, () => {
+      this.#cancel = this.#by.clock.after(settleMs, () => {
         const own = this.state;
         if (!this.#heard && own !== undefined && bus.connected) bus.publish(freezeKind, own);
+        this.#settle();
       });
     });
   }
@@ -57,36 +84,99 @@ export class FreezeGate {
     this.#cancel();
   }
 
-  #take(bus: Bus, message: Freeze, delivery: Pick<Delivery, 'retained'>): void {
+  /** Takes a thaw and tells everybody, or says why it does not count. */
+  thaw(message: Freeze): string | undefined {
+    const own = this.#by.store.guards.freeze();
+    if (own !== undefined && isSame(own.freeze, message)) return undefined;
+    const refusal = this.#judge(message, own, false);
+    if (refusal === undefined) {
+      this.#store(message, own);
+      this.#tell();
+    }
+    return refusal;
+  }
+
+  #take(message: Freeze, { retained }: Pick<Delivery, 'retained'>): void {
     // Not acknowledged, so that it comes again to the next process.
     if (this.#hasLeft) throw new Failure('Cannot take a freeze: the worker stops', { recoverable: true });
     this.#heard = true;
-    const own = this.#store.guards.freeze();
-    if (own !== undefined && !this.#isNews(message, own, delivery)) {
-      // The broker was set back to an older state; what is stored here is what people last said.
-      if (delivery.retained && own.freeze.frozen !== message.frozen) bus.publish(freezeKind, own.freeze);
-      return;
+    const own = this.#by.store.guards.freeze();
+    if (own === undefined || !isSame(own.freeze, message)) this.#takeNew(message, own, retained);
+    this.#settle();
+  }
+
+  #takeNew(message: Freeze, own: Stored, retained: boolean): void {
+    if (message.frozen) {
+      // Freezing always counts, but what the broker was set back to is no news.
+      if (retained && own !== undefined && Date.parse(message.at) < own.effectiveAt) {
+        if (!own.freeze.frozen) this.#tell();
+        return;
+      }
+      // Before it is written: a full disk must not keep a command running. The message comes again until it is.
+      this.#stopping.abort(new Frozen());
+      this.#store(message, own);
+    } else if (this.#judge(message, own, retained) === undefined) this.#store(message, own);
+    // The broker now holds what does not count.
+    else if (own !== undefined) this.#tell();
+  }
+
+  /** Why a thaw does not count. One that was judged before never does, also when a newer freeze came between. */
+  #judge(message: Freeze, own: Stored, retained: boolean): string | undefined {
+    const { store, dropped } = this.#by;
+    const refusal = this.#refusalOf(message, own, retained);
+    if (refusal === undefined) return undefined;
+    dropped.note({
+      kind: 'thaw-refused',
+      subject: 'freeze',
+      body: { by: message.by, at: message.at, why: refusal.why },
+    });
+    if (refusal.isSigned) store.guards.rememberThaw(digestOf(message), Date.parse(message.at));
+    return refusal.why;
+  }
+
+  #refusalOf(message: Freeze, own: Stored, retained: boolean): { why: string; isSigned: boolean } | undefined {
+    const { store, clock, people, trustedKeys } = this.#by;
+    if (!verifyThaw(message, trustedKeys())) {
+      return { why: 'it is not signed by a key that the worker knows', isSigned: false };
     }
-    if (own !== undefined && isSame(own.freeze, message)) return;
-    // Before it is written: a full disk must not keep a command running. The message comes again until it is.
-    if (message.frozen) this.#stopping.abort(new Frozen());
-    const now = this.#clock.now();
-    this.#store.rows.transaction(() => {
-      this.#store.guards.saveFreeze(message, Math.min(Date.parse(message.at), now));
-      this.#store.journal.append({ at: now, kind: 'freeze', subject: 'freeze', body: { ...message } });
+    const refuse = (why: string): { why: string; isSigned: boolean } => ({ why, isSigned: true });
+    if (!people.may(message.by, 'approver')) return refuse(`"${message.by}" is no approver here`);
+    if (store.guards.knowsThaw(digestOf(message))) return refuse('it was said before');
+    const at = Date.parse(message.at);
+    const now = clock.now();
+    if (at > now + skewMs) {
+      return refuse(`it says "${message.at}" and the worker's clock ${new Date(now).toISOString()}; set the clocks`);
+    }
+    if (own === undefined || at >= own.effectiveAt - (retained ? 0 : skewMs)) return undefined;
+    return refuse(
+      `it says "${message.at}", before ${new Date(own.effectiveAt).toISOString()}; say it again, or set the clocks`,
+    );
+  }
+
+  #store(message: Freeze, own: Stored): void {
+    const { store, clock } = this.#by;
+    const now = clock.now();
+    // Never back: a freeze that claims to be old must not let old thaws count again.
+    const effectiveAt = Math.max(own?.effectiveAt ?? 0, Math.min(Date.parse(message.at), now));
+    store.rows.transaction(() => {
+      store.guards.saveFreeze(message, effectiveAt);
+      if (!message.frozen) store.guards.rememberThaw(digestOf(message), Date.parse(message.at));
+      store.guards.forgetThaws(effectiveAt - skewMs);
+      const { signature: _, ...body } = message;
+      store.journal.append({ at: now, kind: 'freeze', subject: 'freeze', body });
     });
     if (!message.frozen && this.#stopping.signal.aborted) this.#stopping = new AbortController();
   }
 
-  /** Freezing always counts. Thawing counts when it was said after the freeze, not when it is an old message again. */
-  #isNews(
-    message: Freeze,
-    own: { freeze: Freeze; effectiveAt: number },
-    delivery: Pick<Delivery, 'retained'>,
-  ): boolean {
-    if (message.frozen && !delivery.retained) return true;
-    const at = Date.parse(message.at);
-    return delivery.retained ? at >= own.effectiveAt : at >= own.effectiveAt - skewMs;
+  #tell(): void {
+    const own = this.state;
+    if (own !== undefined && this.#bus?.connected === true) this.#bus.publish(freezeKind, own);
+  }
+
+  #settle(): void {
+    if (this.#isSettled) return;
+    this.#isSettled = true;
+    this.#onSettled();
   }
 }
 
@@ -99,5 +189,5 @@ export class Frozen extends Error {
 }
 
 function isSame(a: Freeze, b: Freeze): boolean {
-  return a.at === b.at && a.frozen === b.frozen && a.by === b.by;
+  return canonical(a) === canonical(b);
 }

@@ -12,6 +12,7 @@ import { loadCatalogue } from '#playbooks/catalogue.ts';
 import { checkParameters } from '#playbooks/parameters.ts';
 import type { Catalogue, Playbook } from '#playbooks/playbook.ts';
 import { renderText } from '#playbooks/render.ts';
+import { blockedWords } from './admit.ts';
 import { renderBody, type Target } from './commands.ts';
 import type { FindingBook } from './findings.ts';
 import { guardProbes } from './guard-probes.ts';
@@ -51,12 +52,10 @@ export async function makePlan(
   const alertnames = by.findings.alertnames(proposal.findings);
   const plan = planIdOf(by.store.worker, proposal.id);
   const rendered = await renderProposal(by, { ...proposal, plan, alertnames });
-  const base = baseOf(by, proposal);
-  if (!rendered.ok)
-    return { plan: { ...base, status: 'refused', reason: rendered.reason.slice(0, 4_000) }, alertnames };
+  if (!rendered.ok) return { plan: refusedPlan(by, proposal, rendered.reason), alertnames };
   const { body, playbook } = rendered;
   const described: Omit<Plan, 'status'> = {
-    ...base,
+    ...baseOf(by, proposal),
     title: renderText(playbook.title, body.parameters).slice(0, 600),
     risk: playbook.risk,
     proof: proofOf[playbook.risk],
@@ -67,6 +66,11 @@ export async function makePlan(
   if (reason !== undefined)
     return { plan: { ...described, status: 'refused', reason: reason.slice(0, 4_000) }, alertnames };
   return { plan: fitting({ ...described, status: 'pending', body, digest: digestOf(body) }), alertnames };
+}
+
+/** The answer to a proposal that nothing is planned for. */
+export function refusedPlan(by: Pick<PlannerContext, 'context' | 'store'>, proposal: Proposal, reason: string): Plan {
+  return { ...baseOf(by, proposal), status: 'refused', reason: reason.slice(0, 4_000) };
 }
 
 /**
@@ -162,9 +166,9 @@ function refusalOf(by: PlannerContext, playbook: Playbook, body: PlanBody): stri
   if (proofOf[playbook.risk] !== 'tap') {
     return `a playbook of risk "${playbook.risk}" needs a stronger proof than a tap, which cannot be checked yet`;
   }
-  for (const { host, target } of targetsOf(playbook, hostsOf(body), body.parameters)) {
+  for (const { target } of targetsOf(playbook, hostsOf(body), body.parameters)) {
     const block = by.store.guards.blockOf(playbook.id, target);
-    if (block !== undefined) return `the playbook is blocked on ${host}: ${block.reason}`;
+    if (block !== undefined) return blockedWords(block);
   }
   return undefined;
 }
@@ -173,7 +177,10 @@ export function hostsOf(body: PlanBody): string[] {
   return body.hosts.map(({ host }) => host);
 }
 
-function baseOf({ context, store }: PlannerContext, proposal: Proposal): Omit<Plan, 'status'> {
+function baseOf(
+  { context, store }: Pick<PlannerContext, 'context' | 'store'>,
+  proposal: Proposal,
+): Omit<Plan, 'status'> {
   const { clock, config, inventory } = context;
   const now = clock.now();
   const dependents = [...new Set(proposal.hosts.flatMap((host) => inventory.dependents(host)))];

@@ -115,7 +115,12 @@ function tell({ store, clock, board }: RecoveryContext, head: RunHead, found: re
   const still = found.flatMap((one) =>
     one.left === 'some' ? one.processes : one.left === 'unknown' ? [one.reason] : [],
   );
-  const reason = joined(interruptedOr(head.reason), `still not certain: ${still.join('; ')}`);
+  const advice = `when you have looked there yourself: lares release ${head.id}`;
+  // The advice last and always: what the hosts said is cut instead.
+  const reason = joined(
+    interruptedOr(head.reason),
+    `still not certain: ${still.join('; ').slice(0, 3_000)}; ${advice}`,
+  );
   const now = store.runs.head(head.id);
   if (now === undefined || now.reason === reason) return;
   store.runs.saveHead({ ...now, reason, updatedAt: toInstant(clock.now()) });

@@ -1,7 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { loadSigner } from '#bus/keys.ts';
 import { approval as approvalKind } from '#bus/messages/approval.ts';
 import { finding as findingKind } from '#bus/messages/finding.ts';
 import { proposal as proposalKind } from '#bus/messages/proposal.ts';
@@ -43,7 +42,17 @@ describe.skipIf(!hasSshd)('the worker over a real sshd (SKIPPED without Debian p
     const plan = await worker.propose();
     expect(plan).toMatchObject({ status: 'pending', proof: 'tap', risk: 'medium', title: 'Restart nginx.service' });
     expect(plan.body?.steps.map(({ argv }) => argv)).toEqual([
-      ['env', `LARES_STEP=${markerOf(plan.id)}.1`, 'timeout', '-k', '5', '200', 'systemctl', 'restart', 'nginx.service'],
+      [
+        'env',
+        `LARES_STEP=${markerOf(plan.id)}.1`,
+        'timeout',
+        '-k',
+        '5',
+        '200',
+        'systemctl',
+        'restart',
+        'nginx.service',
+      ],
     ]);
     expect(worker.calls('restart')).toEqual([]);
     worker.approve(plan);
@@ -80,20 +89,12 @@ describe.skipIf(!hasSshd)('the worker over a real sshd (SKIPPED without Debian p
     expect(worker.calls('restart')).toHaveLength(2);
   });
 
-  it('nothing runs for a stranger, a forged signature, another digest, an old approval or a rejection', async () => {
+  it('nothing runs for a stranger, another digest, an old approval or a rejection', async () => {
     const plan = await worker.propose();
     const refusals: Record<string, () => void> = {
       'may not approve': () => worker.approve(plan, { approver: 'telegram:43' }),
       'digests differ': () => worker.approve(plan, { digest: 'a'.repeat(64) }),
       'too late': () => worker.approve(plan, { expiresAt: '2020-01-01T00:00:00.000Z' }),
-      signature: () => {
-        const forger = loadSigner(join(worker.folder, 'forged'), 'triage');
-        worker.send(signApproval(approvalOf(plan), forger));
-      },
-      'not valid': () => {
-        const approval = signApproval(approvalOf(plan, { approver: 'telegram:43' }), worker.signer);
-        worker.send({ ...approval, approver: 'telegram:42' });
-      },
     };
     for (const [reason, attempt] of Object.entries(refusals)) {
       const before = worker.told.length;
@@ -178,10 +179,7 @@ describe.skipIf(!hasSshd)('the worker over a real sshd (SKIPPED without Debian p
     await worker.runOf(plan, ({ status }) => status === 'verified');
     const blocked = await worker.propose();
     expect(blocked.reason).toContain('blocked on web1');
-    const signal = AbortSignal.timeout(10_000);
-    expect(await worker.triage.request('unblock', { playbook: 'restart-systemd-unit' }, signal)).toEqual({
-      removed: 1,
-    });
+    expect(await worker.order('unblock', { playbook: 'restart-systemd-unit' })).toEqual({ removed: 1 });
     expect((await worker.propose()).status).toBe('pending');
   });
 

@@ -8,15 +8,20 @@ import { finding as findingKind } from '#bus/messages/finding.ts';
 import { incident as incidentKind } from '#bus/messages/incident.ts';
 import type { Plan } from '#bus/messages/plan.ts';
 import type { MessageKind } from '#bus/message.ts';
-import { type Proposal, proposal as proposalKind } from '#bus/messages/proposal.ts';
+import { proposal as proposalKind } from '#bus/messages/proposal.ts';
 import { verdict as verdictKind } from '#bus/messages/verdict.ts';
+import { verifyApproval } from '#bus/sign.ts';
 import type { Agent, AgentContext } from '#agents/runtime/agent.ts';
+import type { RateLimit } from '#agents/runtime/rate-limit.ts';
 import { createSshPool, type SshPool } from '#agents/runtime/ssh.ts';
 import { type AdmissionContext, decide } from './admission.ts';
 import { Board } from './board.ts';
+import { createDropped } from './dropped.ts';
 import { FindingBook } from './findings.ts';
 import { FreezeGate } from './freeze-gate.ts';
-import { makePlan } from './plan.ts';
+import type { OrderContext } from './orders.ts';
+import { createPace } from './pace.ts';
+import { Planning } from './planning.ts';
 import { createReach, type Reach } from './reach.ts';
 import { type RecoveryContext, recoverRuns, watchUnknown } from './recovery.ts';
 import { Runs } from './runs.ts';
@@ -43,23 +48,41 @@ class Remediation implements Agent {
   readonly #pool: SshPool;
   readonly #reach: Reach;
   readonly #board: Board;
+  /** What it takes to judge a person's word. */
+  readonly #judging: OrderContext;
   readonly #freeze: FreezeGate;
+  readonly #limit: RateLimit;
   readonly #runs: Runs;
   readonly #findings = new FindingBook();
   readonly #stopping = new AbortController();
   readonly #working = new Set<Promise<void>>();
-  readonly #planning = new Set<string>();
+  readonly #planning: Planning;
   readonly #deciding = new Set<string>();
   readonly #cancels: (() => void)[] = [];
 
   constructor(context: AgentContext) {
-    const { stateFolder, keysFolder, baseFolder, clock, log, bus, inventory, metrics } = context;
+    const { stateFolder, keysFolder, baseFolder, clock, log, bus, inventory, metrics, config, people } = context;
     this.#context = context;
     this.#store = openRemediationStore(stateFolder, loadSecret(keysFolder, 'journal'));
     this.#pool = createSshPool({ log, clock });
     this.#reach = createReach({ inventory, baseFolder, pool: this.#pool });
     this.#board = new Board({ bus, store: this.#store, clock });
-    this.#freeze = new FreezeGate(this.#store, clock);
+    const trustedKeys = () => readTrustedKeys({ config, keysFolder, baseFolder, log });
+    const dropped = createDropped({ store: this.#store, clock, log });
+    this.#judging = { store: this.#store, clock, people, trustedKeys, dropped };
+    this.#freeze = new FreezeGate(this.#judging);
+    this.#limit = createPace(clock);
+    this.#planning = new Planning({
+      context,
+      store: this.#store,
+      reach: this.#reach,
+      board: this.#board,
+      findings: this.#findings,
+      limit: this.#limit,
+      stopping: this.#stopping.signal,
+      track: (work) => this.#track(work),
+      withdrawOver: () => this.#withdrawOver(),
+    });
     this.#runs = new Runs({
       store: this.#store,
       reach: this.#reach,
@@ -75,7 +98,7 @@ class Remediation implements Agent {
   async start(): Promise<void> {
     const { bus } = this.#context;
     recoverRuns(this.#recovery());
-    this.#freeze.join(bus);
+    this.#freeze.join(bus, () => this.#decideOpen());
     this.#listen(findingKind, (message) => void (this.#findings.take(message) && this.#withdrawOver()));
     bus.onClear(findingKind, (id) => {
       if (!this.#stopping.signal.aborted && this.#findings.end(id)) this.#withdrawOver();
@@ -84,7 +107,7 @@ class Remediation implements Agent {
       if (state === 'resolved' || state === 'closed')
         this.#withdraw((plan) => plan.incident === id, 'the incident is over');
     });
-    this.#listen(proposalKind, (message) => this.#onProposal(message));
+    this.#listen(proposalKind, (message) => this.#planning.onProposal(message));
     this.#listen(approvalKind, (message) => this.#onApproval(message));
     this.#listen(agentHealthKind, ({ agent, at, journal }) => {
       // Each agent keeps the heads of the others, so that a journal cut short is noticed.
@@ -98,6 +121,9 @@ class Remediation implements Agent {
       reach: this.#reach,
       board: this.#board,
       clock: this.#context.clock,
+      freeze: this.#freeze,
+      orders: this.#judging,
+      limit: this.#limit,
       stopping: this.#stopping.signal,
     });
     bus.onConnect(() => {
@@ -126,7 +152,7 @@ class Remediation implements Agent {
 
   queues(): Record<string, number> {
     return {
-      plans: this.#planning.size,
+      plans: this.#planning.active,
       approvals: this.#deciding.size,
       runs: this.#runs.active,
     };
@@ -153,45 +179,25 @@ class Remediation implements Agent {
 
   /** What was accepted and not done, because the process or the world failed meanwhile. */
   #resume(): void {
-    for (const open of this.#store.plans.openProposals()) this.#plan(open);
+    this.#planning.resume();
+    this.#decideOpen();
+  }
+
+  #decideOpen(): void {
+    if (this.#stopping.signal.aborted) return;
     for (const open of this.#store.plans.openApprovals()) this.#decide(open);
   }
 
-  #onProposal(proposal: Proposal): void {
-    const isNew = this.#store.plans.saveProposal(proposal, this.#context.clock.now());
-    if (isNew) this.#plan(proposal);
-    else {
-      // It is sent again because its plan was not seen.
-      const known = this.#store.plans.planOfProposal(proposal.id);
-      if (known !== undefined) this.#board.plan(known.id);
-    }
-  }
-
-  #plan(proposal: Proposal): void {
-    if (this.#planning.has(proposal.id)) return;
-    this.#planning.add(proposal.id);
-    this.#track(this.#makePlan(proposal).finally(() => this.#planning.delete(proposal.id)));
-  }
-
-  async #makePlan(proposal: Proposal): Promise<void> {
-    const { clock } = this.#context;
-    const by = { context: this.#context, store: this.#store, reach: this.#reach, findings: this.#findings };
-    const { plan, alertnames } = await makePlan(by, proposal, this.#stopping.signal);
-    this.#store.rows.transaction(() => {
-      this.#store.plans.savePlan({ plan, alertnames });
-      const { digest, status, reason, playbook } = plan;
-      this.#store.journal.append({
-        at: clock.now(),
-        kind: 'plan',
-        subject: plan.id,
-        body: { playbook, status, digest: digest ?? null, reason: reason ?? null, by: proposal.by },
-      });
-    });
-    this.#board.plan(plan.id);
-    if (this.#findings.areOver(plan.findings)) this.#withdrawOver();
-  }
-
   #onApproval(approval: Approval): void {
+    // Not stored, not answered: what nobody signed must neither fill the disk nor end the waiting for the real one.
+    if (!verifyApproval(approval, this.#judging.trustedKeys())) {
+      const { approver, signature } = approval;
+      const why =
+        'the signature is not valid, or by a key that is neither in the state folder nor in remediation.signers';
+      const body = { approver, key: signature.key, why };
+      this.#judging.dropped.note({ kind: 'approval-dropped', subject: approval.plan, body });
+      return;
+    }
     const now = this.#context.clock.now();
     const isNew = this.#store.rows.transaction(() => {
       if (!this.#store.plans.saveApproval(approval, now)) return false;
@@ -209,13 +215,13 @@ class Remediation implements Agent {
   }
 
   #decide(approval: Approval): void {
-    if (this.#deciding.has(approval.id)) return;
+    // Until then an approval waits: somebody may have frozen everything while this process was away.
+    if (!this.#freeze.isSettled || this.#deciding.has(approval.id)) return;
     this.#deciding.add(approval.id);
     this.#track(decide(this.#admission(), approval).finally(() => this.#deciding.delete(approval.id)));
   }
 
   #admission(): AdmissionContext {
-    const { config, keysFolder, baseFolder, log } = this.#context;
     return {
       context: this.#context,
       store: this.#store,
@@ -223,7 +229,7 @@ class Remediation implements Agent {
       board: this.#board,
       freeze: this.#freeze,
       runs: this.#runs,
-      trustedKeys: () => readTrustedKeys({ config, keysFolder, baseFolder, log }),
+      trustedKeys: this.#judging.trustedKeys,
     };
   }
 

@@ -2,7 +2,8 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { freeze as freezeKind } from '#bus/messages/freeze.ts';
-import { startWorker, type Worker } from '../../test/parts/remediation.ts';
+import { signThaw } from '#bus/sign.ts';
+import { approver, startWorker, type Worker } from '../../test/parts/remediation.ts';
 import { hasSshd } from '../../test/parts/sshd.ts';
 import { until } from '../../test/parts/until.ts';
 
@@ -49,6 +50,9 @@ describe.skipIf(!hasSshd)('how commands end, over a real sshd (SKIPPED without D
     worker.sentinel.subscribe(freezeKind, ({ frozen }) => void heard.push(frozen));
     await until(() => heard.includes(true), 'the freeze on the bus');
     worker.triage.publish(freezeKind, { ...state, frozen: false, at: now() });
+    await until(() => heard.at(-1) === true && heard.includes(false), 'the freeze again: nobody signed that thaw');
+    heard.length = 0;
+    worker.triage.publish(freezeKind, signThaw({ by: approver, reason: 'mended', at: now() }, worker.signer));
     await until(() => heard.includes(false), 'the thaw');
     expect(existsSync(join(worker.sshd.folder, 'survived'))).toBe(false);
   }, 60_000);

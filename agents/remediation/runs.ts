@@ -10,7 +10,7 @@ import { Execution, type ExecutorContext, type RunEnd } from './execute.ts';
 import { guardProbes } from './guard-probes.ts';
 import { hostsOf } from './plan.ts';
 import type { RunHead } from './store/runs.ts';
-import { targetsOf } from './targets.ts';
+import { resourcesOf, targetsOf } from './targets.ts';
 
 export interface RunsContext extends ExecutorContext {
   log: Log;
@@ -66,10 +66,12 @@ export class Runs {
       findings: plan.findings,
       status: 'queued',
       approver: approval.approver,
+      approval: approval.id,
       updatedAt: toInstant(now),
     };
     return store.rows.transaction(() => {
-      if (!store.runs.claim(head, targetsOf(playbook, hostsOf(body), body.parameters), now)) return false;
+      const targets = targetsOf(playbook, hostsOf(body), body.parameters);
+      if (!store.runs.claim(head, { targets, resources: resourcesOf(body) }, now)) return false;
       store.plans.decide(plan.id, { status: 'approved', at: now });
       store.plans.endApproval(approval.id, 'admitted');
       const { approver, digest } = approval;

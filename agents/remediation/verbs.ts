@@ -2,11 +2,16 @@ import { z } from 'zod';
 import type { Bus } from '#bus/bus.ts';
 import { Failure } from '#bus/failure.ts';
 import { Ident } from '#bus/fields.ts';
+import { Freeze } from '#bus/messages/freeze.ts';
 import type { Plan } from '#bus/messages/plan.ts';
 import type { Clock } from '#agents/runtime/clock.ts';
+import type { RateLimit } from '#agents/runtime/rate-limit.ts';
 import { commandLineOf } from '#agents/runtime/shell.ts';
 import type { Board } from './board.ts';
+import type { FreezeGate } from './freeze-gate.ts';
 import { refusalFrom } from './guard-probes.ts';
+import { type OrderContext, takeOrder } from './orders.ts';
+import { tooMany } from './pace.ts';
 import { lookAt, type Seen } from './probe.ts';
 import type { Reach } from './reach.ts';
 import { release } from './recovery.ts';
@@ -17,13 +22,16 @@ export interface VerbContext {
   reach: Reach;
   board: Board;
   clock: Clock;
+  freeze: FreezeGate;
+  orders: OrderContext;
+  limit: RateLimit;
   stopping: AbortSignal;
 }
 
 const listed = 20;
 const dryRunTimeoutMs = 60_000;
 
-/** What the worker answers on the bus. None of it runs a step. */
+/** What the worker answers on the bus. None of it runs a step; what gives power back takes a signed word of an approver. */
 export function serveVerbs(bus: Bus, by: VerbContext): void {
   bus.serve('dry-run', (data) => dryRun(by, data));
   bus.serve('plans', async () => ({ plans: by.store.plans.newestPlans(listed).map(planLine) }));
@@ -31,16 +39,18 @@ export function serveVerbs(bus: Bus, by: VerbContext): void {
     runs: by.store.runs.newest(listed),
     blocks: by.store.guards.blocks().slice(0, 100),
   }));
-  bus.serve('unblock', async (data, from) => unblock(by, data, from));
-  bus.serve('release', async (data, from) => releaseHosts(by, data, from));
+  bus.serve('thaw', async (data) => thaw(by, data));
+  bus.serve('unblock', async (data) => unblock(by, data));
+  bus.serve('release', async (data) => releaseHosts(by, data));
 }
 
 /** Looks at everything that the run would look at and says what would run. Changes nothing. */
-async function dryRun({ store, reach, stopping }: VerbContext, data: unknown): Promise<Record<string, unknown>> {
+async function dryRun({ store, reach, limit, stopping }: VerbContext, data: unknown): Promise<Record<string, unknown>> {
   const { plan: id } = parsed(z.object({ plan: Ident }), data);
   const plan = store.plans.plan(id)?.plan;
   const body = plan?.body;
   if (plan === undefined || body === undefined) throw unknown(`plan "${id}"`);
+  if (!limit.take('dry-run')) throw new Failure(`Cannot dry run: ${tooMany('dry runs')}`, { recoverable: true });
   const by = { reach, signal: AbortSignal.any([stopping, AbortSignal.timeout(dryRunTimeoutMs)]) };
   const [preconditions, conditions] = await Promise.all([
     lookAt(body.preconditions, body.hosts, by),
@@ -66,21 +76,30 @@ function planLine({ body, ...plan }: Plan): Record<string, unknown> {
   return { ...plan, hosts: body?.hosts.map(({ host }) => host) ?? [] };
 }
 
-function unblock({ store, clock }: VerbContext, data: unknown, from: string): Record<string, unknown> {
-  const { playbook, host } = parsed(z.object({ playbook: Ident, host: Ident.optional() }), data);
-  const at = clock.now();
+function thaw({ freeze }: VerbContext, data: unknown): Record<string, unknown> {
+  const refusal = freeze.thaw(parsed(Freeze.extend({ frozen: z.literal(false) }), data));
+  if (refusal === undefined) return { frozen: false };
+  throw new Failure(`The worker stays frozen: ${refusal}`, { recoverable: false });
+}
+
+function unblock({ store, clock, orders }: VerbContext, order: unknown): Record<string, unknown> {
+  const schema = z.strictObject({ playbook: Ident, host: Ident.optional() });
+  const { data, person } = takeOrder(orders, { verb: 'unblock', data: order, schema });
+  const { playbook, host } = data;
   return store.rows.transaction(() => {
     const removed = store.guards.unblock(playbook, host);
-    store.journal.append({ at, kind: 'unblock', subject: playbook, body: { host: host ?? null, removed, from } });
+    const body = { host: host ?? null, removed, by: person };
+    store.journal.append({ at: clock.now(), kind: 'unblock', subject: playbook, body });
     return { removed };
   });
 }
 
 /** A person has looked at the hosts of a run whose end nobody knows. */
-function releaseHosts(by: VerbContext, data: unknown, from: string): Record<string, unknown> {
-  const { run } = parsed(z.object({ run: Ident }), data);
-  if (!release(by, run, `released by a person (${from})`)) throw unknown(`run "${run}" that holds a host`);
-  return { run };
+function releaseHosts(by: VerbContext, order: unknown): Record<string, unknown> {
+  const schema = z.strictObject({ run: Ident });
+  const { data, person } = takeOrder(by.orders, { verb: 'release', data: order, schema });
+  if (!release(by, data.run, `released by ${person}`)) throw unknown(`run "${data.run}" that holds a host`);
+  return { run: data.run };
 }
 
 function parsed<S extends z.ZodType>(schema: S, data: unknown): z.output<S> {

@@ -1,9 +1,18 @@
+import type { Bus } from '#bus/bus.ts';
+import { Failure } from '#bus/failure.ts';
+import type { Signer } from '#bus/keys.ts';
 import { Freeze } from '#bus/messages/freeze.ts';
+import { signThaw } from '#bus/sign.ts';
+import { type Clock, toInstant } from '#agents/runtime/clock.ts';
+import type { Person } from './channel.ts';
 import type { Desk } from './desk.ts';
+import { oneMessage, sendText } from './present.ts';
+import { within } from './within.ts';
 
 const knownKey = 'freeze';
 /** Our own word, until the broker has it. */
 const unsentKey = 'freeze.pending';
+const answerMs = 15_000;
 
 /** Who froze remediation and why, when it is frozen. */
 export function frozenBy(desk: Desk): Freeze | undefined {
@@ -11,10 +20,15 @@ export function frozenBy(desk: Desk): Freeze | undefined {
   return freeze?.frozen === true ? freeze : undefined;
 }
 
-/** Takes what the bus says; the newest word counts. Seeing our own means that the broker has it. */
+/**
+ * Takes what the bus says; the newest word counts. Seeing our own means that the broker has it. An older freeze counts
+ * against a thaw: the worker says it again when that thaw did not count there.
+ */
 export function takeFreeze(desk: Desk, freeze: Freeze): void {
+  if (!freeze.frozen && freeze.signature === undefined) return;
   const before = read(desk, knownKey);
-  if (before !== undefined && Date.parse(before.at) > Date.parse(freeze.at)) return;
+  const isOlder = before !== undefined && Date.parse(before.at) > Date.parse(freeze.at);
+  if (isOlder && (before.frozen || !freeze.frozen)) return;
   desk.store.rows.transaction(() => {
     desk.store.setFact(knownKey, JSON.stringify(freeze));
     desk.store.setFact(unsentKey, '');
@@ -23,10 +37,40 @@ export function takeFreeze(desk: Desk, freeze: Freeze): void {
 }
 
 /** A person's word. Counts here at once; the caller publishes it after the commit. */
-export function setFreeze(desk: Desk, freeze: Freeze): void {
+export function setFrozen(desk: Desk, freeze: Freeze & { frozen: true }): void {
   desk.store.setFact(knownKey, JSON.stringify(freeze));
   desk.store.setFact(unsentKey, JSON.stringify(freeze));
   journal(desk, freeze);
+}
+
+/**
+ * Asks the worker to go on. Only its answer counts, by its own list of approvers; everybody is told when it does, and
+ * whoever asked when it does not.
+ */
+export async function askThaw(
+  by: { bus: Bus; desk: Desk; clock: Clock; signer: Signer },
+  asked: { person: Person; reason: string },
+  channel: string,
+): Promise<void> {
+  const { bus, desk, clock, signer } = by;
+  const { person, reason } = asked;
+  const thaw = signThaw({ by: person.id, reason, at: toInstant(desk.now) }, signer);
+  const limit = { clock, ms: answerMs, late: 'Remediation stays frozen: the worker did not answer in time' };
+  try {
+    await within(limit, (signal) => bus.request('thaw', thaw, signal));
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    desk.transact(() => {
+      desk.journal('freeze', 'thaw-refused', { by: person.id, why: error.message });
+      sendText(desk, oneMessage(error.message), channel);
+    });
+    return;
+  }
+  desk.transact(() => {
+    takeFreeze(desk, thaw);
+    const text = `Remediation is allowed again by ${person.name}: ${reason}`;
+    desk.outbox.notice(`freeze:${thaw.at}`, { type: 'notice', text, silent: true });
+  });
 }
 
 export function unsentFreeze(desk: Desk): Freeze | undefined {

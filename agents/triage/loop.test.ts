@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, test } from 'vitest';
 import { approval, type Approval } from '#bus/messages/approval.ts';
-import { freeze } from '#bus/messages/freeze.ts';
 import { plan } from '#bus/messages/plan.ts';
 import { proposal } from '#bus/messages/proposal.ts';
 import { toInstant } from '#agents/runtime/clock.ts';
@@ -130,6 +129,22 @@ describe('from finding to closed', () => {
   });
 });
 
+test('a refusal that names no approval, or another, does not end the sending of a real one', async () => {
+  const { rendered, chat, clock } = await planned();
+  await chat.press('approve');
+  const [sent] = approvals();
+  const refused = { status: 'refused' as const, end: 'refused' as const, reason: 'the signature is not valid' };
+  await story.run(rendered, { ...refused, id: `run-${rendered.id}-refused` });
+  await story.run(rendered, { ...refused, id: `run-${rendered.id}-refused`, approval: 'another' });
+  const before = approvals().length;
+  await clock.advance(2 * minute);
+  expect(approvals().length).toBeGreaterThan(before);
+  await story.run(rendered, { ...refused, id: `run-${rendered.id}-refused`, approval: sent?.id });
+  const after = approvals().length;
+  await clock.advance(5 * minute);
+  expect(approvals()).toHaveLength(after);
+});
+
 describe('who may do what', () => {
   test('a reader and an operator may not approve, a stranger may nothing, and it is written down', async () => {
     const { chat } = await planned();
@@ -160,17 +175,6 @@ describe('who may do what', () => {
     await story.planFor(story.proposal());
     expect(await story.chat.press('approve')).toContain('not been shown here whole');
     expect(approvals()).toEqual([]);
-  });
-
-  test('nothing is approved while everything is frozen', async () => {
-    const { chat } = await planned();
-    expect(await chat.command('freeze strange noises', 'telegram:2')).toContain('Frozen');
-    expect(story.bus.of(freeze)).toContainEqual(
-      expect.objectContaining({ frozen: true, by: 'telegram:2', reason: 'strange noises' }),
-    );
-    expect(await chat.press('approve')).toBe('Remediation is frozen. Unfreeze it first.');
-    await chat.command('unfreeze');
-    expect(await chat.press('approve')).toContain('Approved');
   });
 
   test('buttons survive a restart, and unknown ones are answered', async () => {

@@ -11,6 +11,7 @@ import { type Approval, approval as approvalKind } from '#bus/messages/approval.
 import { type Plan, plan as planKind } from '#bus/messages/plan.ts';
 import { type Proposal, proposal as proposalKind } from '#bus/messages/proposal.ts';
 import { type Run, run as runKind } from '#bus/messages/run.ts';
+import { signOrder } from '#bus/order.ts';
 import { signApproval } from '#bus/sign.ts';
 import type { ConfigInput } from '#config/schema.ts';
 import { startTestBroker, type TestBroker } from './broker.ts';
@@ -38,6 +39,8 @@ export interface Worker extends AsyncDisposable {
   propose(over?: Partial<Proposal>): Promise<Plan>;
   approve(plan: Plan, over?: Partial<Omit<Approval, 'signature'>>): Approval;
   send(approval: Approval): void;
+  /** Asks the worker with a person's signed order. */
+  order(verb: string, data: Record<string, string>, by?: string): Promise<Record<string, unknown>>;
   /** The run of a plan once `isReached`. */
   runOf(plan: Plan, isReached: (run: Run) => boolean): Promise<Run>;
   refusalOf(plan: Plan): Promise<Run>;
@@ -123,6 +126,10 @@ export async function startWorker(hosts: readonly string[] = ['web1']): Promise<
       return approval;
     },
     send: (approval) => triage.publish(approvalKind, approval),
+    order(verb, data, by = approver) {
+      const signed = signOrder({ verb, data, by, at: Date.now() }, signer);
+      return triage.request(verb, signed, AbortSignal.timeout(10_000));
+    },
     async runOf(plan, isReached) {
       const id = `run-${plan.id.slice('plan-'.length)}`;
       await until(

@@ -20,6 +20,14 @@ export interface GuardRows {
   unblock(playbook: string, host: string | undefined): number;
   freeze(): { freeze: Freeze; effectiveAt: number } | undefined;
   saveFreeze(freeze: Freeze, effectiveAt: number): void;
+  /** Thaws that were judged, by digest: each counts at most once. */
+  rememberThaw(digest: string, at: number): void;
+  knowsThaw(digest: string): boolean;
+  /** Those said before `before` are refused for that alone. */
+  forgetThaws(before: number): void;
+  /** False when an order with this nonce was used. */
+  useOrder(nonce: string, expiresAt: number): boolean;
+  forgetOrders(expiredBefore: number): void;
   /** What is told of an approval that a guard refused; at most one per plan. */
   saveRefusal(run: Run, now: number): void;
   refusals(): Run[];
@@ -29,7 +37,7 @@ export interface GuardRows {
 }
 
 export function guardRows(rows: Store): GuardRows {
-  return { ...blockRows(rows), ...freezeRows(rows), ...refusalRows(rows) };
+  return { ...blockRows(rows), ...freezeRows(rows), ...orderRows(rows), ...refusalRows(rows) };
 }
 
 function blockRows(rows: Store): Pick<GuardRows, 'block' | 'blockOf' | 'blocks' | 'unblock'> {
@@ -59,7 +67,9 @@ function blockRows(rows: Store): Pick<GuardRows, 'block' | 'blockOf' | 'blocks' 
   };
 }
 
-function freezeRows(rows: Store): Pick<GuardRows, 'freeze' | 'saveFreeze'> {
+function freezeRows(
+  rows: Store,
+): Pick<GuardRows, 'freeze' | 'saveFreeze' | 'rememberThaw' | 'knowsThaw' | 'forgetThaws'> {
   return {
     freeze() {
       const row = rows.get('SELECT body, effective_at FROM freeze WHERE id = 1');
@@ -70,6 +80,19 @@ function freezeRows(rows: Store): Pick<GuardRows, 'freeze' | 'saveFreeze'> {
       const sql = 'INSERT OR REPLACE INTO freeze (id, body, effective_at) VALUES (1,?,?)';
       rows.run(sql, JSON.stringify(freeze), effectiveAt);
     },
+    rememberThaw: (digest, at) => void rows.run('INSERT OR IGNORE INTO thaws (digest, at) VALUES (?,?)', digest, at),
+    knowsThaw: (digest) => rows.get('SELECT 1 FROM thaws WHERE digest = ?', digest) !== undefined,
+    forgetThaws: (before) => void rows.run('DELETE FROM thaws WHERE at < ?', before),
+  };
+}
+
+function orderRows(rows: Store): Pick<GuardRows, 'useOrder' | 'forgetOrders'> {
+  return {
+    useOrder(nonce, expiresAt) {
+      const sql = 'INSERT OR IGNORE INTO orders (nonce, expires_at) VALUES (?,?)';
+      return rows.run(sql, nonce, expiresAt).changes > 0;
+    },
+    forgetOrders: (expiredBefore) => void rows.run('DELETE FROM orders WHERE expires_at < ?', expiredBefore),
   };
 }
 

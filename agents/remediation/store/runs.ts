@@ -29,7 +29,7 @@ export interface RunTarget {
 export interface RunRows {
   targets(run: string): RunTarget[];
   /** Claims the plan: false when a run of it exists. Locks the hosts. */
-  claim(head: RunHead, targets: readonly RunTarget[], now: number): boolean;
+  claim(head: RunHead, on: { targets: readonly RunTarget[]; resources: readonly string[] }, now: number): boolean;
   head(id: string): RunHead | undefined;
   runOfPlan(plan: string): RunHead | undefined;
   /** Whether a plan of a playbook with exactly this content was approved before. */
@@ -52,6 +52,8 @@ export interface RunRows {
     target: string;
     since: number;
   }): { head: RunHead; claimedAt: number; verdict?: string }[];
+  /** How many runs of any playbook began on a resource after `since`: see `resourcesOf`. */
+  countOn(resource: string, since: number): number;
   saveVerdict(verdict: Verdict, now: number): boolean;
   close(id: string, now: number): void;
   isClosed(id: string): boolean;
@@ -76,7 +78,7 @@ function headRows(rows: Store): Pick<RunRows, 'claim' | 'targets' | 'head' | 'ru
     return row && headOf(row);
   };
   return {
-    claim(head, targets, now) {
+    claim(head, { targets, resources }, now) {
       const { changes } = rows.run(
         'INSERT OR IGNORE INTO runs (id, plan, playbook, status, body, locked, claimed_at) VALUES (?,?,?,?,?,1,?)',
         head.id,
@@ -89,6 +91,8 @@ function headRows(rows: Store): Pick<RunRows, 'claim' | 'targets' | 'head' | 'ru
       if (changes === 0) return false;
       const insert = 'INSERT OR IGNORE INTO run_targets (run, host, target) VALUES (?,?,?)';
       for (const { host, target } of targets) rows.run(insert, head.id, host, target);
+      const sql = 'INSERT OR IGNORE INTO run_resources (run, resource) VALUES (?,?)';
+      for (const resource of resources) rows.run(sql, head.id, resource);
       return true;
     },
     targets(run) {
@@ -156,7 +160,7 @@ function lockRows(rows: Store): Pick<RunRows, 'unlock' | 'lockOf' | 'locked'> {
   };
 }
 
-function listRows(rows: Store): Pick<RunRows, 'withStatus' | 'newest' | 'recent'> {
+function listRows(rows: Store): Pick<RunRows, 'withStatus' | 'newest' | 'recent' | 'countOn'> {
   return {
     withStatus(...statuses) {
       const marks = statuses.map(() => '?').join(',');
@@ -176,6 +180,11 @@ function listRows(rows: Store): Pick<RunRows, 'withStatus' | 'newest' | 'recent'
         claimedAt: Number(row['claimed_at']),
         ...(typeof row['verdict'] === 'string' && { verdict: row['verdict'] }),
       }));
+    },
+    countOn(resource, since) {
+      const sql = `SELECT count(*) AS runs FROM runs JOIN run_resources ON run = runs.id
+                   WHERE resource = ? AND claimed_at > ? AND status <> 'refused'`;
+      return Number(rows.get(sql, resource, since)?.['runs'] ?? 0);
     },
   };
 }

@@ -41,4 +41,10 @@ export const remediationMigrations: readonly string[] = [
   `,
   `CREATE TABLE worker (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL);
    INSERT INTO worker (one, id) VALUES (1, lower(hex(randomblob(16))));`,
+  `CREATE TABLE thaws (digest TEXT PRIMARY KEY, at INTEGER NOT NULL);
+   CREATE TABLE orders (nonce TEXT PRIMARY KEY, expires_at INTEGER NOT NULL);
+   CREATE TABLE run_resources (
+     run TEXT NOT NULL REFERENCES runs (id), resource TEXT NOT NULL, PRIMARY KEY (run, resource)
+   );
+   CREATE INDEX run_resources_resource ON run_resources (resource);`,
 ];

@@ -4,12 +4,13 @@ import type { Signer } from '#bus/keys.ts';
 import type { Clock } from '#agents/runtime/clock.ts';
 import type { ChannelHost, Person } from '../channel.ts';
 import { type CommandOptions, answerCommand } from './commands.ts';
+import { askThaw } from '../freeze.ts';
 import { dryRun } from '../plans/dry-run.ts';
 import type { Pairing } from './pairing.ts';
 import { pressButton } from './press.ts';
 import { resend } from '../plans/resend.ts';
 
-interface HostOptions extends CommandOptions {
+interface HostOptions extends Omit<CommandOptions, 'thaw'> {
   bus: Bus;
   clock: Clock;
   signer: Signer;
@@ -19,6 +20,7 @@ interface HostOptions extends CommandOptions {
 /** What one channel may ask of triage. It knows which channel asks: what was shown elsewhere was not shown here. */
 export function channelHost(channel: string, options: HostOptions): ChannelHost {
   const { desk } = options;
+  const thaw: CommandOptions['thaw'] = (asked) => void askThaw(options, asked, channel);
   const answered = (work: () => string): string => {
     try {
       const answer = work();
@@ -39,7 +41,7 @@ export function channelHost(channel: string, options: HostOptions): ChannelHost 
         ),
       ),
     command: async (person, name, argument) =>
-      answered(() => answerCommand(options, { person: bounded(person), name, argument })),
+      answered(() => answerCommand({ ...options, thaw }, { person: bounded(person), name, argument })),
     pair: async (person, nonce) => answered(() => pair(options, bounded(person), nonce)),
     refused: (person, what) => {
       desk.transact(() => desk.journal('refused', channel, { by: bounded(person).id, action: what.slice(0, 120) }));
@@ -57,6 +59,6 @@ function pair({ desk, pairing }: HostOptions, person: Person, nonce: string): st
     const claim = pairing.claim(nonce, person, desk.now);
     desk.journal('pairing', claim === undefined ? 'refused' : 'claimed', { by: person.id, role: claim?.role ?? null });
     if (claim === undefined) return 'This link is no longer valid. Ask for a new one with "lares pair".';
-    return `Hello ${person.name}. The command line that made this link now notes you as ${claim.role}.`;
+    return `Hello ${person.name}. You are being added as ${claim.role} by the command line that made this link. /help says what you can do.`;
   });
 }

@@ -1,5 +1,4 @@
 import { Failure } from '#bus/failure.ts';
-import type { Freeze } from '#bus/messages/freeze.ts';
 import type { People } from '#config/people.ts';
 import { parseDuration } from '#config/duration.ts';
 import { toInstant } from '#agents/runtime/clock.ts';
@@ -12,7 +11,7 @@ import type { Desk } from '../desk.ts';
 import type { Nightly } from '../digest/nightly.ts';
 import type { Publishing } from '../publishing.ts';
 import { countsText, spentText } from '../digest/text.ts';
-import { frozenBy, setFreeze } from '../freeze.ts';
+import { frozenBy, setFrozen } from '../freeze.ts';
 import { dayAndTime } from '../local-time.ts';
 import { propose } from '../plans/propose.ts';
 import { detailsText, oneMessage } from '../present.ts';
@@ -28,6 +27,8 @@ export interface CommandOptions {
   nightly: Pick<Nightly, 'now'>;
   watch: Pick<AgentWatch, 'all'>;
   publishing: Pick<Publishing, 'freeze'>;
+  /** Asks the worker to go on, and tells what it answers. */
+  thaw: (asked: { person: Person; reason: string }) => void;
 }
 
 interface Call {
@@ -42,8 +43,8 @@ const handlers: Record<CommandName, Handler> = {
   incidents,
   ack: ({ desk }, { person, argument }) => acknowledge(desk, desk.world.matching(argument), person),
   snooze: snoozeOne,
-  freeze: (options, call) => setFrozen(options, call, true),
-  unfreeze: (options, call) => setFrozen(options, call, false),
+  freeze: freezeAll,
+  unfreeze,
   run,
   plan,
   digest: ({ nightly }) => nightly.now(),
@@ -117,18 +118,20 @@ function snoozeOne({ desk }: CommandOptions, { person, argument }: Call): string
   return snooze(desk, desk.world.matching(id), { person, forMs: duration ?? snoozeMs });
 }
 
-function setFrozen(options: CommandOptions, { person, argument }: Call, frozen: boolean): string {
-  const { desk } = options;
-  const reason = argument.trim().slice(0, 300) || (frozen ? 'asked for in chat' : 'allowed again in chat');
-  const freeze: Freeze = { frozen, by: person.id, reason, at: toInstant(desk.now) };
-  setFreeze(desk, freeze);
-  desk.afterCommit(() => options.publishing.freeze(freeze));
-  desk.outbox.notice(`freeze:${freeze.at}`, {
-    type: 'notice',
-    text: `${frozen ? 'Remediation is frozen' : 'Remediation is allowed again'} by ${person.name}: ${reason}`,
-    silent: true,
-  });
-  return frozen ? 'Frozen: no step starts until somebody unfreezes.' : 'Remediation is allowed again.';
+function freezeAll({ desk, publishing }: CommandOptions, { person, argument }: Call): string {
+  const reason = argument.trim().slice(0, 300) || 'asked for in chat';
+  const freeze = { frozen: true as const, by: person.id, reason, at: toInstant(desk.now) };
+  setFrozen(desk, freeze);
+  desk.afterCommit(() => publishing.freeze(freeze));
+  const text = `Remediation is frozen by ${person.name}: ${reason}`;
+  desk.outbox.notice(`freeze:${freeze.at}`, { type: 'notice', text, silent: true });
+  return 'Frozen: no step starts until somebody unfreezes.';
+}
+
+function unfreeze({ desk, thaw }: CommandOptions, { person, argument }: Call): string {
+  const reason = argument.trim().slice(0, 300) || 'allowed again in chat';
+  desk.afterCommit(() => thaw({ person, reason }));
+  return 'The worker is asked to go on; it says here whether it does.';
 }
 
 function run({ desk, catalogue }: CommandOptions, { person, argument }: Call): string {

@@ -73,13 +73,18 @@ export function takeRun(desk: Desk, run: Run): void {
   const before = desk.store.plans.run(run.id);
   if (before !== undefined && Date.parse(before.updatedAt) >= Date.parse(run.updatedAt)) return;
   desk.store.plans.saveRun(run);
-  desk.store.plans.endApproval(run.plan);
+  if (isAnswer(desk, run)) desk.store.plans.endApproval(run.plan);
   const incident = desk.world.incident(run.incident ?? desk.store.plans.plan(run.plan)?.incident ?? '');
   if (incident === undefined) return showRequest(desk, run.plan);
   if (incident.fix.run !== run.id) desk.change(incident.id, { type: 'fix', fix: { plan: run.plan, run: run.id } });
   const news = before?.status === run.status ? undefined : newsOfRun(run);
   if (news !== undefined) desk.change(incident.id, { type: 'noted', text: news });
   desk.dirty.add(incident.id);
+}
+
+/** A run says that its plan needs no approval any more. A refusal ends only the approval that it names. */
+function isAnswer(desk: Desk, run: Run): boolean {
+  return run.status !== 'refused' || run.approval === desk.store.plans.approvalOf(run.plan)?.id;
 }
 
 function newsOfRun(run: Run): string | undefined {
@@ -91,7 +96,7 @@ function newsOfRun(run: Run): string | undefined {
     case 'started':
       return `Run started: ${run.playbook} on ${run.hosts.join(', ')}`;
     case 'verifying':
-      return 'Commands ended; sentinel looks again';
+      return 'Sentinel looks again';
     case 'refused':
       return `Not run${reason}`;
     case 'unknown':

@@ -1,0 +1,30 @@
+import { chownSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import { checkOwner, makePrivateFolder } from './state-folder.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'lares-state-'));
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+test('a state folder is made for its user alone', () => {
+  makePrivateFolder(join(folder, 'state'));
+  expect(statSync(join(folder, 'state')).mode & 0o777).toBe(0o700);
+});
+
+test('a state folder of somebody else is refused, also by root, with what to do; one that is not there is well', () => {
+  makePrivateFolder(folder);
+  const { uid } = statSync(folder);
+  const root = 0;
+  const others = uid === root ? [1_000] : [root, uid + 1];
+  for (const user of others) expect(() => checkOwner(folder, user)).toThrow(`it belongs to user ${uid}`);
+  expect(() => checkOwner(folder, uid)).not.toThrow();
+  expect(() => checkOwner(join(folder, 'absent'), 4_711)).not.toThrow();
+});
+
+test.skipIf(process.geteuid?.() !== 0)('root uses no folder of another user (SKIPPED without root)', () => {
+  const other = mkdtempSync(join(tmpdir(), 'lares-other-'));
+  chownSync(other, 4_711, 4_711);
+  expect(() => makePrivateFolder(other)).toThrow('it belongs to user 4711 and this is user 0');
+  rmSync(other, { recursive: true });
+});
