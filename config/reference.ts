@@ -11,16 +11,17 @@ export function configReference(): string {
     '| key | what | default |',
     '| --- | --- | --- |',
   ];
-  for (const row of rowsOf(configJsonSchema() as JsonSchema, '')) lines.push(row);
+  for (const row of referenceRows(configJsonSchema() as JsonSchema, '')) lines.push(row);
   return `${lines.join('\n')}\n`;
 }
 
-function rowsOf(schema: JsonSchema, path: string): string[] {
+/** Every key of a schema as a row, nested keys by their path. */
+export function referenceRows(schema: JsonSchema, path: string): string[] {
   const below = childrenOf(schema, path);
   // An object without words of its own is said by its keys.
   const isSilent = path === '' || (below.length > 0 && schema.description === undefined);
   const own = isSilent ? [] : [referenceRow(path, schema)];
-  return [...own, ...below.flatMap(([childPath, child]) => rowsOf(child, childPath))];
+  return [...own, ...below.flatMap(([childPath, child]) => referenceRows(child, childPath))];
 }
 
 /** One key: its name, what it is, its default. */
