@@ -271,7 +271,7 @@ class Remediation implements Agent {
       const cancel = this.#context.clock.after(ms, () => {
         this.#cancels.splice(this.#cancels.indexOf(cancel), 1);
         arm();
-        work();
+        this.#track(Promise.try(work));
       });
       this.#cancels.push(cancel);
     };
