@@ -3,6 +3,7 @@ import { messageOf } from '#bus/failure.ts';
 import { type BoundedOutput, BoundedStreams } from './bounded-output.ts';
 import type { Clock } from './clock.ts';
 import type { CommandEnd, CommandOptions } from './command.ts';
+import { signalName } from './signal-name.ts';
 
 /** How long output may go on coming after the exit status: a child in the background may hold the stream for ever. */
 const drainMs = 2_000;
@@ -86,7 +87,7 @@ class RunningChannel {
     stream.stderr.on('data', (chunk: Buffer) => this.#take(this.#streams.stderr, chunk));
     stream.on('error', (error: Error) => this.#settled.resolve(this.#lostEnd(error.message)));
     stream.on('exit', (code: number | null, signal?: string) => {
-      this.#exit = code === null ? { signal: signal ?? 'unknown' } : { code };
+      this.#exit = code === null ? { signal: signalName(signal) } : { code };
       this.#drain();
     });
     stream.on('close', () => {
