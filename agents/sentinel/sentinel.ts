@@ -2,9 +2,11 @@ import { Failure, messageOf } from '#bus/failure.ts';
 import { emptyHead, type JournalHead } from '#bus/journal.ts';
 import { run } from '#bus/messages/run.ts';
 import { defaultChecks } from '#config/defaults.ts';
+import { resolveSecret } from '#config/secrets.ts';
 import type { Agent, AgentContext } from '#agents/runtime/agent.ts';
 import type { CheckDefinition } from './check.ts';
 import { acceptHeartbeats } from './intake/heartbeat.ts';
+import { waitingFor } from './intake/waiting.ts';
 import type { LedgerEvent } from './ledger.ts';
 import { assemble, type Parts } from './parts.ts';
 import { countAll, troubles } from './picture.ts';
@@ -107,7 +109,7 @@ class SentinelAgent implements Sentinel {
   }
 
   #listen(parts: Parts): void {
-    const { bus, http, clock, config } = this.#context;
+    const { bus, http, clock, config, baseFolder } = this.#context;
     const { ledger, runner, rechecks, history } = parts;
     const lookNow = (id: string): ReturnType<typeof runner.lookNow> => runner.lookNow(id);
     serveVerbs(bus, { ledger, hosts: Object.keys(config.hosts), lookNow });
@@ -115,15 +117,17 @@ class SentinelAgent implements Sentinel {
       if (!this.#stopping.signal.aborted) rechecks.onRun(message);
     });
     bus.onConnect(() => rechecks.tellAgain());
-    const waiting = heartbeatsOf(ledger.watches.values());
+    const bound = [...ledger.watches.values()].map(({ check }) => check);
+    const waiting = waitingFor(bound, (ref) => resolveSecret(ref, baseFolder));
     acceptHeartbeats(http, {
       clock,
-      isKnown: (id) => waiting.has(id),
+      waiting,
+      address: config.http.address,
       onPing: (id, ping) => {
         const before = history.lastPing(id);
         history.ping(id, ping);
         // News is looked at now; the rest can wait for the schedule.
-        if (before?.kind !== ping.kind) for (const check of waiting.get(id) ?? []) this.#lookSoon(parts, check);
+        if (before?.kind !== ping.kind) for (const check of waiting.checksOf(id)) this.#lookSoon(parts, check);
       },
     });
   }
@@ -197,14 +201,4 @@ class SentinelAgent implements Sentinel {
       this.#context.log.error({ reason: messageOf(error) }, 'old state could not be removed');
     }
   }
-}
-
-/** The checks that wait for pings, by the id in the address. */
-function heartbeatsOf(watches: Iterable<{ check: BoundCheck }>): Map<string, string[]> {
-  const waiting = new Map<string, string[]>();
-  for (const { check } of watches) {
-    const id = check.options['ping'];
-    if (check.kind === 'heartbeat' && typeof id === 'string') waiting.set(id, [...(waiting.get(id) ?? []), check.id]);
-  }
-  return waiting;
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Evidence } from '#bus/messages/finding.ts';
 import { Duration, durationOr, formatDuration } from '#config/duration.ts';
+import { SecretRef } from '#config/schema.ts';
 import { type CheckContext, defineCheck, type Observation, type Ping } from '#agents/sentinel/check.ts';
 import { evidenceOf } from '#agents/sentinel/probes/text.ts';
 
@@ -8,7 +9,10 @@ const Options = z.strictObject({
   ping: z
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, 'must be letters, digits, dots, dashes or underscores')
-    .describe('Name of the heartbeat: the part of the address after /ping/.'),
+    .describe('Name of the heartbeat: the part of the address after /ping/, unless it has a token.'),
+  token: SecretRef.optional().describe(
+    'A secret that stands in the address instead of the name: /ping/<token>. Without it whoever reaches the address may report.',
+  ),
   period: Duration.describe('How often the job reports that it went well.'),
   grace: durationOr('5m').describe('How late it may be, and how long a started run may take.'),
 });

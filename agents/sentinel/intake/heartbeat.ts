@@ -1,37 +1,65 @@
+import { isIP } from 'node:net';
 import type { Clock } from '#agents/runtime/clock.ts';
 import type { HttpAnswer, HttpRequest, HttpSurface } from '#agents/runtime/http.ts';
+import { createRateLimit } from '#agents/runtime/rate-limit.ts';
 import type { Ping } from '#agents/sentinel/check.ts';
+import type { Waiting } from './waiting.ts';
 
 /** As much of a ping's body as Healthchecks keeps. */
 const maximumBody = 10_240;
 const methods = ['GET', 'HEAD', 'POST'] as const;
+/** For each heartbeat, whoever sends: each ping is a write to the disk and may be a look. */
+const rate = { perSecond: 2, burst: 60 };
 
 interface HeartbeatIntake {
-  /** Whether a check waits for pings under this id. */
-  isKnown: (id: string) => boolean;
+  waiting: Pick<Waiting, 'nameOf'>;
   /** Called before the ping is answered. */
-  onPing: (id: string, ping: Ping) => void;
+  onPing: (name: string, ping: Ping) => void;
+  /** What the listener is configured to listen on: a name there is one of ours. */
+  address: string;
   clock: Clock;
 }
 
 /**
- * Healthchecks' ping addresses: `/ping/<id>`, `/start`, `/fail`, `/log` and `/<exit status>`. An id that no check waits
- * for is refused, so that a misspelt address shows.
+ * Healthchecks' ping addresses: `/ping/<name or token>`, `/start`, `/fail`, `/log` and `/<exit status>`. One that no
+ * check waits for is refused, so that a misspelt address shows. Web pages are refused: a browser of the house reaches
+ * this listener, and a page from anywhere could call a job well that never ran.
  */
 export function acceptHeartbeats(http: HttpSurface, intake: HeartbeatIntake): void {
+  const limit = createRateLimit({ ...rate, clock: intake.clock });
   const answer = (request: HttpRequest): HttpAnswer => {
-    const id = request.parameters['id'] ?? '';
-    if (!intake.isKnown(id)) return { status: 404, body: 'not found' };
+    const foreign = refusalOf(request, intake.address);
+    if (foreign !== undefined) return foreign;
+    const name = intake.waiting.nameOf(request.parameters['id'] ?? '');
+    if (name === undefined) return { status: 404, body: 'not found' };
+    if (!limit.take(name)) return { status: 429, body: 'too many pings' };
     const kind = kindOf(request.parameters['signal']);
     if (kind === undefined) return { status: 400, body: 'invalid url format' };
     // A log entry tells nothing of how the job goes.
     if (kind !== 'log') {
-      intake.onPing(id, { at: intake.clock.now(), kind, body: request.body.slice(0, maximumBody) });
+      intake.onPing(name, { at: intake.clock.now(), kind, body: request.body.slice(0, maximumBody) });
     }
     return { status: 200, body: 'OK' };
   };
   http.route(methods, '/ping/:id', answer);
   http.route(methods, '/ping/:id/:signal', answer);
+}
+
+function refusalOf({ headers }: HttpRequest, address: string): HttpAnswer | undefined {
+  if (headers.host !== undefined && !isOurs(headers.host, address)) {
+    return { status: 421, body: 'not for this host: use an IP address, localhost or the name in http.address' };
+  }
+  // `none` is an address that somebody typed; everything else with this header is a page's doing.
+  const site = headers['sec-fetch-site'] ?? 'none';
+  return headers.origin !== undefined || site !== 'none' ? { status: 403, body: 'not from a web page' } : undefined;
+}
+
+/** A name that the world resolves to this machine (DNS rebinding) is none of ours. */
+function isOurs(host: string, address: string): boolean {
+  const url = URL.parse(`http://${host}`);
+  if (url === null || url.host === '' || url.pathname !== '/') return false;
+  const name = url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
+  return name === 'localhost' || name === address.toLowerCase() || isIP(name) !== 0;
 }
 
 function kindOf(signal: string | undefined): Ping['kind'] | 'log' | undefined {
