@@ -110,6 +110,9 @@ async function converse(stage: Stage): Promise<never> {
 async function invite({ context, crew, say }: Stage): Promise<void> {
   const isKnown = crew.people.withRole('reader').some((id) => id.startsWith('telegram:'));
   if (isKnown) return;
+  if (context.json) return context.printJson({ event: 'nobody-paired', next: 'lares pair' });
+  // Who opens the link may approve: it is for the eyes at this terminal, not for a journal or a container's log.
+  if (!process.stdout.isTTY) return say('Nobody is paired on Telegram yet: run "lares pair" for a one-time link.');
   const bus: Bus = crew.access.connect('console');
   try {
     await bus.ready(context.signal);
