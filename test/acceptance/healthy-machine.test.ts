@@ -11,7 +11,7 @@ import { until } from '../parts/until.ts';
 const defaultPort = 9_477;
 const checked = /^Checked (\d+) things on 1 host: .+\.$/m;
 
-test('with nothing but the program a machine is watched: few words, no alert, and the same again after Ctrl-C', async () => {
+test.concurrent('with nothing but the program a machine is watched: few words, no alert, and the same again after Ctrl-C', async () => {
   using folder = new Folder();
   await until(() => isFree(defaultPort), `port ${defaultPort} to be free`, 60_000);
   const first = await watchFor(folder, 5_000);
@@ -25,7 +25,7 @@ test('with nothing but the program a machine is watched: few words, no alert, an
   expect(withoutNumbers(second.stdout)).toEqual(withoutNumbers(first.stdout));
 });
 
-test('what could not be looked at is counted with the reason, and is not called well', async () => {
+test.concurrent('what could not be looked at is counted with the reason, and is not called well', async () => {
   using folder = new Folder();
   const closed = await freePort();
   const config = {
@@ -43,7 +43,7 @@ test('what could not be looked at is counted with the reason, and is not called 
   expect(await lares.ended()).toBe(0);
 });
 
-test('a second copy on the same state is refused in words, and the first goes on', async () => {
+test.concurrent('a second copy on the same state is refused in words, and the first goes on', async () => {
   using folder = new Folder();
   writeFileSync(join(folder.path, 'lares.yaml'), 'http: { port: 0 }\nhosts: { here: { via: local } }\n');
   await using first = new RunningCommand(['up'], { cwd: folder.path });
@@ -56,7 +56,7 @@ test('a second copy on the same state is refused in words, and the first goes on
   expect(await first.ended()).toBe(0);
 });
 
-test('a taken port is named, with the key that changes it', async () => {
+test.concurrent('a taken port is named, with the key that changes it', async () => {
   using folder = new Folder();
   const taken = createServer().listen(0, '127.0.0.1');
   await once(taken, 'listening');

@@ -93,7 +93,7 @@ describe.skipIf(!hasSshd)('a model that obeys whoever speaks in its evidence', {
   });
 });
 
-test('a site that answers with every trick there is becomes one plain message, and its text stays a quote for the model', async () => {
+test.concurrent('a site that answers with every trick there is becomes one plain message, and its text stays a quote for the model', async () => {
   using trap = new Trap();
   await using model = await startOpenai();
   model.otherwise(({ prompt }) =>
@@ -116,7 +116,7 @@ test('a site that answers with every trick there is becomes one plain message, a
   expect(cardsOf(house)).toEqual([card]);
 });
 
-test('containers with impossible names and hostile logs become plain messages, and nothing of them becomes a command', async () => {
+test.concurrent('containers with impossible names and hostile logs become plain messages, and nothing of them becomes a command', async () => {
   using trap = new Trap();
   const log = [{ stream: 'stderr' as const, text: trap.text }];
   const impossible = [`web$(touch ${trap.file})`, '<b>bold</b>', '-rf', 'a\nb', '\u202Egnp.exe', '../../etc'];

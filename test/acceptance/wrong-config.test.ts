@@ -128,36 +128,39 @@ interface JsonFault {
   hint?: string;
 }
 
-test.each(wrong)('$what: every fault at its line with what would be right, and status 2', async ({ text, faults }) => {
-  using folder = new Folder();
-  const file = join(folder.path, 'lares.yaml');
-  writeFileSync(file, text);
-  const [plain, json] = await Promise.all([
-    runCommand(['validate'], { cwd: folder.path }),
-    runCommand(['validate', '--json'], { cwd: folder.path }),
-  ]);
+test.concurrent.each(wrong)(
+  '$what: every fault at its line with what would be right, and status 2',
+  async ({ text, faults }) => {
+    using folder = new Folder();
+    const file = join(folder.path, 'lares.yaml');
+    writeFileSync(file, text);
+    const [plain, json] = await Promise.all([
+      runCommand(['validate'], { cwd: folder.path }),
+      runCommand(['validate', '--json'], { cwd: folder.path }),
+    ]);
 
-  expect(plain).toMatchObject({ status: 2, stdout: '' });
-  const lines = plain.stderr.trimEnd().split('\n');
-  for (const [place, path, says] of faults) {
-    const wanted = `${file}:${place} ${path === '' ? '' : `${path}: `}`;
-    expect(lines.filter((line) => line.startsWith(wanted)).join('\n')).toContain(says);
-  }
-  // `site` breaks two rules at once; everything else is told exactly once.
-  expect(lines.filter((line) => !line.includes(' site: must be 1 to 128'))).toHaveLength(faults.length);
-  expect(plain.stderr).not.toContain('do-not-print-me');
+    expect(plain).toMatchObject({ status: 2, stdout: '' });
+    const lines = plain.stderr.trimEnd().split('\n');
+    for (const [place, path, says] of faults) {
+      const wanted = `${file}:${place} ${path === '' ? '' : `${path}: `}`;
+      expect(lines.filter((line) => line.startsWith(wanted)).join('\n')).toContain(says);
+    }
+    // `site` breaks two rules at once; everything else is told exactly once.
+    expect(lines.filter((line) => !line.includes(' site: must be 1 to 128'))).toHaveLength(faults.length);
+    expect(plain.stderr).not.toContain('do-not-print-me');
 
-  expect(json).toMatchObject({ status: 2, stderr: '' });
-  const told = JSON.parse(json.stdout) as { error: string; faults: JsonFault[] };
-  expect(told.error).toContain(file);
-  expect(told.faults.map(({ line, column }) => `${line}:${column}`)).toEqual(
-    lines.map((line) => line.slice(file.length + 1).split(' ')[0]),
-  );
-  expect(told.faults.every((fault) => fault.file === file && fault.message !== '')).toBe(true);
-  expect(json.stdout).not.toContain('do-not-print-me');
-});
+    expect(json).toMatchObject({ status: 2, stderr: '' });
+    const told = JSON.parse(json.stdout) as { error: string; faults: JsonFault[] };
+    expect(told.error).toContain(file);
+    expect(told.faults.map(({ line, column }) => `${line}:${column}`)).toEqual(
+      lines.map((line) => line.slice(file.length + 1).split(' ')[0]),
+    );
+    expect(told.faults.every((fault) => fault.file === file && fault.message !== '')).toBe(true);
+    expect(json.stdout).not.toContain('do-not-print-me');
+  },
+);
 
-test('nothing starts on a wrong configuration, and each command says why in the same way', async () => {
+test.concurrent('nothing starts on a wrong configuration, and each command says why in the same way', async () => {
   using folder = new Folder();
   const file = join(folder.path, 'lares.yaml');
   writeFileSync(file, 'checks:\n  - { id: a, kind: http, ulr: http://127.0.0.1/ }\n');
@@ -172,7 +175,7 @@ test('nothing starts on a wrong configuration, and each command says why in the 
   expect(readdirSync(folder.path)).toEqual(['lares.yaml']);
 });
 
-test('a file that is not there, and one that is no text, are faults and no crashes', async () => {
+test.concurrent('a file that is not there, and one that is no text, are faults and no crashes', async () => {
   using folder = new Folder();
   const binary = join(folder.path, 'binary.yaml');
   writeFileSync(binary, Buffer.from([0xff, 0x00, 0xfe, 0x07]));
@@ -184,7 +187,7 @@ test('a file that is not there, and one that is no text, are faults and no crash
   expect(unreadable.stderr).toContain('binary.yaml:1:1 is not UTF-8 text');
 });
 
-test.each(readdirSync(examples))('the example %s is valid', async (name) => {
+test.concurrent.each(readdirSync(examples))('the example %s is valid', async (name) => {
   const { status, stdout, stderr } = await runCommand(['validate', '-c', join(examples, name)], { cwd: examples });
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   expect(stdout).toMatch(/: ok, \d+ hosts?, \d+ checks?, \d+ playbooks?\n$/);
