@@ -16,8 +16,11 @@ export const step = defineStep({
   about: 'Deletes plain files that nobody wrote to for some days, on one filesystem, following no link.',
   options: z.strictObject({
     path: z.string().min(1).max(1_000).describe('Folder; its parameter is bound to allowed roots.'),
-    days: z.string().regex(/^(\d+|\{[a-z][a-z0-9-]*\})$/),
-    timeout: durationOr('5m'),
+    days: z
+      .string()
+      .regex(/^(\d+|\{[a-z][a-z0-9-]*\})$/)
+      .describe('Whole days since the last write.'),
+    timeout: durationOr('5m').describe('Time after which the host itself ends it.'),
   }),
   render: ({ path, days, timeout }) => [
     { argv: ['sh', '-c', script, 'lares', path, days], sudo: true, timeoutMs: timeout },
