@@ -44,7 +44,7 @@ describe.skipIf(!hasSshd)('with no model that answers', () => {
     },
   );
 
-  test('all of them at once: message, plan, approval, fix and proof work on', async () => {
+  test.concurrent('all of them at once: message, plan, approval, fix and proof work on', async () => {
     await using shop = await Shop.open();
     await using fakes = await startModels(dead.map(([, reply]) => reply));
     await using house = await House.open({ clock: systemClock, config: configOf(shop, fakes.providers) });
