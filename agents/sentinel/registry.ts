@@ -31,7 +31,7 @@ export interface Fault {
   message: string;
 }
 
-type CheckKinds = ReadonlyMap<string, CheckDefinition>;
+export type CheckKinds = ReadonlyMap<string, CheckDefinition>;
 
 /** The kinds that ship: one file each. */
 export function loadKinds(): Promise<Map<string, CheckDefinition>> {
