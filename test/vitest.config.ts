@@ -12,6 +12,8 @@ const config = defineConfig({
         root,
         test: {
           name: 'unit',
+          // The tests wait for sockets and processes more than they compute.
+          maxWorkers: 4,
           include: ['{agents,bus,config,playbooks,skills}/**/*.test.ts', 'test/{parts,contract,bench}/**/*.test.ts'],
           testTimeout: 20_000,
           hookTimeout: 20_000,
