@@ -71,7 +71,7 @@ async function compare(hosts: readonly SshHost[]): Promise<Row[]> {
 
 async function runCold(folder: string, hosts: readonly SshHost[]): Promise<Cost> {
   await using worker = await startWorker(mkdtempSync(join(folder, 'cold-')), { hosts, playbook });
-  return spend(
+  return await spend(
     () => worker.cpuSeconds(),
     async () => {
       await finish(worker, await worker.plan('bench', namesOf(hosts)));

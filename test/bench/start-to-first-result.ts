@@ -39,5 +39,5 @@ function fleetOf(folder: string, port: number): string {
 
 async function emptyStart(): Promise<number> {
   await using empty = new Child(['-e', '0']);
-  return empty.ended();
+  return await empty.ended();
 }

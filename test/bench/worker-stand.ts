@@ -2,6 +2,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { loadSigner } from '#bus/keys.ts';
 import { type Plan, plan as planKind } from '#bus/messages/plan.ts';
 import { proposal as proposalKind } from '#bus/messages/proposal.ts';
@@ -14,6 +15,10 @@ import { cpuSecondsOf } from './process.ts';
 import type { SshHost } from './ssh-fleet.ts';
 
 const worker = join(import.meta.dirname, '../parts/remediation-process.ts');
+
+const patienceMs = 60_000;
+/** A worker that has just started waits so long for a freeze that the bus may hold. */
+const settleMs = 2_500;
 
 /** The worker in a process of its own; whoever holds the stand proposes and approves as triage does. */
 export interface WorkerStand extends AsyncDisposable {
@@ -55,6 +60,7 @@ export async function startWorker(
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
   });
   await once(child, 'message');
+  await wait(settleMs);
   const running = starting.move();
   return {
     plan(playbook, names) {
@@ -64,6 +70,7 @@ export async function startWorker(
       return planned;
     },
     run(plan) {
+      if (plan.status !== 'pending') throw new Error(`The plan is ${plan.status}: ${plan.reason ?? ''}`);
       const ended = runs.of(plan.id);
       triage.publish(approvalKind, signApproval(approvalOf(plan), signer));
       return ended;
@@ -83,7 +90,13 @@ class Expected<T> {
   }
 
   of(key: string): Promise<T> {
-    return new Promise((resolve) => this.#waiting.set(key, resolve));
+    return new Promise((resolve, reject) => {
+      const late = setTimeout(() => reject(new Error(`Nothing came for ${key}`)), patienceMs);
+      this.#waiting.set(key, (message) => {
+        clearTimeout(late);
+        resolve(message);
+      });
+    });
   }
 
   take(message: T): void {
