@@ -2,6 +2,8 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { Failure } from '#bus/failure.ts';
+import { lockInstance } from '#agents/runtime/instance-lock.ts';
 import { until } from '../parts/until.ts';
 import { FleetHost, type FleetHostOptions } from './host.ts';
 
@@ -25,6 +27,13 @@ export async function labMissing(): Promise<string | undefined> {
   );
 }
 
+interface Layers {
+  base: string;
+  services: string;
+}
+
+type Turn = ReturnType<typeof lockInstance>;
+
 /**
  * A throw-away fleet of LXC containers (Debian, systemd as pid 1, sshd) on a private bridge, in namespaces of its own.
  * This process reaches them at 10.77.0.0/24 through a veth; nothing outside does. One lab per machine at a time.
@@ -32,19 +41,22 @@ export async function labMissing(): Promise<string | undefined> {
 export class Lab implements AsyncDisposable {
   readonly #init: ChildProcess;
   readonly #pid: number;
-  readonly #layers: { base: string; services: string };
+  readonly #layers: Layers;
+  readonly #turn: Turn;
   readonly #hosts = new Map<string, FleetHost>();
   /** Private key, accepted by every host for `root` and `lares`. */
   readonly keyFile: string;
 
-  private constructor(init: ChildProcess, pid: number, layers: { base: string; services: string }) {
+  private constructor(init: ChildProcess, pid: number, held: { layers: Layers; turn: Turn }) {
     this.#init = init;
     this.#pid = pid;
-    this.#layers = layers;
+    this.#layers = held.layers;
+    this.#turn = held.turn;
     this.keyFile = join(`/proc/${pid}/root`, state, 'id_ed25519');
   }
 
   static async open(): Promise<Lab> {
+    const turn = await takeTurn();
     const base = await image('base');
     const services = await image('services');
     mkdirSync(state, { recursive: true });
@@ -67,7 +79,7 @@ export class Lab implements AsyncDisposable {
     await until(() => existsSync(`/proc/${pid}/root${state}/ready`), 'the lab', 10_000).catch((error: unknown) => {
       throw new Error(`The lab did not start: ${complaint}`, { cause: error });
     });
-    const lab = new Lab(init, pid, { base, services });
+    const lab = new Lab(init, pid, { layers: { base, services }, turn });
     await lab.#prepare();
     return lab;
   }
@@ -94,6 +106,7 @@ export class Lab implements AsyncDisposable {
     process.kill(this.#pid, 'SIGKILL');
     await ended;
     rmSync(state, { recursive: true, force: true });
+    this.#turn.release();
   }
 
   async #prepare(): Promise<void> {
@@ -115,6 +128,22 @@ export class Lab implements AsyncDisposable {
     await execute('ip', ['link', 'set', 'lares-lab', 'up']);
     await this.inside('ip', 'link', 'set', 'uplink', 'master', 'lab0', 'up');
   }
+}
+
+/** One lab fits on a machine: whoever comes second waits. The kernel takes the turn back however its holder ends. */
+async function takeTurn(): Promise<Turn> {
+  let turn: Turn | undefined;
+  const isMine = (): boolean => {
+    try {
+      turn = lockInstance('/run/lares-fleet-turn', 'lab');
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+    }
+    return turn !== undefined;
+  };
+  await until(isMine, 'the lab of another test run to end', 600_000);
+  if (turn === undefined) throw new Error('The turn was not taken');
+  return turn;
 }
 
 async function image(layer: 'base' | 'services'): Promise<string> {
