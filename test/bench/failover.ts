@@ -8,7 +8,7 @@ import type { Bench } from './row.ts';
 import { interleave, percentile, timed } from './samples.ts';
 
 const warmUp = 20;
-const questions = 300;
+const questions = 1_000;
 
 /** The first provider is out and rests; the second answers. */
 export const failover: Bench = {
