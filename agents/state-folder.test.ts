@@ -22,7 +22,7 @@ test('a state folder of somebody else is refused, also by root, with what to do;
   expect(() => checkOwner(join(folder, 'absent'), 4_711)).not.toThrow();
 });
 
-test.skipIf(process.geteuid?.() !== 0)('root uses no folder of another user (SKIPPED without root)', () => {
+test.skipIf(process.geteuid?.() !== 0)('root uses no folder of another user (as root only)', () => {
   const other = mkdtempSync(join(tmpdir(), 'lares-other-'));
   chownSync(other, 4_711, 4_711);
   expect(() => makePrivateFolder(other)).toThrow('it belongs to user 4711 and this is user 0');

@@ -5,7 +5,7 @@ import type { Approval } from '#bus/messages/approval.ts';
 import { finding as findingKind } from '#bus/messages/finding.ts';
 import type { Plan } from '#bus/messages/plan.ts';
 import { startWorker, type Worker } from '../../test/parts/remediation.ts';
-import { hasSshd } from '../../test/parts/sshd.ts';
+import { hasSshd, lacksSshd } from '../../test/parts/sshd.ts';
 
 type Event =
   | 'propose'
@@ -130,7 +130,7 @@ async function live(sequence: readonly Event[]): Promise<string[]> {
   return wrong;
 }
 
-describe.skipIf(!hasSshd)('at most once (SKIPPED without Debian package openssh-server)', () => {
+describe.skipIf(!hasSshd)(`at most once${lacksSshd}`, () => {
   it('no order of approvals, forgeries, replays, freezes, restarts and kills runs a plan twice or one that nobody approved', async () => {
     const sequences = fc.array(fc.constantFrom(...events), { minLength: 3, maxLength: 9 });
     const begun = sequences.map((sequence): Event[] => ['propose', ...sequence]);

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { startWorker } from '../../test/parts/remediation.ts';
-import { hasSshd } from '../../test/parts/sshd.ts';
+import { hasSshd, lacksSshd } from '../../test/parts/sshd.ts';
 
 const steps = ['one', 'two', 'three'];
 const hosts = Array.from({ length: 20 }, (_, index) => `web${index + 1}`);
@@ -17,7 +17,7 @@ ${steps.map((step) => `  - id: ${step}\n    argv: [systemctl, restart, ${step}.s
 limits: { targets: 20, concurrency: 20 }
 `;
 
-describe.skipIf(!hasSshd)('many hosts (SKIPPED without Debian package openssh-server)', () => {
+describe.skipIf(!hasSshd)(`many hosts${lacksSshd}`, () => {
   it('three steps on twenty hosts run once each, in order on each host, with one message that holds them all', async () => {
     await using worker = await startWorker(hosts);
     writeFileSync(join(worker.folder, 'playbooks', 'three.yaml'), playbook);

@@ -7,14 +7,14 @@ import { verdict as verdictKind } from '#bus/messages/verdict.ts';
 import { signOrder } from '#bus/order.ts';
 import { signApproval, signThaw } from '#bus/sign.ts';
 import { approvalOf, approver, startWorker, type Worker } from '../../test/parts/remediation.ts';
-import { hasSshd } from '../../test/parts/sshd.ts';
+import { hasSshd, lacksSshd } from '../../test/parts/sshd.ts';
 import { until } from '../../test/parts/until.ts';
 import { openRemediationStore } from './store.ts';
 
 const now = (): string => new Date().toISOString();
 const soon = (): AbortSignal => AbortSignal.timeout(10_000);
 
-describe.skipIf(!hasSshd)('what gives power back, over a real sshd (SKIPPED without package openssh-server)', () => {
+describe.skipIf(!hasSshd)(`what gives power back, over a real sshd${lacksSshd}`, () => {
   let worker: Worker;
   beforeEach(async () => {
     worker = await startWorker();
@@ -130,7 +130,7 @@ describe.skipIf(!hasSshd)('what gives power back, over a real sshd (SKIPPED with
   }, 120_000);
 });
 
-describe.skipIf(!hasSshd)('one machine with two names (SKIPPED without Debian package openssh-server)', () => {
+describe.skipIf(!hasSshd)(`one machine with two names${lacksSshd}`, () => {
   it('is held by one run at a time, and two playbooks that restart one unit share its brake', async () => {
     await using worker = await startWorker(['web1', 'web2']);
     worker.configure((config) => Object.assign(config.remediation ?? {}, { brake: { runs: 2 } }));

@@ -7,7 +7,7 @@ import { proposal as proposalKind } from '#bus/messages/proposal.ts';
 import { verdict as verdictKind } from '#bus/messages/verdict.ts';
 import { signApproval } from '#bus/sign.ts';
 import { approvalOf, proposalOf, startWorker, type Worker } from '../../test/parts/remediation.ts';
-import { hasSshd } from '../../test/parts/sshd.ts';
+import { hasSshd, lacksSshd } from '../../test/parts/sshd.ts';
 import { until } from '../../test/parts/until.ts';
 
 const now = (): string => new Date().toISOString();
@@ -31,7 +31,7 @@ const firing = (status: 'firing' | 'resolved') => ({
   evidence: [],
 });
 
-describe.skipIf(!hasSshd)('the worker over a real sshd (SKIPPED without Debian package openssh-server)', () => {
+describe.skipIf(!hasSshd)(`the worker over a real sshd${lacksSshd}`, () => {
   let worker: Worker;
   beforeEach(async () => {
     worker = await startWorker();

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { freeze as freezeKind } from '#bus/messages/freeze.ts';
 import { signThaw } from '#bus/sign.ts';
 import { approver, startWorker, type Worker } from '../../test/parts/remediation.ts';
-import { hasSshd } from '../../test/parts/sshd.ts';
+import { hasSshd, lacksSshd } from '../../test/parts/sshd.ts';
 import { until } from '../../test/parts/until.ts';
 
 const now = (): string => new Date().toISOString();
@@ -21,7 +21,7 @@ function running(marker: string): string[] {
   });
 }
 
-describe.skipIf(!hasSshd)('how commands end, over a real sshd (SKIPPED without Debian package openssh-server)', () => {
+describe.skipIf(!hasSshd)(`how commands end, over a real sshd${lacksSshd}`, () => {
   let worker: Worker;
   beforeEach(async () => {
     worker = await startWorker();

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { startWorker } from '../../test/parts/remediation.ts';
-import { hasSshd } from '../../test/parts/sshd.ts';
+import { hasSshd, lacksSshd } from '../../test/parts/sshd.ts';
 import { until } from '../../test/parts/until.ts';
 
 /** A look that does something: only its author says that it looks. */
@@ -21,7 +21,7 @@ steps:
     argv: [systemctl, restart, a.service]
 `;
 
-describe.skipIf(!hasSshd)('a playbook of a person (SKIPPED without Debian package openssh-server)', () => {
+describe.skipIf(!hasSshd)(`a playbook of a person${lacksSshd}`, () => {
   it('runs nothing, not even its looks, before a plan of it was approved', async () => {
     await using worker = await startWorker();
     writeFileSync(join(worker.folder, 'playbooks', 'mine.yaml'), playbook);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type SshFault, startSshHost } from '../../test/parts/ssh-host.ts';
-import { hasSshd, type Sshd, startSshd } from '../../test/parts/sshd.ts';
+import { hasSshd, lacksSshd, type Sshd, startSshd } from '../../test/parts/sshd.ts';
 import { systemClock } from './clock.ts';
 import type { CommandEnd, CommandOptions } from './command.ts';
 import { createLog } from './log.ts';
@@ -36,7 +36,7 @@ async function appears(file: string): Promise<void> {
   while (!existsSync(file)) await systemClock.sleep(20);
 }
 
-describe.skipIf(!hasSshd)('against a real OpenSSH server (SKIPPED without Debian package openssh-server)', () => {
+describe.skipIf(!hasSshd)(`against a real OpenSSH server${lacksSshd}`, () => {
   let sshd: Sshd;
   beforeAll(async () => {
     sshd = await startSshd();
@@ -160,7 +160,7 @@ describe.skipIf(!hasSshd)('against a real OpenSSH server (SKIPPED without Debian
   });
 });
 
-describe.skipIf(!hasSshd)('odd servers (SKIPPED without Debian package openssh-server)', () => {
+describe.skipIf(!hasSshd)(`odd servers${lacksSshd}`, () => {
   it('a host whose key changed gets nothing, and says both keys', async () => {
     await using sshd = await startSshd();
     const before = sshd.target;

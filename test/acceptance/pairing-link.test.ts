@@ -37,7 +37,7 @@ test('where standard output is kept by others, as in a journal, no link that mak
   expect(machine.stdout).not.toMatch(/t\.me|\/start /);
 });
 
-test.skipIf(!existsSync(script))('at a terminal the link stands (SKIPPED without /usr/bin/script)', async () => {
+test.skipIf(!existsSync(script))('at a terminal the link stands (needs /usr/bin/script)', async () => {
   await using at = await home();
   const command = `${process.execPath} ${main} up`;
   const child = spawn(script, ['-qec', command, '/dev/null'], { cwd: at.path, stdio: 'pipe', detached: true });

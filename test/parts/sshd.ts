@@ -10,6 +10,8 @@ import { freePort } from './free-port.ts';
 const program = '/usr/sbin/sshd';
 /** The real OpenSSH server needs Debian's `openssh-server`; where it is missing a test says SKIPPED. */
 export const hasSshd = existsSync(program) || process.env['LARES_REQUIRE_PARTS'] === '1';
+/** Behind the name of what needs it. */
+export const lacksSshd = hasSshd ? '' : ' (SKIPPED: the package "openssh-server" is not installed)';
 
 /** A real OpenSSH server on loopback with keys and configuration of its own: tier 1, nothing of it is ours. */
 export interface Sshd extends AsyncDisposable {
