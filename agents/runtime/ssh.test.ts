@@ -49,7 +49,10 @@ describe.skipIf(!hasSshd)(`against a real OpenSSH server${lacksSshd}`, () => {
   });
 
   it('a command that kills itself is killed, not failed', async () => {
-    expect(await once(sshd.target, ['sh', '-c', 'kill -KILL $$'])).toMatchObject({ end: 'killed', signal: 'SIGKILL' });
+    const ended = await once(sshd.target, ['sh', '-c', 'kill -KILL $$']);
+    // A login shell that stays above its command, as dash does, reports the signal in its own exit status.
+    const asStatus = ended.end === 'exited' && ended.code === 137;
+    expect(asStatus || (ended.end === 'killed' && ended.signal === 'SIGKILL')).toBe(true);
   });
 
   it('any argument arrives byte for byte', async () => {
