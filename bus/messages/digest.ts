@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { Ident, Instant } from '../fields.ts';
 import { defineMessage } from '../message.ts';
 
-/** The last digest of its kind. `nightly` for now; facts are computed by code. */
+/** The last digest of its kind. `nightly` is the only kind; facts are computed by code. */
 export const DigestMessage = z.object({
   kind: Ident,
   /** The local day that it is about, `2026-11-20`. */
