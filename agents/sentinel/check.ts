@@ -60,6 +60,8 @@ export interface CheckContext {
   timeoutMs: number;
   /** Aborts when the check's time is up or the sentinel stops. */
   signal: AbortSignal;
+  /** The first look since the start: people wait for it, so what takes seconds may come with the next one. */
+  isFirst?: boolean;
   memory: CheckMemory;
   /** The last ping under an id, and when the sentinel first knew of that heartbeat (epoch ms). */
   pings: { last(id: string): Ping | undefined; knownSince(id: string): number };

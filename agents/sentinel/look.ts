@@ -3,7 +3,7 @@ import { formatDuration } from '#config/duration.ts';
 import type { Clock } from '#agents/runtime/clock.ts';
 import type { CommandRunner } from '#agents/runtime/command.ts';
 import type { Log } from '#agents/runtime/log.ts';
-import type { CheckContext, CheckMemory, Observation } from './check.ts';
+import type { CheckContext, Observation } from './check.ts';
 import type { Probes } from './probe.ts';
 import type { BoundCheck } from './registry.ts';
 import { unknownCondition } from './tracks.ts';
@@ -25,7 +25,7 @@ const nowhere: CommandRunner = {
 export function contextFor(
   check: BoundCheck,
   options: LookOptions,
-  of: { memory: CheckMemory; signal: AbortSignal },
+  of: Pick<CheckContext, 'memory' | 'signal' | 'isFirst'>,
 ): CheckContext {
   return {
     host: check.host,
@@ -45,10 +45,10 @@ export function contextFor(
 export async function observe(
   check: BoundCheck,
   options: LookOptions,
-  of: { memory: CheckMemory; signal: AbortSignal },
+  of: Pick<CheckContext, 'memory' | 'signal' | 'isFirst'>,
 ): Promise<{ observations: Observation[]; lingering: Promise<unknown> }> {
   const time = deadline(options.clock, check.config.timeout, of.signal);
-  const context = contextFor(check, options, { memory: of.memory, signal: time.signal });
+  const context = contextFor(check, options, { ...of, signal: time.signal });
   const work = Promise.resolve().then(() => check.definition.observe(check.options, context));
   const lingering = work.then(
     () => undefined,

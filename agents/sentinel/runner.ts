@@ -127,7 +127,7 @@ export class Runner {
     const { clock, memories } = this.#options;
     const startedAt = clock.now();
     const kept = memories.openFor(check.id);
-    const seen = await this.#observe(entry, { memory: kept.memory, signal });
+    const seen = await this.#observe(entry, { memory: kept.memory, signal, isFirst: entry.last === undefined });
     const observations = await this.#options.review(check, seen);
     const at = clock.now();
     const result: LookResult = { at, tookMs: at - startedAt, observations };

@@ -90,6 +90,19 @@ describe('an idle machine', () => {
 });
 
 describe('one command', () => {
+  test('the first look after a start does not wait for the package manager', async () => {
+    const argvs: (readonly string[])[] = [];
+    const probe: CommandRunner = {
+      run(argv) {
+        argvs.push(argv);
+        return Promise.resolve({ end: 'unreachable', reason: 'only the question counts' });
+      },
+    };
+    await check.observe(options, checkContext({ probe, isFirst: true }));
+    await check.observe(options, checkContext({ probe }));
+    expect(argvs.map((argv) => argv.includes('updates'))).toEqual([false, true]);
+  });
+
   test('gathers everything; the package manager is asked every six hours only', async () => {
     const argvs: (readonly string[])[] = [];
     const probe: CommandRunner = {

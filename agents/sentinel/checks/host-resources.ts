@@ -29,7 +29,8 @@ async function observe(options: HostOptions, context: CheckContext): Promise<Obs
   const askedAt = context.clock.now();
   const wanted = [
     ...(options.off.includes('ports') ? [] : ['ports']),
-    ...(wantsUpdates(context.memory, options, askedAt) ? ['updates'] : []),
+    // The package manager takes seconds.
+    ...(context.isFirst !== true && wantsUpdates(context.memory, options, askedAt) ? ['updates'] : []),
   ];
   const end = await context.probe.run(['sh', '-c', hostScript, 'sh', ...wanted], {
     timeoutMs: Math.min(execTimeoutMs, context.timeoutMs),
