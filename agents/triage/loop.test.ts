@@ -177,6 +177,18 @@ describe('who may do what', () => {
     expect(approvals()).toEqual([]);
   });
 
+  test('what is over is not approved, though the worker has not withdrawn its plan yet', async () => {
+    story = await Story.begin({ config: { hosts: { web: {} } }, assess: async () => ({ proposal: restart }) });
+    const message = await story.fire(failedUnit);
+    await story.clock.advance(40_000);
+    await story.planFor(story.proposal());
+    const approve = story.chat.token('approve');
+    await story.resolve(message);
+    await story.clock.advance(minute);
+    expect(await story.chat.pressToken(approve)).toBe('This is over; its plan is being withdrawn.');
+    expect(approvals()).toEqual([]);
+  });
+
   test('buttons survive a restart, and unknown ones are answered', async () => {
     const { chat } = await planned();
     const token = chat.token('approve');

@@ -1,6 +1,7 @@
 import type { Approval } from '#bus/messages/approval.ts';
 import type { Plan } from '#bus/messages/plan.ts';
 import type { Run } from '#bus/messages/run.ts';
+import type { Desk } from '../desk.ts';
 
 /** A plan, how it was decided and what came of it. */
 export interface PlanFacts {
@@ -28,4 +29,11 @@ export function isDecidable({ plan, approval }: PlanFacts, now: number): boolean
 /** Nothing ran and nothing will: a person may ask for the same once more. */
 export function canAskAgain({ plan, run }: PlanFacts, now: number): boolean {
   return run === undefined ? plan.status === 'withdrawn' || isExpired(plan, now) : run.status === 'refused';
+}
+
+/** An incident that is over needs no plan any more; the worker withdraws what it has in a moment. */
+export function isOver(desk: Desk, incident: string | undefined): boolean {
+  if (incident === undefined) return false;
+  const state = desk.world.incident(incident)?.state;
+  return state === undefined || state === 'closed' || state === 'resolved';
 }

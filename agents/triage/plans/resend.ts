@@ -3,6 +3,7 @@ import { approval } from '#bus/messages/approval.ts';
 import { proposal } from '#bus/messages/proposal.ts';
 import { backoff } from '#agents/runtime/retry.ts';
 import type { Desk } from '../desk.ts';
+import { isOver } from './plan-state.ts';
 
 const pace = { firstMs: 2_000, maximumMs: 60_000 };
 
@@ -10,7 +11,7 @@ const pace = { firstMs: 2_000, maximumMs: 60_000 };
 export function resend(desk: Desk, bus: Bus): void {
   if (!bus.connected) return;
   for (const pending of desk.store.plans.due(desk.now)) {
-    if (pending.kind === 'proposal' && isIdle(desk, pending.message.incident)) {
+    if (pending.kind === 'proposal' && isOver(desk, pending.message.incident)) {
       desk.store.plans.endProposal(pending.message.id, 'abandoned');
       continue;
     }
@@ -18,11 +19,4 @@ export function resend(desk: Desk, bus: Bus): void {
     else bus.publish(approval, pending.message);
     desk.store.plans.sent(pending, desk.now + backoff(pace, pending.attempts + 1));
   }
-}
-
-/** An incident that is over needs no plan any more. */
-function isIdle(desk: Desk, incident: string | undefined): boolean {
-  if (incident === undefined) return false;
-  const state = desk.world.incident(incident)?.state;
-  return state === undefined || state === 'closed' || state === 'resolved';
 }
