@@ -90,7 +90,7 @@ function report(context: CommandContext, looks: readonly Look[]): number {
 }
 
 function stateOf({ reading }: Observation): string {
-  if (reading.is === 'unknown') return 'unknown';
+  if (reading.is === 'unknown' || reading.is === 'asleep') return reading.is;
   if (reading.is === 'state') return reading.ok ? 'ok' : reading.severity;
   return severityOf(reading) ?? 'ok';
 }

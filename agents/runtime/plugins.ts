@@ -10,6 +10,8 @@ interface PluginFolder<T> {
   exportName: string;
   /** What the plug-in calls itself; the file has the same name. */
   kindOf: (plugin: T) => string;
+  /** Loads no other kinds than these. Absent: all. */
+  only?: ReadonlySet<string>;
 }
 
 /**
@@ -17,9 +19,14 @@ interface PluginFolder<T> {
  * whose name is not its kind: a plug-in that cannot be found is worse than one that stops the start.
  */
 export async function loadPlugins<T>(options: PluginFolder<T>): Promise<Map<string, T>> {
-  const files = await filesIn(options.folder);
+  const files = (await filesIn(options.folder)).filter((file) => options.only?.has(basename(file, '.ts')) ?? true);
   const loaded = await Promise.all(files.map((file) => loadPlugin(options, new URL(file, options.folder))));
   return new Map(loaded);
+}
+
+/** The kinds that a folder holds, without loading any. */
+export async function pluginKinds(folder: URL): Promise<string[]> {
+  return (await filesIn(folder)).map((file) => basename(file, '.ts'));
 }
 
 async function filesIn(folder: URL): Promise<string[]> {

@@ -16,6 +16,8 @@ export type Reading =
   | { is: 'state'; ok: boolean; severity: Severity }
   /** `bad: 'above'` when high values are bad. Omitted thresholds never fire. */
   | { is: 'level'; value: number; unit: string; bad: 'above' | 'below'; warning?: Threshold; critical?: Threshold }
+  /** It rests as its owner wishes: on-demand, paused, in maintenance. No problem, and never counted as well. */
+  | { is: 'asleep'; reason: string }
   /** The thing could not be looked at. Never ok, never a problem of the thing. */
   | { is: 'unknown'; reason: string };
 
@@ -32,6 +34,10 @@ export interface Observation {
   labels?: Labels;
   /** Replaces the default `for` where a sort of trouble has its own; 0 for an event, which fires whatever `for` says. */
   holdMs?: number;
+  /** Replaces `keepFiringFor` where a sort of trouble has its own. */
+  keepFiringMs?: number;
+  /** The alertname, where whoever wrote the rule chose one. Default: the condition. */
+  alertname?: string;
 }
 
 /** Values that one check keeps between its looks, stored with the sentinel's state. JSON, at most 64 kB together. */
@@ -83,9 +89,19 @@ export interface CheckDefinition<O extends z.ZodObject = z.ZodObject> {
   /** The name a finding goes by when the whole look fails: its resource. */
   resourceOf: (options: z.output<O>) => string;
   observe: (options: z.output<O>, context: CheckContext) => Promise<Observation[]>;
-  /** Looks around at the moment of firing: logs, what changed. Bounded, best effort; may return nothing. */
-  evidence?: (options: z.output<O>, context: CheckContext, observation: Observation) => Promise<Evidence[]>;
+  /**
+   * Looks around at the moment of firing. Bounded, best effort; may return nothing. The last values, earlier occurrences
+   * and what changed on the host come with every finding: a kind adds what only it knows.
+   */
+  evidence: {
+    /** What it gathers, as the rest of "Evidence: ...", for the generated reference. */
+    about: string;
+    gather: (options: z.output<O>, context: CheckContext, observation: Observation) => Promise<Evidence[]>;
+  };
 }
+
+/** For what cannot tell more than its summary. No kind that ships uses it. */
+export const noEvidence: CheckDefinition['evidence'] = { about: 'none', gather: () => Promise.resolve([]) };
 
 /** Defines a check kind. The file is named after the kind and exports it as `check`. */
 export function defineCheck<O extends z.ZodObject>(definition: CheckDefinition<O>): CheckDefinition<O> {

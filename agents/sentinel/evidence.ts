@@ -57,8 +57,7 @@ export class EvidenceGatherer {
 
   async #ofKind({ watch, track }: LedgerEvent, signal: AbortSignal): Promise<Evidence[]> {
     const { check } = watch;
-    const { evidence } = check.definition;
-    if (evidence === undefined || track.last === undefined) return [];
+    if (track.last === undefined) return [];
     const time = new AbortController();
     const inner = AbortSignal.any([signal, time.signal]);
     const { promise: over, resolve } = Promise.withResolvers<Evidence[]>();
@@ -70,7 +69,7 @@ export class EvidenceGatherer {
     const context = contextFor(check, this.#options, { memory, signal: inner });
     const { last } = track;
     const found = Promise.resolve()
-      .then(() => evidence(check.options, context, last))
+      .then(() => check.definition.evidence.gather(check.options, context, last))
       .catch((error: unknown) => {
         if (!inner.aborted) {
           this.#options.log.warn({ check: check.id, reason: messageOf(error) }, 'evidence could not be gathered');

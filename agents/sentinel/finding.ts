@@ -27,7 +27,7 @@ export function eventBetween(before: TrackState, track: Track): FindingEvent | u
 function labelsOf(check: BoundCheck, track: Track): Labels {
   const { host, service, labels } = check.config;
   const own = {
-    alertname: track.condition,
+    alertname: track.last?.alertname ?? track.condition,
     check: check.id,
     kind: check.kind,
     ...(host !== undefined && { host }),

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { ConfigSchema } from '#config/schema.ts';
-import { type CheckDefinition, defineCheck, type Observation } from './check.ts';
+import { type CheckDefinition, defineCheck, noEvidence, type Observation } from './check.ts';
 import { fold, foldStale } from './fold.ts';
 import { countAll } from './picture.ts';
 import { bindChecks } from './registry.ts';
@@ -13,6 +13,7 @@ const fleet: CheckDefinition = defineCheck({
   about: 'Many resources.',
   options: z.object({}),
   reach: 'network',
+  evidence: noEvidence,
   resourceOf: () => 'all',
   observe: () => Promise.resolve([]),
 });

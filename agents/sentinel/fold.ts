@@ -79,6 +79,8 @@ function foldSeen(mover: Mover, key: string, observation: Observation): void {
     delete track.unseen;
     track.last = observation;
   } else track.unseen = reason;
+  if (observation.reading.is === 'asleep') track.asleep = observation.reading.reason;
+  else delete track.asleep;
   mover.move(track, judge(observation.reading, track.state, check.config.severity), ruleFor(check, observation));
 }
 

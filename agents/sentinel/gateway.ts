@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { z } from 'zod';
 import { CheckCommon } from '#config/schema.ts';
 import type { Clock } from '#agents/runtime/clock.ts';
-import { defineCheck, type Observation } from './check.ts';
+import { defineCheck, noEvidence, type Observation } from './check.ts';
 import type { BoundCheck } from './registry.ts';
 
 /** The id of the check that sentinel adds by itself when a gateway is configured. */
@@ -52,6 +52,7 @@ function gatewayCheck(address: string, ask: () => Promise<boolean>): BoundCheck 
     about: 'Whether the gateway of this machine answers; while it does not, remote checks are unknown.',
     options: z.object({}),
     reach: 'network',
+    evidence: noEvidence,
     resourceOf: () => address,
     async observe(): Promise<Observation[]> {
       const ok = await ask();

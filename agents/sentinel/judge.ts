@@ -13,10 +13,10 @@ const gapIntervals = 3;
  * When a condition of this check fires and clears. What the person wrote goes before what the kind says; an event
  * (`holdMs: 0`) does not hold and so fires whatever `for` says.
  */
-export function ruleFor(check: BoundCheck, observation?: Pick<Observation, 'holdMs'>): Rule {
+export function ruleFor(check: BoundCheck, observation?: Pick<Observation, 'holdMs' | 'keepFiringMs'>): Rule {
   const { config } = check;
   const base = {
-    keepFiringMs: config.keepFiringFor,
+    keepFiringMs: config.keepFiringFor === 0 ? (observation?.keepFiringMs ?? 0) : config.keepFiringFor,
     clearAfter: config.clearAfter,
     gapMs: Math.max(gapIntervals * check.intervalMs, (config.for ?? defaultHoldMs) * 2),
   };
@@ -48,6 +48,8 @@ export function judge(reading: Reading, state: TrackState, replaced?: Severity):
   switch (reading.is) {
     case 'unknown':
       return { is: 'unknown' };
+    case 'asleep':
+      return { is: 'good' };
     case 'state':
       return reading.ok ? { is: 'good' } : { is: 'bad', severity: replaced ?? reading.severity };
     case 'level': {

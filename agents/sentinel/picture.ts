@@ -14,7 +14,7 @@ type Watches = ReadonlyMap<string, Watch>;
 
 /** Everything counted once, worst word first: what nobody could look at is never counted as well. */
 export function countAll(watches: Watches, hosts: number): Pick<Manifest, 'counts' | 'unseen'> {
-  const counts: Counts = { checks: watches.size, hosts, ok: 0, pending: 0, firing: 0, unknown: 0, stale: 0 };
+  const counts: Counts = { checks: watches.size, hosts, ok: 0, pending: 0, firing: 0, asleep: 0, unknown: 0, stale: 0 };
   const reasons = new Map<string, number>();
   for (const watch of watches.values()) {
     for (const { word, reason } of wordsOf(watch)) {
@@ -38,7 +38,7 @@ export function troubles(watches: Watches): string[] {
   return bad.map(({ last }) => last.summary);
 }
 
-type Word = 'ok' | 'pending' | 'firing' | 'unknown' | 'stale';
+type Word = 'ok' | 'pending' | 'firing' | 'asleep' | 'unknown' | 'stale';
 
 interface Counted {
   word: Word;
@@ -61,6 +61,7 @@ function wordOf(track: Track, isStale: boolean): Counted {
   if (isFiring(track.state)) return { word: 'firing' };
   if (isStale) return { word: 'stale', reason: staleReason };
   if (track.unseen !== undefined) return unknownOf(track);
+  if (track.asleep !== undefined) return { word: 'asleep' };
   return { word: track.state.phase === 'pending' ? 'pending' : 'ok' };
 }
 

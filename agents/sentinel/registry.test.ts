@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { type Config, type ConfigInput, ConfigSchema } from '#config/schema.ts';
-import { type CheckDefinition, defineCheck } from './check.ts';
+import { type CheckDefinition, defineCheck, noEvidence } from './check.ts';
 import { bindChecks, loadKinds } from './registry.ts';
 
 const door = defineCheck({
@@ -9,6 +9,7 @@ const door = defineCheck({
   about: 'Whether a door is shut.',
   options: z.object({ url: z.url().describe('Where.'), tries: z.number().int().min(1).default(3) }),
   reach: 'network',
+  evidence: noEvidence,
   resourceOf: (options) => options.url,
   observe: () => Promise.resolve([]),
 });

@@ -9,7 +9,7 @@ import { createLog } from '#agents/runtime/log.ts';
 import { createVirtualClock } from '../../test/parts/virtual-clock.ts';
 import { level, SentinelStage, startMs, state } from '../../test/parts/sentinel-stage.ts';
 import { until } from '../../test/parts/until.ts';
-import { type CheckDefinition, defineCheck, type Observation } from './check.ts';
+import { type CheckDefinition, defineCheck, noEvidence, type Observation } from './check.ts';
 import { History } from './history.ts';
 import { Ledger } from './ledger.ts';
 import { bindChecks } from './registry.ts';
@@ -21,6 +21,7 @@ const kind: CheckDefinition = defineCheck({
   about: 'Sees what it is given.',
   options: z.object({}),
   reach: 'network',
+  evidence: noEvidence,
   resourceOf: () => 'all',
   observe: () => Promise.resolve([]),
 });

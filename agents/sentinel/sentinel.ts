@@ -185,7 +185,7 @@ class SentinelAgent implements Sentinel {
   #measure(parts: Parts): void {
     const { metrics } = this.#context;
     const { counts } = countAll(parts.ledger.watches, 0);
-    for (const state of ['ok', 'pending', 'firing', 'unknown', 'stale'] as const) {
+    for (const state of ['ok', 'pending', 'firing', 'asleep', 'unknown', 'stale'] as const) {
       metrics.gauge('resources', 'Watched resources by state.', { labels: { state }, value: counts[state] });
     }
     metrics.gauge('findings_firing', 'Findings that are firing.', { value: parts.ledger.firing().length });

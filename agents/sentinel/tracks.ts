@@ -19,6 +19,8 @@ export interface Track {
   last?: Observation;
   /** Why the last look could not see it. */
   unseen?: string;
+  /** Why it rests, as of the last look. */
+  asleep?: string;
   /** The finding as it was last stored, while firing. */
   finding?: Finding;
   /** False while the store lacks its present state. */

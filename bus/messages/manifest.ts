@@ -18,6 +18,8 @@ export const Manifest = z.object({
     ok: z.number().int(),
     pending: z.number().int(),
     firing: z.number().int(),
+    /** Resting as its owner wishes: neither well nor a problem. */
+    asleep: z.number().int().default(0),
     unknown: z.number().int(),
     stale: z.number().int(),
   }),

@@ -80,7 +80,7 @@ describe.skipIf(missing !== undefined)(
       const parsed = kind.options.parse(own);
       return {
         look: () => kind.observe(parsed, context),
-        evidence: (observation: Observation) => kind.evidence?.(parsed, context, observation) ?? Promise.resolve([]),
+        evidence: (observation: Observation) => kind.evidence.gather(parsed, context, observation),
       };
     }
 
@@ -88,6 +88,7 @@ describe.skipIf(missing !== undefined)(
       return observations.flatMap(({ condition, resource, reading }) => {
         if (reading.is === 'unknown') return [`unknown ${condition} ${resource}: ${reading.reason}`];
         if (reading.is === 'state') return reading.ok ? [] : [`${condition} ${resource}`];
+        if (reading.is === 'asleep') return [`asleep ${condition} ${resource}`];
         const { warning, value } = reading;
         const isBad =
           warning !== undefined && (reading.bad === 'above' ? value >= warning.trigger : value <= warning.trigger);

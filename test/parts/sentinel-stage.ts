@@ -159,9 +159,12 @@ export class SentinelStage implements AsyncDisposable {
           if (kind === 'heartbeat') return [state(pings.last('backup')?.kind === 'success')];
           return pulled.observe(signal);
         },
-        evidence: async ({ lever }, { signal }) => {
-          const lines = await this.lever(lever).evidence?.(signal);
-          return lines === undefined ? [] : [{ kind: 'log', title: 'What was logged', lines, truncated: 0 }];
+        evidence: {
+          about: 'what the test says',
+          gather: async ({ lever }, { signal }) => {
+            const lines = await this.lever(lever).evidence?.(signal);
+            return lines === undefined ? [] : [{ kind: 'log', title: 'What was logged', lines, truncated: 0 }];
+          },
         },
       });
     return new Map([

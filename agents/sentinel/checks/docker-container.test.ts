@@ -3,7 +3,10 @@ import { describe, expect, test } from 'vitest';
 import type { CheckContext, Observation } from '#agents/sentinel/check.ts';
 import { answering, checkContext } from '../../../test/parts/check-context.ts';
 import { type FakeContainer, inspected, startDockerEngine } from '../../../test/parts/docker-engine.ts';
+import { kindContract } from '../../../test/parts/kind-contract.ts';
 import { check } from './docker-container.ts';
+
+kindContract(check, () => ({ socket: '/nowhere/docker.sock', containers: ['web'] }));
 
 /** Looks at an engine, again and again with the memory of the looks before. */
 function watcher(socket: string, more: object = {}, replaced: Partial<CheckContext> = {}) {
@@ -147,7 +150,7 @@ describe('a container', () => {
     ];
     const observation = (await watch.look()).find(({ resource }) => resource === 'web');
     expect(observation).toMatchObject({ summary: 'web exited with 137 (out of memory)', labels: { container: 'web' } });
-    const evidence = (observation && (await check.evidence?.(watch.options, watch.context, observation))) ?? [];
+    const evidence = (observation && (await check.evidence.gather(watch.options, watch.context, observation))) ?? [];
     expect(evidence[0]?.lines).toContain('status exited, exit status 137 (out of memory)');
     expect(evidence[1]?.lines[0]).toBe('2026-11-20T03:00:00Z starting');
     expect(evidence[1]?.lines[1]).toMatch(/^2026-11-20T03:00:01Z {2}\[31m<b>fatal<\/b>x+…$/);

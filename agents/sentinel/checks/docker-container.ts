@@ -38,7 +38,7 @@ export const check = defineCheck({
   reach: 'host',
   resourceOf: () => allContainers,
   observe,
-  evidence,
+  evidence: { about: 'the state of the container and the last lines of its log', gather },
 });
 
 function dockerOf(options: Options, context: CheckContext): Docker {
@@ -185,7 +185,7 @@ function missing(options: Options, containers: readonly Container[]): Observatio
     }));
 }
 
-async function evidence(options: Options, context: CheckContext, observation: Observation): Promise<Evidence[]> {
+async function gather(options: Options, context: CheckContext, observation: Observation): Promise<Evidence[]> {
   const docker = dockerOf(options, context);
   const list = await docker.list(context.signal);
   if (list.is !== 'listed') return [];

@@ -2,7 +2,10 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Ping } from '#agents/sentinel/check.ts';
 import { checkContext } from '../../../test/parts/check-context.ts';
+import { kindContract } from '../../../test/parts/kind-contract.ts';
 import { check } from './heartbeat.ts';
+
+kindContract(check, () => ({ ping: 'backup', period: '1h' }), { asksNobody: true });
 
 const minute = 60_000;
 const options = check.options.parse({ ping: 'backup', period: '24h', grace: '1h' });
@@ -58,7 +61,7 @@ describe('a heartbeat', () => {
     const last: Ping = { at: 0, kind: 'fail', body: `rsync: \u001b[31merror\n${'x'.repeat(10_000)}` };
     const context = checkContext({ pings: { last: () => last, knownSince: () => 0 } });
     const [observation] = await check.observe(options, context);
-    const [evidence] = (observation && (await check.evidence?.(options, context, observation))) ?? [];
+    const [evidence] = (observation && (await check.evidence.gather(options, context, observation))) ?? [];
     expect(evidence?.lines[0]).toBe('rsync:  [31merror');
     expect(evidence?.lines[1]?.length).toBeLessThanOrEqual(600);
   });

@@ -25,7 +25,7 @@ export const check = defineCheck({
   reach: 'network',
   resourceOf: (options) => options.ping,
   observe,
-  evidence,
+  evidence: { about: 'what the last ping said', gather },
 });
 
 async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
@@ -91,7 +91,7 @@ function expectation(options: Options): string {
   return `expected every ${formatDuration(options.period)} and ${formatDuration(options.grace)} of grace`;
 }
 
-async function evidence(options: Options, context: CheckContext): Promise<Evidence[]> {
+async function gather(options: Options, context: CheckContext): Promise<Evidence[]> {
   const last = context.pings.last(options.ping);
   return last === undefined
     ? []

@@ -3,7 +3,10 @@ import type { CommandRunner } from '#agents/runtime/command.ts';
 import { localRunner } from '#agents/runtime/local-command.ts';
 import type { CheckContext, Observation } from '#agents/sentinel/check.ts';
 import { answering, checkContext, ending } from '../../../test/parts/check-context.ts';
+import { kindContract } from '../../../test/parts/kind-contract.ts';
 import { check } from './host-resources.ts';
+
+kindContract(check, () => ({}));
 
 const options = check.options.parse({});
 const hour = 3_600_000;
@@ -52,6 +55,7 @@ function levelOf(observations: readonly Observation[], condition: string) {
 function badStates(observations: readonly Observation[]): string[] {
   return observations.flatMap(({ condition, resource, reading }) => {
     if (reading.is === 'unknown') return [`unknown ${condition} ${resource}: ${reading.reason}`];
+    if (reading.is === 'asleep') return [`asleep ${condition} ${resource}`];
     if (reading.is === 'state') return reading.ok ? [] : [`${reading.severity} ${condition} ${resource}`];
     const isBeyond = (level?: { trigger: number }): boolean =>
       level !== undefined &&
@@ -210,7 +214,7 @@ describe('evidence of this machine', () => {
     ['load-high', 'Processes by CPU'],
   ])('%s', async (condition, title) => {
     const observation = { condition, resource: 'x', summary: '', reading: { is: 'unknown', reason: '' } } as const;
-    const evidence = (await check.evidence?.(options, checkContext({ probe: localRunner }), observation)) ?? [];
+    const evidence = (await check.evidence.gather(options, checkContext({ probe: localRunner }), observation)) ?? [];
     expect(evidence.map((one) => one.title)).toContain(title);
     expect(evidence.map((one) => one.title)).toContain('Running since');
     for (const line of evidence.flatMap(({ lines }) => lines)) expect(line.length).toBeLessThanOrEqual(600);
@@ -224,7 +228,7 @@ describe('evidence of this machine', () => {
       summary: '',
       reading: { is: 'unknown', reason: '' },
     };
-    const evidence = (await check.evidence?.(options, checkContext(), observation)) ?? [];
+    const evidence = (await check.evidence.gather(options, checkContext(), observation)) ?? [];
     expect(evidence.map((one) => one.title)).not.toContain('Largest folders (KiB)');
   });
 });

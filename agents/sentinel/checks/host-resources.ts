@@ -22,7 +22,7 @@ export const check = defineCheck({
   reach: 'host',
   resourceOf: () => 'host',
   observe,
-  evidence,
+  evidence: { about: 'the largest folders or processes, package changes and the time of the last boot', gather },
 });
 
 async function observe(options: HostOptions, context: CheckContext): Promise<Observation[]> {
@@ -66,7 +66,7 @@ function whole(reading: Observation['reading'], summary: string): Observation {
   return { condition: 'host-resources', resource: 'host', reading, summary };
 }
 
-async function evidence(_options: HostOptions, context: CheckContext, observation: Observation): Promise<Evidence[]> {
+async function gather(_options: HostOptions, context: CheckContext, observation: Observation): Promise<Evidence[]> {
   const topic = topicOf(observation.condition);
   // Only a mount point as the host itself printed it is given to `du`; anything else would not be a path.
   const path = topic === 'filesystem' ? (observation.labels?.['path'] ?? '/') : '/';

@@ -9,7 +9,10 @@ import { createAuthority, hasOpenssl } from '../../../test/parts/certificates.ts
 import { checkContext } from '../../../test/parts/check-context.ts';
 import { freePort } from '../../../test/parts/free-port.ts';
 import { type Behaviour, startHttpTarget } from '../../../test/parts/http-target.ts';
+import { kindContract } from '../../../test/parts/kind-contract.ts';
 import { check } from './http.ts';
+
+kindContract(check, (port) => ({ url: `http://127.0.0.1:${port}/` }));
 
 afterEach(closeHttpAgents);
 
@@ -214,7 +217,7 @@ test('evidence shows the answer, bounded and in one piece', async () => {
   const context = checkContext();
   const asked = options(target.url);
   const [first] = await check.observe(asked, context);
-  const evidence = (first && (await check.evidence?.(asked, context, first))) ?? [];
+  const evidence = (first && (await check.evidence.gather(asked, context, first))) ?? [];
   expect(evidence.map(({ title }) => title)).toEqual([expect.stringContaining('Answer of'), 'Its first lines']);
   expect(evidence[0]?.lines[0]).toBe('503 (Service Unavailable)');
   expect(evidence[1]?.lines[0]).toBe('upstream down');

@@ -22,7 +22,7 @@ export const check = defineCheck({
   reach: 'network',
   resourceOf: (options) => prepared(options).resource,
   observe,
-  evidence,
+  evidence: { about: 'the addresses of the name, and the status, headers and first lines of a second answer', gather },
 });
 
 /** What of the options is the same at each look. */
@@ -180,7 +180,7 @@ function lifetime(agents: HttpAgents, context: CheckContext, of: { url: URL; res
 
 const evidenceHeaders = ['server', 'date', 'content-type', 'location', 'retry-after', 'via'];
 
-async function evidence(options: HttpOptions, context: CheckContext): Promise<Evidence[]> {
+async function gather(options: HttpOptions, context: CheckContext): Promise<Evidence[]> {
   const { url, resource } = prepared(options);
   const addresses = await resolveAddresses(url.hostname.replaceAll(/[[\]]/g, ''), context.signal);
   const ready = prepareExchange(options, context, true);

@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { Observation } from '#agents/sentinel/check.ts';
 import { answering, checkContext, ending } from '../../../test/parts/check-context.ts';
+import { kindContract } from '../../../test/parts/kind-contract.ts';
 import { check } from './systemd-unit.ts';
+
+kindContract(check, () => ({}));
 
 interface FakeUnit {
   id: string;

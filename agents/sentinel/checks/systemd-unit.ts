@@ -42,7 +42,7 @@ export const check = defineCheck({
   reach: 'host',
   resourceOf: () => allUnits,
   observe,
-  evidence,
+  evidence: { about: 'the journal of the unit, its state and package changes', gather },
 });
 
 async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
@@ -173,7 +173,7 @@ function restartObservation(name: string, unit: Unit, count: number): Observatio
   };
 }
 
-async function evidence(_options: Options, context: CheckContext, observation: Observation): Promise<Evidence[]> {
+async function gather(_options: Options, context: CheckContext, observation: Observation): Promise<Evidence[]> {
   const unit = observation.labels?.['unit'];
   if (unit === undefined || unit.startsWith('-')) return [];
   const end = await context.probe.run(['sh', '-c', unitEvidenceScript, 'sh', unit], {

@@ -3,7 +3,10 @@ import type { Observation } from '#agents/sentinel/check.ts';
 import { checkContext } from '../../../test/parts/check-context.ts';
 import { freePort } from '../../../test/parts/free-port.ts';
 import { startTcpTarget } from '../../../test/parts/tcp-target.ts';
+import { kindContract } from '../../../test/parts/kind-contract.ts';
 import { check } from './tcp.ts';
+
+kindContract(check, (port) => ({ address: '127.0.0.1', port, expect: '^never$' }));
 
 async function look(port: number, more: object = {}): Promise<Observation> {
   const options = check.options.parse({ address: '127.0.0.1', port, giveUpAfter: '2s', ...more });

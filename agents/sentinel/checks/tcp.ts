@@ -34,7 +34,7 @@ export const check = defineCheck({
   reach: 'network',
   resourceOf: endpointOf,
   observe,
-  evidence,
+  evidence: { about: 'the addresses of the name', gather },
 });
 
 function endpointOf(options: Options): string {
@@ -133,6 +133,6 @@ function silence(options: Options, isConnected: boolean): Outcome {
   return { is: 'closed', text: `${text} within ${formatDuration(options.giveUpAfter)}`, answered: isConnected };
 }
 
-async function evidence(options: Options, context: CheckContext): Promise<Evidence[]> {
+async function gather(options: Options, context: CheckContext): Promise<Evidence[]> {
   return resolveAddresses(options.address, context.signal);
 }

@@ -5,7 +5,10 @@ import { checkContext } from '../../../test/parts/check-context.ts';
 import { freePort } from '../../../test/parts/free-port.ts';
 import { startHttpTarget } from '../../../test/parts/http-target.ts';
 import { startTcpTarget } from '../../../test/parts/tcp-target.ts';
+import { kindContract } from '../../../test/parts/kind-contract.ts';
 import { check } from './tls-expiry.ts';
+
+kindContract(check, (port) => ({ address: '127.0.0.1', port }));
 
 const hour = 3_600_000;
 const day = 24 * hour;

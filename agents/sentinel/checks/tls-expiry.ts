@@ -38,7 +38,7 @@ export const check = defineCheck({
   reach: 'network',
   resourceOf: endpointOf,
   observe,
-  evidence,
+  evidence: { about: 'the certificates that were shown and the addresses of the name', gather },
 });
 
 function endpointOf(options: Options): string {
@@ -156,7 +156,7 @@ function failed(error: Error, isConnected: boolean): Handshake {
   return cause === 'tls' && isConnected ? { is: 'broken', text } : { is: 'unknown', text };
 }
 
-async function evidence(options: Options, context: CheckContext): Promise<Evidence[]> {
+async function gather(options: Options, context: CheckContext): Promise<Evidence[]> {
   const chain = rememberedChain(context.memory).map(
     (certificate) =>
       `${certificate.name}: ${new Date(certificate.notBefore).toISOString()} to ${new Date(certificate.notAfter).toISOString()}, SHA-256 ${certificate.fingerprint}`,

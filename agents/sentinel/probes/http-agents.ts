@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Agent, buildConnector as Connectors } from 'undici';
 import { type Certificate, chainOf } from './certificate.ts';
@@ -8,6 +9,8 @@ export interface TlsChoice {
   verify: boolean;
   /** Authorities beside the usual ones, with the version of their file. */
   ca?: { certificates: string[]; version: string };
+  /** SHA-256 of the one certificate to accept, in upper case with colons; the authorities then do not matter. */
+  fingerprint?: string;
 }
 
 /** Connections of one choice: kept alive for the next look, or fresh ones that end with the exchange. */
@@ -28,7 +31,7 @@ const known = new Map<string, HttpAgents>();
 
 /** The agents of a choice; those of the choice used longest ago are closed when there are too many. */
 export function httpAgents(choice: TlsChoice): HttpAgents {
-  const key = `${choice.verify} ${choice.ca?.version ?? ''}`;
+  const key = `${choice.verify} ${choice.ca?.version ?? ''} ${choice.fingerprint ?? ''}`;
   const agents = known.get(key) ?? createAgents(choice);
   known.delete(key);
   known.set(key, agents);
@@ -75,16 +78,27 @@ function connectorFor(choice: TlsChoice, chains: Map<string, Certificate[]>): Co
     allowH2: false,
     // A resumed session shows the certificate of the first one, not a renewed one.
     maxCachedSessions: 0,
-    rejectUnauthorized: choice.verify,
+    rejectUnauthorized: choice.verify && choice.fingerprint === undefined,
     ...(choice.ca !== undefined && { ca: choice.ca.certificates }),
   });
   return (options, callback) => {
     connect(options, (...[error, socket]: Parameters<Connectors.Callback>) => {
       if (socket instanceof TLSSocket) noteChain(chains, { key: `${options.hostname}:${options.port}`, socket });
-      if (error === null) callback(null, socket);
-      else callback(error, null);
+      if (error !== null) return callback(error, null);
+      if (choice.fingerprint === undefined || isPinned(socket, choice.fingerprint)) return callback(null, socket);
+      socket.destroy();
+      callback(wrongCertificate(), null);
     });
   };
+}
+
+/** A connection without TLS shows no certificate, so it is not the one that is wanted. */
+function isPinned(socket: Socket, fingerprint: string): boolean {
+  return socket instanceof TLSSocket && socket.getPeerCertificate().fingerprint256 === fingerprint;
+}
+
+function wrongCertificate(): Error {
+  return Object.assign(new Error('the certificate is not the one that is pinned'), { code: 'ERR_TLS_CERT_PINNED' });
 }
 
 function noteChain(chains: Map<string, Certificate[]>, of: { key: string; socket: TLSSocket }): void {

@@ -77,7 +77,7 @@ describe('a manifest', () => {
     sequence: 1,
     at: toInstant(at),
     firing: firing.map(({ fingerprint, occurrence }) => ({ fingerprint, occurrence })),
-    counts: { checks: 0, hosts: 0, ok: 0, pending: 0, firing: 0, unknown: 0, stale: 0 },
+    counts: { checks: 0, hosts: 0, ok: 0, pending: 0, firing: 0, asleep: 0, unknown: 0, stale: 0 },
     unseen: [],
   });
   if (held === undefined) throw new Error('A firing finding is held');
