@@ -16,7 +16,7 @@ const gapIntervals = 3;
 export function ruleFor(check: BoundCheck, observation?: Pick<Observation, 'holdMs' | 'keepFiringMs'>): Rule {
   const { config } = check;
   const base = {
-    keepFiringMs: config.keepFiringFor === 0 ? (observation?.keepFiringMs ?? 0) : config.keepFiringFor,
+    keepFiringMs: keepFiringOf(check, observation),
     clearAfter: config.clearAfter,
     gapMs: Math.max(gapIntervals * check.intervalMs, (config.for ?? defaultHoldMs) * 2),
   };
@@ -32,6 +32,10 @@ export function ruleFor(check: BoundCheck, observation?: Pick<Observation, 'hold
     return { ...base, holdMs: observation.holdMs, gapMs: Math.max(base.gapMs, observation.holdMs) };
   }
   return { ...base, holdMs: defaultHoldMs, window: defaultWindow };
+}
+
+function keepFiringOf({ config }: BoundCheck, observation?: Pick<Observation, 'keepFiringMs'>): number {
+  return config.keepFiringFor === 0 ? (observation?.keepFiringMs ?? 0) : config.keepFiringFor;
 }
 
 /** The rule of "could not look": its own patience, over with the first look that sees again. */

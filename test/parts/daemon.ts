@@ -23,7 +23,9 @@ export function describeWith(programs: readonly string[], name: string, body: ()
   if (missing.length > 0 && process.env['LARES_REQUIRE_PARTS'] === '1') {
     throw new Error(`These tests need ${missing.join(', ')}`);
   }
-  describe.skipIf(missing.length > 0)(missing.length === 0 ? name : `${name} (needs ${missing.join(', ')})`, body);
+  const title = missing.length === 0 ? name : `${name} (needs ${missing.join(', ')})`;
+  // oxlint-disable-next-line vitest/valid-title, vitest/valid-describe-callback -- both are whoever calls this
+  describe.skipIf(missing.length > 0)(title, body);
 }
 
 export interface Daemon extends AsyncDisposable {
