@@ -1,7 +1,8 @@
 import { cronFault, cronWarnings, nextCronRun } from './cron.ts';
 import { defaultSuffixes } from './defaults.ts';
 import type { ConfigPath } from './fault.ts';
-import type { CheckConfig, Config } from './schema.ts';
+import type { CheckConfig } from './check-config.ts';
+import type { Config } from './schema.ts';
 import { suggest } from './suggest.ts';
 
 /** A fault before its place in the file is known. */

@@ -1,4 +1,5 @@
-import { Check, type CheckConfig, type Config, type HostConfig } from './schema.ts';
+import { Check, type CheckConfig } from './check-config.ts';
+import type { Config, HostConfig } from './schema.ts';
 
 /** A default check is named after its host: `<host>-<suffix>`. */
 export const defaultSuffixes = ['reachable', 'resources', 'units', 'containers'] as const;

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
-import { CheckCommon, type Config, ConfigSchema } from './schema.ts';
+import { CheckCommon } from './check-config.ts';
+import { type Config, ConfigSchema } from './schema.ts';
 
 type Raw = Record<string, unknown>;
 

@@ -1,17 +1,9 @@
 import { z } from 'zod';
-import { Ident, Labels, Severity } from '#bus/fields.ts';
-import { Duration, durationOr } from './duration.ts';
-
-const HostName = Ident.regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'must be letters, digits, dots, dashes or underscores');
-const HostKey = z
-  .string()
-  .regex(/^SHA256:[A-Za-z0-9+/]{43}$/, 'must be a fingerprint as "ssh-keygen -lf" prints it: SHA256:...');
-const Port = z.number().int().min(1).max(65_535).describe('TCP port.');
-const TimeZone = z
-  .string()
-  .refine((zone) => isTimeZone(zone), { error: 'must be a time zone such as Europe/Paris or UTC' })
-  .describe('IANA time zone.');
-const TimeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'must be a time of day such as 07:30');
+import { Ident, Severity } from '#bus/fields.ts';
+import { Check } from './check-config.ts';
+import { durationOr } from './duration.ts';
+import { Host, Service } from './host-config.ts';
+import { HostName, TimeOfDay, TimeZone } from './names.ts';
 
 /** Addresses are shown in logs, in messages and on the command line. */
 const withoutPassword = { error: 'must hold no user and no password: they have keys of their own' };
@@ -20,89 +12,6 @@ const Address = z.url().refine(hasNoPassword, withoutPassword);
 function hasNoPassword(url: string): boolean {
   return !/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*@/i.test(url);
 }
-
-function isTimeZone(zone: string): boolean {
-  try {
-    return Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions().timeZone !== '';
-  } catch {
-    return false;
-  }
-}
-
-const Login = z
-  .strictObject({
-    user: z.string().min(1).max(64).describe('Login name.'),
-    keyFile: z.string().optional().describe('Private key file in OpenSSH format. Absent: the agent at SSH_AUTH_SOCK.'),
-    passphraseFile: z.string().optional().describe('File that holds the passphrase of the key.'),
-  })
-  .describe('How one agent logs in.');
-
-const Host = z
-  .strictObject({
-    via: z.enum(['local', 'ssh']).default('ssh').describe('`local` is the machine that Lares runs on.'),
-    address: z.string().min(1).max(255).optional().describe('Name or address; the name of the host when absent.'),
-    port: Port.default(22),
-    hostKeys: z
-      .array(HostKey)
-      .max(10)
-      .default([])
-      .describe('Pinned host keys. `lares doctor` prints what a host shows.'),
-    read: Login.optional().describe('How sentinel logs in to look. Needs no power.'),
-    act: Login.optional().describe('How remediation logs in to run approved plans. Absent: nothing can be run there.'),
-    sudo: z.boolean().default(false).describe('Whether steps that need root go through `sudo -n`.'),
-    on: HostName.optional().describe('The host that this one runs on.'),
-    dependsOn: z.array(HostName).default([]).describe('Hosts or services without which this one cannot work.'),
-    labels: Labels.default({}).describe('Labels that its findings get.'),
-  })
-  .describe('A machine, VM or container with a system of its own.');
-
-const Service = z
-  .strictObject({
-    on: HostName.describe('The host that it runs on.'),
-    dependsOn: z.array(HostName).default([]).describe('Hosts or services without which it cannot work.'),
-    labels: Labels.default({}).describe('Labels that its findings get.'),
-  })
-  .describe('Something that hosts serve.');
-
-/** What every check has, whatever its kind; the other keys are the kind's own options. */
-export const CheckCommon = z.looseObject({
-  id: HostName.describe('Unique name of the check.'),
-  kind: Ident.describe('The kind of check: a file in agents/sentinel/checks.'),
-  host: HostName.optional().describe('The host that it is about, and where host checks look.'),
-  service: HostName.optional().describe('The service of the inventory that it is about.'),
-  every: Duration.optional().describe('Interval between looks. Default 60s.'),
-  cron: z.string().max(100).optional().describe('Cron expression instead of an interval.'),
-  timezone: TimeZone.optional().describe('Time zone of the cron expression. Default UTC.'),
-  timeout: durationOr('10s').describe('A look that takes longer is unknown.'),
-  for: Duration.optional().describe('How long a condition must hold before it fires. Default 2m, or `window`.'),
-  window: z
-    .strictObject({
-      failures: z.number().int().min(1).max(20).describe('Bad looks that fire.'),
-      of: z.number().int().min(1).max(20).describe('Looks that are counted.'),
-    })
-    .optional()
-    .describe('Fire after so many failures of so many looks, instead of or beside `for`.'),
-  keepFiringFor: durationOr('0s').describe('How long a finding goes on firing after the condition ended.'),
-  clearAfter: z.number().int().min(1).max(20).default(2).describe('Good looks in a row that end a finding.'),
-  unknownFor: durationOr('5m').describe('How long a check must be unable to look before that is a finding itself.'),
-  severity: Severity.optional().describe('Replaces the severity that the kind gives.'),
-  labels: Labels.default({}).describe('Labels that its findings get.'),
-  dependsOn: z.array(HostName).default([]).describe('Hosts, services or checks without which this one cannot be well.'),
-});
-
-/** The common keys without the looseness, which would turn every key into `unknown`. */
-type CommonKeys = z.output<z.ZodObject<typeof CheckCommon.shape>>;
-
-export interface CheckConfig extends CommonKeys {
-  /** The keys that are not common: the kind's own options, not validated here. */
-  options: Record<string, unknown>;
-}
-
-/** One check of the configuration: common keys checked, the kind's own keys gathered in `options`. */
-export const Check = CheckCommon.transform((check): CheckConfig => {
-  const options = Object.fromEntries(Object.entries(check).filter(([key]) => !(key in CheckCommon.shape)));
-  return { ...check, options };
-});
 
 const Secret = {
   file: z.string().optional().describe('File that holds the secret and nothing else.'),

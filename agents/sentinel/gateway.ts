@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { connect } from 'node:net';
 import { z } from 'zod';
-import { CheckCommon } from '#config/schema.ts';
+import { CheckCommon } from '#config/check-config.ts';
 import type { Clock } from '#agents/runtime/clock.ts';
 import { defineCheck, noEvidence, type Observation } from './check.ts';
 import type { BoundCheck } from './registry.ts';

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { plainMessage } from '#config/fault.ts';
-import { CheckCommon, type CheckConfig, type Config, type HostConfig } from '#config/schema.ts';
+import { CheckCommon, type CheckConfig } from '#config/check-config.ts';
+import type { Config, HostConfig } from '#config/schema.ts';
 import { suggest } from '#config/suggest.ts';
 import { loadPlugins } from '#agents/runtime/plugins.ts';
 import { gapOf } from './cadence.ts';

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { z } from 'zod';
 import { Labels, Line } from '#bus/fields.ts';
 import { Evidence } from '#bus/messages/finding.ts';
-import { CheckCommon } from '#config/schema.ts';
+import { CheckCommon } from '#config/check-config.ts';
 import type { CheckContext, CheckDefinition, Observation } from '#agents/sentinel/check.ts';
 import { closeHttpAgents } from '#agents/sentinel/probes/http-agents.ts';
 import { answering, checkContext, ending, silentHost } from './check-context.ts';
