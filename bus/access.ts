@@ -9,6 +9,7 @@ import { finding } from './messages/finding.ts';
 import { freeze } from './messages/freeze.ts';
 import { hostState } from './messages/host-state.ts';
 import { incident } from './messages/incident.ts';
+import { inventory } from './messages/inventory.ts';
 import { manifest } from './messages/manifest.ts';
 import { plan } from './messages/plan.ts';
 import { proposal } from './messages/proposal.ts';
@@ -30,6 +31,7 @@ export const allKinds: readonly MessageKind[] = [
   freeze,
   hostState,
   incident,
+  inventory,
   manifest,
   plan,
   proposal,

@@ -2,6 +2,7 @@ import { cronFault, cronWarnings, nextCronRun } from './cron.ts';
 import { defaultSuffixes } from './defaults.ts';
 import type { ConfigPath } from './fault.ts';
 import type { CheckConfig } from './check-config.ts';
+import { planChecks } from './planned-checks.ts';
 import type { Config } from './schema.ts';
 import { suggest } from './suggest.ts';
 
@@ -24,10 +25,18 @@ export function crossCheck(config: Config, nowMs: number): CrossCheck {
   hostFaults(config, found);
   serviceFaults(config, found);
   for (const name of Object.keys(config.hosts)) loopFault(config, name, found);
+  groupWarnings(config, found);
   checkIdFaults(config.checks, found);
+  const plan = planChecks(config);
+  found.faults.push(...plan.faults);
+  const planned = plan.checks.map(({ check }) => check.id);
   for (const [index, check] of config.checks.entries()) {
-    checkFaults(config, check, { path: ['checks', index], found });
+    checkFaults(config, check, { path: ['checks', index], found, planned });
     timingFaults(check, { path: ['checks', index], found, nowMs });
+  }
+  for (const [name, { cron }] of Object.entries(config.guardians)) {
+    const fault = cron === undefined ? undefined : cronFault(cron);
+    if (fault !== undefined) found.faults.push({ path: ['guardians', name, 'cron'], message: fault });
   }
   providerFaults(config, found);
   const signers = config.remediation.signers.map(({ name }) => name);
@@ -43,10 +52,31 @@ function hostFaults(config: Config, { faults, warnings }: CrossCheck): void {
     if (host.on !== undefined) nameFault(host.on, Object.keys(config.hosts), { path: [...path, 'on'], faults });
     dependsOnFaults(host.dependsOn, namesOf(config), { path, faults, self: name });
     const login = host.read ?? host.act;
+    if (host.via === 'none' && login !== undefined) {
+      const hint = 'take the logins away, or "via: none"';
+      faults.push({ path: [...path, 'via'], message: 'says that it has no login, and there is one', hint });
+    }
     if (host.via === 'ssh' && login !== undefined && host.hostKeys.length === 0) {
       const hint = `lares doctor prints the key that "${name}" shows; compare it on the machine and add it`;
       warnings.push({ path, message: 'has no hostKeys: Lares logs in to no machine that it cannot recognise', hint });
     }
+  }
+}
+
+/** A group of one guards nothing: its name is most often misspelt. */
+function groupWarnings(config: Config, { warnings }: CrossCheck): void {
+  const members = [
+    ...Object.entries(config.hosts).map(([name, { group }]) => ({ path: ['hosts', name, 'group'], group })),
+    ...Object.entries(config.services).map(([name, { group }]) => ({ path: ['services', name, 'group'], group })),
+  ];
+  for (const { path, group } of members) {
+    if (group === undefined || members.filter((other) => other.group === group).length > 1) continue;
+    const near = suggest(
+      group,
+      members.map((other) => other.group ?? '').filter((other) => other !== group),
+    );
+    const hint = near === undefined ? {} : { hint: `did you mean "${near}"?` };
+    warnings.push({ path, message: `is a redundancy group with one member: "${group}"`, ...hint });
   }
 }
 
@@ -121,12 +151,16 @@ interface Place {
   found: CrossCheck;
 }
 
-function checkFaults(config: Config, check: CheckConfig, { path, found: { faults } }: Place): void {
+function checkFaults(
+  config: Config,
+  check: CheckConfig,
+  { path, found: { faults }, planned }: Place & { planned: readonly string[] },
+): void {
   if (check.host !== undefined) nameFault(check.host, Object.keys(config.hosts), { path: [...path, 'host'], faults });
   if (check.service !== undefined) {
     nameFault(check.service, Object.keys(config.services), { path: [...path, 'service'], faults });
   }
-  const ids = config.checks.map(({ id }) => id).filter((id) => id !== check.id);
+  const ids = planned.filter((id) => id !== check.id);
   const defaults = Object.keys(config.hosts).flatMap((host) => defaultSuffixes.map((suffix) => `${host}-${suffix}`));
   dependsOnFaults(check.dependsOn, [...namesOf(config), ...ids, ...defaults], { path, faults });
   const { window } = check;

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { Labels } from '#bus/fields.ts';
+import { hostFields, serviceFields } from './inventory-fields.ts';
 import { HostName, Port } from './names.ts';
+import { Watches } from './watch.ts';
 
 const HostKey = z
   .string()
@@ -16,7 +18,10 @@ const Login = z
 
 export const Host = z
   .strictObject({
-    via: z.enum(['local', 'ssh']).default('ssh').describe('`local` is the machine that Lares runs on.'),
+    via: z
+      .enum(['local', 'ssh', 'none'])
+      .default('ssh')
+      .describe('`local` is the machine that Lares runs on; `none`: a device without a login.'),
     address: z.string().min(1).max(255).optional().describe('Name or address; the name of the host when absent.'),
     port: Port.default(22),
     hostKeys: z
@@ -27,6 +32,8 @@ export const Host = z
     read: Login.optional().describe('How sentinel logs in to look. Needs no power.'),
     act: Login.optional().describe('How remediation logs in to run approved plans. Absent: nothing can be run there.'),
     sudo: z.boolean().default(false).describe('Whether steps that need root go through `sudo -n`.'),
+    ...hostFields,
+    watch: Watches,
     on: HostName.optional().describe('The host that this one runs on.'),
     dependsOn: z.array(HostName).default([]).describe('Hosts or services without which this one cannot work.'),
     labels: Labels.default({}).describe('Labels that its findings get.'),
@@ -35,6 +42,8 @@ export const Host = z
 
 export const Service = z
   .strictObject({
+    ...serviceFields,
+    watch: Watches,
     on: HostName.describe('The host that it runs on.'),
     dependsOn: z.array(HostName).default([]).describe('Hosts or services without which it cannot work.'),
     labels: Labels.default({}).describe('Labels that its findings get.'),

@@ -63,3 +63,51 @@ test('in any graph, one is an ancestor of another exactly when the other is its 
     }),
   );
 });
+
+describe('what was found', () => {
+  const found = (name: string, more: object = {}) => ({
+    name,
+    type: 'guest' as const,
+    aliases: [],
+    sources: ['proxmox'],
+    written: false,
+    ...more,
+  });
+
+  test('stands below what it runs on, and explains', () => {
+    const inventory = inventoryOf({ pve: { via: 'local' } });
+    inventory.learn([found('ct110', { on: 'pve' })]);
+    expect(inventory.ancestors('ct110')).toEqual(['pve']);
+    expect(inventory.dependents('pve')).toEqual(['ct110']);
+    expect(inventory.nodes.get('ct110')).toMatchObject({ type: 'found', sort: 'guest' });
+  });
+
+  test('adds what nobody wrote, and changes nothing that is written', () => {
+    const inventory = inventoryOf({ pve: {}, other: {}, web: {}, db: { on: 'other' } });
+    inventory.learn([found('web', { on: 'pve' }), found('db', { on: 'pve' })]);
+    expect(inventory.nodes.get('web')).toMatchObject({ type: 'host', on: 'pve' });
+    expect(inventory.nodes.get('db')).toMatchObject({ type: 'host', on: 'other' });
+  });
+
+  test('goes by the names that its sources have for it', () => {
+    const inventory = inventoryOf({ gate: {} });
+    inventory.learn([found('gate', { aliases: ['LXC Gate', 'gate.example.org'] })]);
+    expect(inventory.nameOf('lxc-gate')).toBe('gate');
+    expect(inventory.nameOf('Gate')).toBe('gate');
+    expect(inventory.nameOf('nothing')).toBeUndefined();
+  });
+
+  test('is forgotten when it is learned anew without it', () => {
+    const inventory = inventoryOf({ pve: {} });
+    inventory.learn([found('ct110', { on: 'pve' })]);
+    inventory.learn([]);
+    expect(inventory.nodes.has('ct110')).toBe(false);
+    expect(inventory.dependents('pve')).toEqual([]);
+  });
+
+  test('on a thing that nobody knows stands alone', () => {
+    const inventory = inventoryOf({});
+    inventory.learn([found('ct110', { on: 'gone' })]);
+    expect(inventory.ancestors('ct110')).toEqual([]);
+  });
+});

@@ -13,6 +13,7 @@ export async function* examineHosts(context: CommandContext): AsyncGenerator<Fin
   try {
     for (const [name, host] of Object.entries(context.loaded.config.hosts)) {
       if (host.via === 'local') yield { subject: name, ok: true, text: 'this machine' };
+      else if (host.via === 'none') yield { subject: name, ok: true, text: 'no login: it is a device' };
       else yield* examineHost({ name, host, pool, context });
     }
   } finally {

@@ -20,6 +20,7 @@ export function createProbes(options: { config: Pick<Config, 'hosts'>; clock: Cl
     runnerFor(name) {
       const host = options.config.hosts[name];
       if (host === undefined) return unreachable(`there is no host "${name}" in the configuration`);
+      if (host.via === 'none') return unreachable(`host "${name}" has no login: it is a device`);
       return host.via === 'local' ? localRunner : remote(pool, { name, host, clock });
     },
     close: () => pool.close(),
