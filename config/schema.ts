@@ -4,6 +4,8 @@ import { Check } from './check-config.ts';
 import { durationOr } from './duration.ts';
 import { Host, Service } from './host-config.ts';
 import { HostName, TimeOfDay, TimeZone } from './names.ts';
+import { Intake } from './intake-config.ts';
+import { SecretRef } from './secret-ref.ts';
 
 /** Addresses are shown in logs, in messages and on the command line. */
 const withoutPassword = { error: 'must hold no user and no password: they have keys of their own' };
@@ -12,19 +14,6 @@ const Address = z.url().refine(hasNoPassword, withoutPassword);
 function hasNoPassword(url: string): boolean {
   return !/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*@/i.test(url);
 }
-
-const Secret = {
-  file: z.string().optional().describe('File that holds the secret and nothing else.'),
-  env: z.string().optional().describe('Environment variable that holds it.'),
-  credential: z.string().optional().describe('Name of a systemd credential (LoadCredential=).'),
-};
-/** Where a secret is kept; exactly one place. Never the secret itself. */
-export const SecretRef = z
-  .strictObject(Secret)
-  .refine((ref) => Object.values(ref).filter((place) => place !== undefined).length === 1, {
-    error: 'must name exactly one of file, env or credential',
-  });
-export type SecretRef = z.output<typeof SecretRef>;
 
 const Telegram = z.strictObject({
   token: SecretRef.describe('The bot token that @BotFather gave.'),
@@ -180,6 +169,7 @@ export const ConfigSchema = z.strictObject({
     .describe('Least level that is written to the log.'),
   bus: BusConfig.prefault({}),
   http: Http.prefault({}),
+  intake: z.record(HostName, Intake).default({}).describe('Who may send alerts, by name: /in/<name>.'),
   heartbeat: Heartbeat.optional(),
   hosts: z.record(HostName, Host).default({}),
   services: z.record(HostName, Service).default({}),
@@ -199,6 +189,7 @@ export const ConfigSchema = z.strictObject({
   remediation: Remediation.prefault({}),
 });
 
+export { SecretRef };
 export type Config = z.output<typeof ConfigSchema>;
 export type ConfigInput = z.input<typeof ConfigSchema>;
 export type HostConfig = Config['hosts'][string];
