@@ -32,3 +32,14 @@ test('a name that every object has is a parameter as any other', () => {
   expect(routes().find('GET', '/ping/__proto__')).toMatchObject({ is: 'found', parameters: { id: '__proto__' } });
   expect(routes().find('constructor', '/ping/a').is).toBe('other-method');
 });
+
+test('a final star takes all that follows, and at least something', () => {
+  const table = new HttpRoutes<string>();
+  table.add(['GET'], '/in/:source/*', 'rest');
+  expect(table.find('GET', '/in/a/api/v2/alerts')).toEqual({
+    is: 'found',
+    handler: 'rest',
+    parameters: { source: 'a', '*': 'api/v2/alerts' },
+  });
+  for (const path of ['/in/a', '/in', '/in//x', '/in/a/%']) expect(table.find('GET', path)).toEqual({ is: 'unknown' });
+});

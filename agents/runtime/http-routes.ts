@@ -8,7 +8,10 @@ interface Route<H> {
   handlers: Map<string, H>;
 }
 
-/** Paths with `:name` parts, and what answers each method of them. HEAD and GET stand for each other. */
+/**
+ * Paths with `:name` parts and perhaps a final `*` for all that follows, and what answers each method of them. HEAD and
+ * GET stand for each other.
+ */
 export class HttpRoutes<H> {
   readonly #routes = new Map<string, Route<H>>();
 
@@ -36,9 +39,14 @@ export class HttpRoutes<H> {
 const twins: Record<string, string> = { HEAD: 'GET', GET: 'HEAD' };
 
 function match(pattern: readonly string[], segments: readonly string[]): Record<string, string> | undefined {
-  if (pattern.length !== segments.length) return undefined;
+  const isOpen = pattern.at(-1) === '*';
+  if (isOpen ? segments.length < pattern.length : segments.length !== pattern.length) return undefined;
   const parameters: Record<string, string> = {};
   for (const [index, part] of pattern.entries()) {
+    if (isOpen && index === pattern.length - 1) {
+      const rest = decoded(segments.slice(index).join('/'));
+      return rest === undefined ? undefined : { ...parameters, '*': rest };
+    }
     const segment = segments[index] ?? '';
     if (!part.startsWith(':')) {
       if (part !== segment) return undefined;

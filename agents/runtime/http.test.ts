@@ -162,3 +162,25 @@ test('closing does not wait for a client that never finishes', async () => {
   await closed;
   expect(socket.destroyed).toBe(true);
 });
+
+test('who is not admitted is answered before the body is read, and a route has a size of its own', async () => {
+  const { surface } = open();
+  surface.route(
+    ['POST'],
+    '/a',
+    (request) => ({ status: 200, body: `${request.bytes.length} ${request.remoteAddress}` }),
+    {
+      maximumBodyBytes: () => 200_000,
+      admit: ({ headers }) =>
+        headers.authorization === undefined
+          ? { status: 401, body: '', headers: { 'www-authenticate': 'Bearer' } }
+          : undefined,
+    },
+  );
+  const base = await listen(surface);
+  const body = 'x'.repeat(150_000);
+  const refused = await fetch(`${base}/a`, { method: 'POST', body });
+  expect([refused.status, refused.headers.get('www-authenticate')]).toEqual([401, 'Bearer']);
+  const taken = await fetch(`${base}/a`, { method: 'POST', body, headers: { authorization: 'Bearer x' } });
+  expect(await taken.text()).toBe('150000 127.0.0.1');
+});

@@ -7,28 +7,44 @@ import type { Log } from './log.ts';
 import { createServer } from './node-http.ts';
 import { createRateLimit, type RateLimit } from './rate-limit.ts';
 
-/** One request, already bounded: the body is at most 100 kB (`/ping` bodies keep 10 kB of it). */
-export interface HttpRequest {
+/** A request before its body is read. */
+export interface HttpHead {
   method: string;
-  /** Values of the `:name` parts of the route. */
+  /** Values of the `:name` parts of the route, and of a final `*`. */
   parameters: Record<string, string>;
   query: URLSearchParams;
   headers: IncomingHttpHeaders;
+  /** Of the socket: a proxy's, when there is one. */
+  remoteAddress: string;
+}
+
+/** One request, already bounded: the body is at most as large as its route allows. */
+export interface HttpRequest extends HttpHead {
+  /** `bytes` as UTF-8. */
   body: string;
+  bytes: Buffer;
 }
 
 export interface HttpAnswer {
   status: number;
   body: string;
   type?: string;
+  headers?: Record<string, string>;
 }
 
 type Handler = (request: HttpRequest) => HttpAnswer | Promise<HttpAnswer>;
 
+interface RouteOptions {
+  /** A larger body is refused with 413. Default 100,000. */
+  maximumBodyBytes?: (head: HttpHead) => number;
+  /** Answers in place of the handler, before the body is read. */
+  admit?: (head: HttpHead) => HttpAnswer | undefined;
+}
+
 /** The one HTTP listener of a process, on loopback unless configured: `/healthz`, `/metrics`, heartbeats. */
 export interface HttpSurface {
-  /** `path` may have parts with a name: `/ping/:id`. Routes are added before `listen`. */
-  route(methods: readonly string[], path: string, handler: Handler): void;
+  /** `path` may have parts with a name, `/ping/:id`, and end in `/*`. Routes are added before `listen`. */
+  route(methods: readonly string[], path: string, handler: Handler, options?: RouteOptions): void;
 }
 
 export interface HttpListener extends HttpSurface {
@@ -52,9 +68,13 @@ const rate = { perSecond: 100, burst: 400 };
 const closeGraceMs = 2_000;
 const timeouts = { headersTimeout: 10_000, requestTimeout: 15_000, keepAliveTimeout: 5_000 };
 
+interface Route extends RouteOptions {
+  handler: Handler;
+}
+
 interface Served {
   options: HttpOptions;
-  routes: HttpRoutes<Handler>;
+  routes: HttpRoutes<Route>;
   limit: RateLimit;
 }
 
@@ -63,9 +83,9 @@ export function createHttpSurface(options: HttpOptions): HttpListener {
   const served: Served = { options, routes: new HttpRoutes(), limit: createRateLimit({ ...rate, clock }) };
   let server: Server | undefined;
   return {
-    route(methods, path, handler) {
+    route(methods, path, handler, routeOptions) {
       if (server !== undefined) throw new TypeError(`Cannot add the route "${path}" after listen`);
-      served.routes.add(methods, path, handler);
+      served.routes.add(methods, path, { handler, ...routeOptions });
     },
     async listen() {
       if (options.address === '') throw new Failure('Cannot listen on an empty address', { recoverable: false });
@@ -78,8 +98,6 @@ export function createHttpSurface(options: HttpOptions): HttpListener {
   };
 }
 
-type Answer = HttpAnswer & { headers?: Record<string, string> };
-
 const sentences: Record<number, string> = {
   404: 'not found\n',
   405: 'method not allowed\n',
@@ -89,7 +107,7 @@ const sentences: Record<number, string> = {
   503: 'not possible now\n',
 };
 
-function refuse(status: number, headers: Record<string, string> = {}): Answer {
+function refuse(status: number, headers: Record<string, string> = {}): HttpAnswer {
   return { status, body: sentences[status] ?? '', type: 'text/plain', headers };
 }
 
@@ -112,30 +130,46 @@ async function serve(served: Served, request: IncomingMessage, response: ServerR
 }
 
 /** Undefined when the client went away. */
-async function answerTo(served: Served, request: IncomingMessage): Promise<Answer | undefined> {
+async function answerTo(served: Served, request: IncomingMessage): Promise<HttpAnswer | undefined> {
   if (!served.limit.take(request.socket.remoteAddress ?? '')) return refuse(429, { 'retry-after': '1' });
   const { method = '', url = '' } = request;
   const [path = ''] = url.split('?', 1);
   const found = served.routes.find(method, path);
   if (found.is === 'unknown') return refuse(404);
   if (found.is === 'other-method') return refuse(405, { allow: found.methods.join(', ') });
-  const sent = await readBody(request);
-  if (sent.is === 'too-large') return refuse(413);
-  if (sent.is === 'broken') return undefined;
-  const query = new URLSearchParams(url.slice(path.length));
-  return found.handler({ method, parameters: found.parameters, query, headers: request.headers, body: sent.text });
+  const head: HttpHead = {
+    method,
+    parameters: found.parameters,
+    query: new URLSearchParams(url.slice(path.length)),
+    headers: request.headers,
+    remoteAddress: request.socket.remoteAddress ?? '',
+  };
+  return answerOf(found.handler, head, request);
 }
 
-type Sent = { is: 'read'; text: string } | { is: 'too-large' } | { is: 'broken' };
+async function answerOf(route: Route, head: HttpHead, request: IncomingMessage): Promise<HttpAnswer | undefined> {
+  const refusal = route.admit?.(head);
+  if (refusal !== undefined) {
+    // A client that is still sending never reads an answer whose connection is cut.
+    request.resume();
+    return refusal;
+  }
+  const sent = await readBody(request, route.maximumBodyBytes?.(head) ?? maximumBodyBytes);
+  if (sent.is === 'too-large') return refuse(413);
+  if (sent.is === 'broken') return undefined;
+  return route.handler({ ...head, bytes: sent.bytes, body: sent.bytes.toString('utf8') });
+}
 
-async function readBody(request: IncomingMessage): Promise<Sent> {
-  if (Number(request.headers['content-length'] ?? 0) > maximumBodyBytes) return { is: 'too-large' };
+type Sent = { is: 'read'; bytes: Buffer } | { is: 'too-large' } | { is: 'broken' };
+
+async function readBody(request: IncomingMessage, maximumBytes: number): Promise<Sent> {
+  if (Number(request.headers['content-length'] ?? 0) > maximumBytes) return { is: 'too-large' };
   const chunks: Buffer[] = [];
   let size = 0;
   try {
     for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       size += chunk.length;
-      if (size <= maximumBodyBytes) chunks.push(chunk);
+      if (size <= maximumBytes) chunks.push(chunk);
       else {
         // The rest is dropped as it comes: a client that is cut off while it sends never reads why.
         request.resume();
@@ -145,7 +179,7 @@ async function readBody(request: IncomingMessage): Promise<Sent> {
   } catch {
     return { is: 'broken' };
   }
-  return { is: 'read', text: Buffer.concat(chunks).toString('utf8') };
+  return { is: 'read', bytes: Buffer.concat(chunks) };
 }
 
 async function listenOn(served: Served): Promise<Server> {
