@@ -165,18 +165,14 @@ test('closing does not wait for a client that never finishes', async () => {
 
 test('who is not admitted is answered before the body is read, and a route has a size of its own', async () => {
   const { surface } = open();
-  surface.route(
-    ['POST'],
-    '/a',
-    (request) => ({ status: 200, body: `${request.bytes.length} ${request.remoteAddress}` }),
-    {
-      maximumBodyBytes: () => 200_000,
-      admit: ({ headers }) =>
-        headers.authorization === undefined
-          ? { status: 401, body: '', headers: { 'www-authenticate': 'Bearer' } }
-          : undefined,
-    },
-  );
+  surface.route(['POST'], '/a', {
+    handler: (request) => ({ status: 200, body: `${request.bytes.length} ${request.remoteAddress}` }),
+    maximumBodyBytes: () => 200_000,
+    admit: ({ headers }) =>
+      headers.authorization === undefined
+        ? { status: 401, body: '', headers: { 'www-authenticate': 'Bearer' } }
+        : undefined,
+  });
   const base = await listen(surface);
   const body = 'x'.repeat(150_000);
   const refused = await fetch(`${base}/a`, { method: 'POST', body });

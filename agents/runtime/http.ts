@@ -34,7 +34,9 @@ export interface HttpAnswer {
 
 type Handler = (request: HttpRequest) => HttpAnswer | Promise<HttpAnswer>;
 
-interface RouteOptions {
+/** What answers a route, where it wants to be asked before the body is read. */
+interface Route {
+  handler: Handler;
   /** A larger body is refused with 413. Default 100,000. */
   maximumBodyBytes?: (head: HttpHead) => number;
   /** Answers in place of the handler, before the body is read. */
@@ -44,7 +46,7 @@ interface RouteOptions {
 /** The one HTTP listener of a process, on loopback unless configured: `/healthz`, `/metrics`, heartbeats. */
 export interface HttpSurface {
   /** `path` may have parts with a name, `/ping/:id`, and end in `/*`. Routes are added before `listen`. */
-  route(methods: readonly string[], path: string, handler: Handler, options?: RouteOptions): void;
+  route(methods: readonly string[], path: string, handler: Handler | Route): void;
 }
 
 export interface HttpListener extends HttpSurface {
@@ -68,10 +70,6 @@ const rate = { perSecond: 100, burst: 400 };
 const closeGraceMs = 2_000;
 const timeouts = { headersTimeout: 10_000, requestTimeout: 15_000, keepAliveTimeout: 5_000 };
 
-interface Route extends RouteOptions {
-  handler: Handler;
-}
-
 interface Served {
   options: HttpOptions;
   routes: HttpRoutes<Route>;
@@ -83,9 +81,9 @@ export function createHttpSurface(options: HttpOptions): HttpListener {
   const served: Served = { options, routes: new HttpRoutes(), limit: createRateLimit({ ...rate, clock }) };
   let server: Server | undefined;
   return {
-    route(methods, path, handler, routeOptions) {
+    route(methods, path, handler) {
       if (server !== undefined) throw new TypeError(`Cannot add the route "${path}" after listen`);
-      served.routes.add(methods, path, { handler, ...routeOptions });
+      served.routes.add(methods, path, typeof handler === 'function' ? { handler } : handler);
     },
     async listen() {
       if (options.address === '') throw new Failure('Cannot listen on an empty address', { recoverable: false });
