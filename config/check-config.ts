@@ -26,6 +26,9 @@ export const CheckCommon = z.looseObject({
   unknownFor: durationOr('5m').describe('How long a check must be unable to look before that is a finding itself.'),
   severity: Severity.optional().describe('Replaces the severity that the kind gives.'),
   labels: Labels.default({}).describe('Labels that its findings get.'),
+  guardian: Ident.optional().describe(
+    'The guardian in whose round it is looked at, when it has neither `every` nor `cron`.',
+  ),
   dependsOn: z.array(HostName).default([]).describe('Hosts, services or checks without which this one cannot be well.'),
 });
 

@@ -2,7 +2,10 @@ import { describe, expect, test } from 'vitest';
 import { defaultChecks } from './defaults.ts';
 import { ConfigSchema } from './schema.ts';
 
-const checksOf = (config: object) => defaultChecks(ConfigSchema.parse(config));
+function checksOf(input: object) {
+  const config = ConfigSchema.parse(input);
+  return defaultChecks(config, config.checks);
+}
 const read = { user: 'lares' };
 
 describe('by default', () => {

@@ -13,12 +13,12 @@ interface DefaultCheck {
 
 /**
  * The checks that fit any machine, for each host of the configuration: resources, units, containers, and whether the
- * SSH port of a remote one answers. A check of the same kind that the person wrote for the host replaces the default.
+ * SSH port of a remote one answers. A check of the same kind among those chosen for the host replaces the default.
  */
-export function defaultChecks(config: Config): CheckConfig[] {
+export function defaultChecks(config: Config, chosen: readonly CheckConfig[]): CheckConfig[] {
   if (!config.defaultChecks) return [];
-  const taken = new Set(config.checks.map((check) => check.id));
-  const written = new Set(config.checks.map((check) => `${check.kind}\0${check.host ?? ''}`));
+  const taken = new Set(chosen.map((check) => check.id));
+  const written = new Set(chosen.map((check) => `${check.kind}\0${check.host ?? ''}`));
   return Object.entries(config.hosts).flatMap(([name, host]) => {
     const wanted = [...reachability(name, host), ...looks(name, host)].filter(
       (check) => !written.has(`${check.written.kind}\0${name}`),
@@ -33,7 +33,7 @@ export function defaultChecks(config: Config): CheckConfig[] {
 }
 
 function reachability(name: string, host: HostConfig): DefaultCheck[] {
-  if (host.via === 'local') return [];
+  if (host.via !== 'ssh') return [];
   return [
     {
       suffix: 'reachable',
@@ -53,7 +53,7 @@ function reachability(name: string, host: HostConfig): DefaultCheck[] {
 
 /** What is looked at on the host itself: here without a login, elsewhere only with one for reading. */
 function looks(name: string, host: HostConfig): DefaultCheck[] {
-  if (host.via === 'ssh' && host.read === undefined) return [];
+  if (host.via === 'none' || (host.via === 'ssh' && host.read === undefined)) return [];
   return [
     { suffix: 'resources', host: name, written: { kind: 'host-resources', every: '60s' } },
     { suffix: 'units', host: name, written: { kind: 'systemd-unit', every: '60s' } },

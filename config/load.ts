@@ -68,16 +68,17 @@ function loadDocument(document: ConfigDocument, place: { file?: string; baseFold
   if (!parsed.success) {
     const { issues } = parsed.error;
     const rest = salvage(document.value, issues);
-    const further = rest === undefined ? [] : crossCheck(rest, Date.now()).faults;
+    const further = rest === undefined ? [] : crossCheck(withAbsolutePaths(rest, place.baseFolder), Date.now()).faults;
     const faults = inOrder([...issues.flatMap(remarksOf), ...further].map(locate));
     throw new ConfigFailure(faults, rest && { config: rest, place: placeOf });
   }
-  const { faults, warnings } = crossCheck(parsed.data, Date.now());
+  const config = withAbsolutePaths(parsed.data, place.baseFolder);
+  const { faults, warnings } = crossCheck(config, Date.now());
   if (faults.length > 0) {
     throw new ConfigFailure(inOrder(faults.map(locate)), { config: parsed.data, place: placeOf });
   }
   return {
-    config: withAbsolutePaths(parsed.data, place.baseFolder),
+    config,
     ...place,
     locate: (path) => document.locate(path),
     warnings: inOrder(warnings.map(locate)),

@@ -16,6 +16,7 @@ export function withAbsolutePaths(config: Config, baseFolder: string): Config {
   return {
     ...config,
     state: at(config.state),
+    ...(config.presets !== undefined && { presets: at(config.presets) }),
     bus: {
       ...bus,
       ...(bus.password !== undefined && { password: secret(bus.password) }),

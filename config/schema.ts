@@ -143,6 +143,14 @@ const BusConfig = z.strictObject({
     .describe('Loopback port of the embedded broker; 0 takes a free one.'),
 });
 
+const Guardian = z
+  .strictObject({
+    enabled: z.boolean().default(true).describe('Whether its checks are looked at.'),
+    cron: z.string().max(100).optional().describe('When it goes its round. Default: its own; needed for one of yours.'),
+    timezone: TimeZone.optional().describe("Time zone of the cron expression. Default: the machine's."),
+  })
+  .describe('A scheduled job made of checks.');
+
 const Http = z.strictObject({
   address: z
     .string()
@@ -175,6 +183,8 @@ export const ConfigSchema = z.strictObject({
   services: z.record(HostName, Service).default({}),
   defaultChecks: z.boolean().default(true).describe('Watch each host with the checks that fit any machine.'),
   checks: z.array(Check).max(5_000).default([]),
+  presets: z.string().optional().describe('Folder with your own presets, beside those that ship.'),
+  guardians: z.record(HostName, Guardian).default({}).describe('When the guardians go their rounds.'),
   gateway: z
     .string()
     .max(255)

@@ -29,7 +29,7 @@ export function addCheck(program: Command): void {
 async function check(context: CommandContext): Promise<number> {
   const id = context.arguments[0];
   const all = await bindLoaded(context.loaded);
-  const chosen = all.filter((bound) => id === undefined || bound.id === id);
+  const chosen = chosenOf(all, id);
   if (chosen.length === 0) {
     throw new Failure(`Cannot check "${id ?? ''}": known are ${all.map((bound) => bound.id).join(', ')}`, {
       recoverable: false,
@@ -49,6 +49,14 @@ async function check(context: CommandContext): Promise<number> {
   }
 }
 
+/** A guardian stands for the checks of its round. */
+function chosenOf(all: readonly BoundCheck[], id: string | undefined): BoundCheck[] {
+  const guardian = all.find((bound) => bound.id === id && bound.kind === 'guardian');
+  const looking = all.filter(({ kind }) => kind !== 'guardian');
+  if (guardian !== undefined) return looking.filter(({ config }) => config.guardian === guardian.options['name']);
+  return id === undefined ? looking : looking.filter((bound) => bound.id === id);
+}
+
 async function look(
   check: BoundCheck,
   { context, probes }: { context: CommandContext; probes: Probes },
@@ -58,6 +66,7 @@ async function look(
     log: context.log,
     probes,
     pings: { last: () => undefined, knownSince: () => Date.now() },
+    others: () => undefined,
     baseFolder: context.loaded.baseFolder,
   };
   const { observations } = await observe(check, options, { memory: forgettingMemory(), signal: context.signal });

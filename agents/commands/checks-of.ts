@@ -1,12 +1,11 @@
-import { defaultChecks } from '#config/defaults.ts';
 import { ConfigFailure, inOrder } from '#config/fault.ts';
 import { loadConfig, type LoadedConfig } from '#config/load.ts';
 import { unreadableKind } from '#config/salvage.ts';
-import { type BoundCheck, bindChecks, loadKinds } from '../sentinel/registry.ts';
+import { type BoundCheck, bindShipped } from '../sentinel/registry.ts';
 
 /** The checks of a configuration with their kinds. Throws a ConfigFailure with every fault at its line. */
 export async function bindLoaded(loaded: LoadedConfig): Promise<BoundCheck[]> {
-  const { checks, faults } = bindChecks(loaded.config, await loadKinds(), defaultChecks(loaded.config));
+  const { checks, faults } = await bindShipped(loaded.config);
   if (faults.length === 0) return checks;
   throw new ConfigFailure(
     faults.map((fault) => ({
@@ -25,9 +24,11 @@ export async function loadWithKinds(file: string | undefined): Promise<LoadedCon
   } catch (error) {
     if (!(error instanceof ConfigFailure) || error.usable === undefined) throw error;
     const { config, place } = error.usable;
-    const { faults } = bindChecks(config, await loadKinds());
+    const { faults } = await bindShipped(config);
     const further = faults
-      .filter(({ path: [, index] }) => typeof index === 'number' && config.checks[index]?.kind !== unreadableKind)
+      .filter(
+        ({ path: [section, index] }) => section !== 'checks' || config.checks[Number(index)]?.kind !== unreadableKind,
+      )
       .map((fault) => ({ ...place(fault.path), ...fault }));
     throw new ConfigFailure(inOrder([...error.faults, ...further]));
   }

@@ -54,6 +54,17 @@ export interface Ping {
   body: string;
 }
 
+/** How it stands with looking at another check. */
+export interface OtherCheck {
+  /** End of its last look; undefined before the first one. */
+  lookedAt: number | undefined;
+  /** Since when the sentinel has had it. */
+  since: number;
+  intervalMs: number;
+  /** Why its last look, or a part of it, saw nothing. */
+  unseen: string | undefined;
+}
+
 export interface CheckContext {
   /** The host of the check, when it has one. */
   host: { name: string; config: HostConfig } | undefined;
@@ -69,6 +80,8 @@ export interface CheckContext {
   /** The first look since the start: people wait for it, so what takes seconds may come with the next one. */
   isFirst?: boolean;
   memory: CheckMemory;
+  /** How the looks of the other checks went, for a check that watches checks; undefined for one that is not there. */
+  others: (id: string) => OtherCheck | undefined;
   /** The last ping under an id, and when the sentinel first knew of that heartbeat (epoch ms). */
   pings: { last(id: string): Ping | undefined; knownSince(id: string): number };
 }

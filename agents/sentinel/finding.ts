@@ -25,13 +25,14 @@ export function eventBetween(before: TrackState, track: Track): FindingEvent | u
 
 /** The labels that name a condition: its identity over all occurrences. Severity and values are not among them. */
 function labelsOf(check: BoundCheck, track: Track): Labels {
-  const { host, service, labels } = check.config;
+  const { host, service, guardian, labels } = check.config;
   const own = {
     alertname: track.last?.alertname ?? track.condition,
     check: check.id,
     kind: check.kind,
     ...(host !== undefined && { host }),
     ...(service !== undefined && { service }),
+    ...(guardian !== undefined && { guardian }),
     resource: boundedResource(track.resource),
   };
   const all: Labels = {};
@@ -45,7 +46,7 @@ function labelsOf(check: BoundCheck, track: Track): Labels {
 /** The finding of a track that has just begun to fire. */
 export function newFinding(check: BoundCheck, track: Track, now: number): Finding | undefined {
   const { state } = track;
-  if (!isFiring(state)) return undefined;
+  if (!isFiring(state) || isGuardians(check, track)) return undefined;
   const labels = labelsOf(check, track);
   const fingerprint = fingerprintOf(labels);
   return {
@@ -64,6 +65,11 @@ export function newFinding(check: BoundCheck, track: Track, now: number): Findin
     updatedAt: toInstant(now),
     evidence: [],
   };
+}
+
+/** What a guardian could not see is said once, by the guardian. */
+function isGuardians(check: BoundCheck, track: Track): boolean {
+  return check.config.guardian !== undefined && track.sort !== 'problem';
 }
 
 /** The same finding after another look, or undefined when there is nothing to tell yet. */

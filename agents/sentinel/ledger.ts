@@ -5,6 +5,7 @@ import type { Log } from '#agents/runtime/log.ts';
 import { eventBetween, type FindingEvent, newFinding, refreshed, resolvedFinding } from './finding.ts';
 import { fold, foldConfirmed, foldStale } from './fold.ts';
 import { byItself, type Credit, type History } from './history.ts';
+import type { OtherCheck } from './check.ts';
 import type { BoundCheck } from './registry.ts';
 import { calm, isFiring } from './state.ts';
 import type { SentinelStore, StoredTrack, Subject } from './store.ts';
@@ -97,6 +98,16 @@ export class Ledger {
     const watch = this.watches.get(subject.check);
     if (watch === undefined) return undefined;
     return { watch, track: watch.tracks.get(keyOf(subject.sort, subject.condition, subject.resource)) };
+  }
+
+  /** How it stands with looking at a check. */
+  lookOf(id: string): OtherCheck | undefined {
+    const watch = this.watches.get(id);
+    if (watch === undefined) return undefined;
+    const tracks = [...watch.tracks.values()];
+    const blind = tracks.find(({ sort, state }) => sort === 'unknown' && state.phase !== 'ok');
+    const { lookedAt, check } = watch;
+    return { lookedAt, since: this.#startedAt, intervalMs: check.intervalMs, unseen: blind?.unseen };
   }
 
   /** All that is firing, longest first. */

@@ -13,6 +13,7 @@ export interface LookOptions {
   log: Log;
   probes: Probes;
   pings: CheckContext['pings'];
+  others: CheckContext['others'];
   baseFolder: string;
 }
 
@@ -32,6 +33,7 @@ export function contextFor(
     probe: check.host === undefined ? nowhere : options.probes.runnerFor(check.host.name),
     clock: options.clock,
     pings: options.pings,
+    others: options.others,
     baseFolder: options.baseFolder,
     timeoutMs: check.config.timeout,
     ...of,

@@ -1,7 +1,7 @@
 import { type Journal, openJournal } from '#bus/journal.ts';
 import { loadSecret } from '#bus/keys.ts';
 import type { AgentContext } from '#agents/runtime/agent.ts';
-import type { Observation } from './check.ts';
+import type { Observation, OtherCheck } from './check.ts';
 import { EvidenceGatherer } from './evidence.ts';
 import { createGateway, type Gateway } from './gateway.ts';
 import { History } from './history.ts';
@@ -65,7 +65,8 @@ export function assemble(context: AgentContext, assembly: Assembly): Parts {
     last: (id: string) => history.lastPing(id),
     knownSince: (id: string) => history.knownSince(id),
   };
-  const looking: LookOptions = { clock, log, probes, pings, baseFolder: context.baseFolder };
+  const others = (id: string): OtherCheck | undefined => ledger.lookOf(id);
+  const looking: LookOptions = { clock, log, probes, pings, others, baseFolder: context.baseFolder };
   const runner = createRunner(context, { ledger, memories, looking, checks, gateway });
   const rechecks = new Rechecks({
     bus,

@@ -63,13 +63,6 @@ test('every fault is told at once, at the key where it can be mended', () => {
   expect(faults[3]?.message).toContain('needs a "host"');
 });
 
-test('a check that was written replaces the default one of the same name', () => {
-  const written = configOf({ checks: [{ id: 'front', kind: 'door', url: 'https://written.example/' }] });
-  const given = configOf({ checks: [{ id: 'front', kind: 'door', url: 'https://default.example/' }] });
-  const { checks } = bindChecks(written, kinds, given.checks);
-  expect(checks.map(({ resource }) => resource)).toEqual(['https://written.example/']);
-});
-
 test('what names this machine is not remote', () => {
   const url = ['http://localhost:3000/', 'http://127.0.0.1/x', 'http://[::1]:80/', 'https://localhost.example/'];
   const config = configOf({ checks: url.map((address, index) => ({ id: `c${index}`, kind: 'door', url: address })) });

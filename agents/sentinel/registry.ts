@@ -3,7 +3,8 @@ import { plainMessage } from '#config/fault.ts';
 import { CheckCommon, type CheckConfig } from '#config/check-config.ts';
 import type { Config, HostConfig } from '#config/schema.ts';
 import { suggest } from '#config/suggest.ts';
-import { loadPlugins } from '#agents/runtime/plugins.ts';
+import { type PlannedCheck, planChecks } from '#config/planned-checks.ts';
+import { loadPlugins, pluginKinds } from '#agents/runtime/plugins.ts';
 import { gapOf } from './cadence.ts';
 import type { CheckDefinition } from './check.ts';
 
@@ -34,52 +35,75 @@ export interface Fault {
 
 export type CheckKinds = ReadonlyMap<string, CheckDefinition>;
 
-/** The kinds that ship: one file each. */
-export function loadKinds(): Promise<Map<string, CheckDefinition>> {
+const folder = new URL('./checks/', import.meta.url);
+
+/** The kinds that ship, one file each: those named, or all. A kind that nobody uses costs no memory. */
+export function loadKinds(only?: ReadonlySet<string>): Promise<Map<string, CheckDefinition>> {
   return loadPlugins({
-    folder: new URL('./checks/', import.meta.url),
+    folder,
     exportName: 'check',
     kindOf: (check: CheckDefinition) => check.kind,
+    ...(only !== undefined && { only }),
   });
 }
 
+/** The names of the kinds that ship, without loading any. */
+export function kindNames(): Promise<string[]> {
+  return pluginKinds(folder);
+}
+
+interface Bound {
+  checks: BoundCheck[];
+  faults: Fault[];
+}
+
+/** All checks of a configuration with those of the shipped kinds that it uses. */
+export async function bindShipped(config: Config): Promise<Bound> {
+  const used = new Set(planChecks(config).checks.map(({ check }) => check.kind));
+  return bindChecks(config, await loadKinds(used), await kindNames());
+}
+
 /**
- * Binds each check of a configuration that was loaded to its kind. Contract: reports all faults at once; a check with a
- * fault is left out of `checks`. A check that the person wrote replaces a default one of the same id.
+ * Binds each planned check of a configuration to its kind. Contract: reports all faults at once; a check with a fault is
+ * left out of `checks`. `known` are the names to suggest where a kind is misspelt.
  */
-export function bindChecks(
-  config: Config,
-  kinds: CheckKinds,
-  defaults: readonly CheckConfig[] = [],
-): { checks: BoundCheck[]; faults: Fault[] } {
+export function bindChecks(config: Config, kinds: CheckKinds, known: readonly string[] = [...kinds.keys()]): Bound {
   const faults: Fault[] = [];
   const checks: BoundCheck[] = [];
-  const bind = (check: CheckConfig, path: (string | number)[]): void => {
-    const bound = bindOne(check, { config, kinds, path });
-    if (Array.isArray(bound)) faults.push(...bound);
+  for (const planned of planChecks(config).checks) {
+    const bound = bindOne(planned, { config, kinds, known });
+    if (Array.isArray(bound)) faults.push(...bound.map((fault) => placed(fault, planned)));
     else checks.push(bound);
-  };
-  for (const [index, check] of config.checks.entries()) bind(check, ['checks', index]);
-  const written = new Set(config.checks.map((check) => check.id));
-  for (const check of defaults) if (!written.has(check.id)) bind(check, ['defaultChecks']);
+  }
   return { checks, faults };
+}
+
+/** A fault of an option, below the check: where it stands in what a person wrote. */
+function placed({ path: [option, ...rest], message }: Fault, planned: PlannedCheck): Fault {
+  const { path, origin, check, parameterOf } = planned;
+  if (origin === 'written') return { path: [...path, ...(option === undefined ? [] : [option, ...rest])], message };
+  const parameter = parameterOf?.get(String(option));
+  if (parameter !== undefined) return { path: [...path, parameter, ...rest], message };
+  const what = option === undefined ? '' : `${[option, ...rest].join('.')} `;
+  return { path: [...path], message: `makes the check "${check.id}" whose ${what}${message}` };
 }
 
 interface Binding {
   config: Config;
   kinds: CheckKinds;
-  path: (string | number)[];
+  known: readonly string[];
 }
 
-function bindOne(check: CheckConfig, { config, kinds, path }: Binding): BoundCheck | Fault[] {
+/** The check, or its faults with paths below it. */
+function bindOne({ check }: PlannedCheck, { config, kinds, known }: Binding): BoundCheck | Fault[] {
   const definition = kinds.get(check.kind);
-  if (definition === undefined) return [{ path: [...path, 'kind'], message: unknownKind(check.kind, kinds) }];
+  if (definition === undefined) return [{ path: ['kind'], message: unknownKind(check.kind, known) }];
   const host = check.host === undefined ? undefined : config.hosts[check.host];
-  const parsed = parseOptions(definition, check, path);
+  const parsed = parseOptions(definition, check);
   const faults = parsed.ok ? [] : parsed.faults;
   // A host that the configuration does not know is a fault of its own, told by whoever loads it.
   if (definition.reach === 'host' && check.host === undefined) {
-    faults.push({ path, message: `needs a "host": the kind "${check.kind}" looks on a host` });
+    faults.push({ path: [], message: `needs a "host": the kind "${check.kind}" looks on a host` });
   }
   if (!parsed.ok || faults.length > 0) return faults;
   return {
@@ -97,7 +121,7 @@ function bindOne(check: CheckConfig, { config, kinds, path }: Binding): BoundChe
 
 type Options = { ok: true; options: Record<string, unknown> } | { ok: false; faults: Fault[] };
 
-function parseOptions(definition: CheckDefinition, check: CheckConfig, path: (string | number)[]): Options {
+function parseOptions(definition: CheckDefinition, check: CheckConfig): Options {
   // A misspelt key must not be dropped in silence, unless the kind itself takes any.
   const schema = definition.options.def.catchall === undefined ? definition.options.strict() : definition.options;
   const parsed = schema.safeParse(check.options);
@@ -105,16 +129,15 @@ function parseOptions(definition: CheckDefinition, check: CheckConfig, path: (st
   const known = Object.keys({ ...definition.options.shape, ...CheckCommon.shape });
   return {
     ok: false,
-    faults: parsed.error.issues.flatMap((issue) => faultsOf(issue, path, { known, given: check.options })),
+    faults: parsed.error.issues.flatMap((issue) => faultsOf(issue, { known, given: check.options })),
   };
 }
 
 function faultsOf(
   issue: z.core.$ZodIssue,
-  path: (string | number)[],
   { known, given }: { known: readonly string[]; given: Readonly<Record<string, unknown>> },
 ): Fault[] {
-  const at = [...path, ...issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part))];
+  const at = issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part));
   if (issue.code !== 'unrecognized_keys') return [{ path: at, message: optionMessage(issue, given) }];
   return issue.keys.map((key) => ({
     path: [...at, key],
@@ -129,9 +152,8 @@ function optionMessage({ message, path }: z.core.$ZodIssue, given: Readonly<Reco
   return isMissing && !plain.startsWith('is missing') ? `is missing: ${plain}` : plain;
 }
 
-function unknownKind(kind: string, kinds: CheckKinds): string {
-  const known = [...kinds.keys()].toSorted();
-  return `is no kind of check: "${kind}"${hint(kind, known)}; known are ${known.join(', ')}`;
+function unknownKind(kind: string, known: readonly string[]): string {
+  return `is no kind of check: "${kind}"${hint(kind, known)}; known are ${known.toSorted().join(', ')}`;
 }
 
 function hint(word: string, known: readonly string[]): string {

@@ -16,6 +16,9 @@ const looksPerHost = 4;
  */
 const looksFromOutsidePerHost = 16;
 const looksInAll = 64;
+/** When the guardians go their first round after a start, and over how long it is spread. */
+const guardiansAfterMs = 60_000;
+const guardiansWithinMs = 5 * 60_000;
 /** Spreads checks of one interval over a tenth of it. */
 const jitterShare = 0.1;
 
@@ -65,11 +68,19 @@ export class Runner {
     return this.#underWay;
   }
 
-  /** Schedules all checks and begins the first round at once; resolves when every check had its first look. */
+  /** Schedules all checks and begins the first round at once; resolves when every check of it had its first look. */
   async start(): Promise<void> {
     const entries = [...this.#entries.values()];
     for (const entry of entries) entry.handle = this.#schedule.add(this.#jobOf(entry));
-    await Promise.all(entries.map((entry) => this.#trigger(entry)));
+    const [soon, later] = [entries.filter((entry) => !isOfRound(entry)), entries.filter(isOfRound)];
+    for (const [index, entry] of later.entries()) this.#beginLater(entry, index / later.length);
+    await Promise.all(soon.map((entry) => this.#trigger(entry)));
+  }
+
+  /** The rounds of guardians are heavy and rare: nobody waits for them at the start, and they begin one after the other. */
+  #beginLater(entry: Entry, share: number): void {
+    const afterMs = guardiansAfterMs + Math.floor(share * guardiansWithinMs);
+    entry.cancelFollowUp = this.#options.clock.after(afterMs, () => this.#trigger(entry));
   }
 
   /** Looks now; a look already under way does not count, because it may have begun before the question. */
@@ -182,6 +193,10 @@ export class Runner {
       value: slipMs / 1_000,
     });
   }
+}
+
+function isOfRound({ check: { config } }: Entry): boolean {
+  return config.guardian !== undefined && config.cron !== undefined;
 }
 
 /** Whose turn it takes. Whether a host is there at all waits behind nothing else of that host. */

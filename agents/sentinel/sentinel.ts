@@ -1,7 +1,6 @@
 import { Failure, messageOf } from '#bus/failure.ts';
 import { emptyHead, type JournalHead } from '#bus/journal.ts';
 import { run } from '#bus/messages/run.ts';
-import { defaultChecks } from '#config/defaults.ts';
 import { resolveSecret } from '#config/secrets.ts';
 import type { Agent, AgentContext } from '#agents/runtime/agent.ts';
 import type { CheckDefinition } from './check.ts';
@@ -11,7 +10,7 @@ import type { LedgerEvent } from './ledger.ts';
 import { assemble, type Parts } from './parts.ts';
 import { countAll, troubles } from './picture.ts';
 import type { Probes } from './probe.ts';
-import { bindChecks, type BoundCheck, loadKinds } from './registry.ts';
+import { bindChecks, bindShipped, type BoundCheck } from './registry.ts';
 import { type RoundSummary, summarize } from './round.ts';
 import { serveVerbs } from './verbs.ts';
 
@@ -55,7 +54,7 @@ class SentinelAgent implements Sentinel {
   }
 
   async start(): Promise<void> {
-    const checks = this.#bind(this.#options.checks ?? (await loadKinds()));
+    const checks = await this.#bind();
     const parts = assemble(this.#context, {
       checks,
       ...(this.#options.probes !== undefined && { probes: this.#options.probes }),
@@ -100,9 +99,10 @@ class SentinelAgent implements Sentinel {
     };
   }
 
-  #bind(kinds: ReadonlyMap<string, CheckDefinition>): BoundCheck[] {
+  async #bind(): Promise<BoundCheck[]> {
     const { config } = this.#context;
-    const { checks, faults } = bindChecks(config, kinds, defaultChecks(config));
+    const kinds = this.#options.checks;
+    const { checks, faults } = kinds === undefined ? await bindShipped(config) : bindChecks(config, kinds);
     if (faults.length === 0) return checks;
     const lines = faults.map(({ path, message }) => `${path.join('.')} ${message}`);
     throw new Failure(`Cannot start sentinel: ${lines.join('; ')}`, { recoverable: false });

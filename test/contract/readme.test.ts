@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { bindChecks, loadKinds } from '#agents/sentinel/registry.ts';
+import { bindShipped, kindNames } from '#agents/sentinel/registry.ts';
 import { loadConfig } from '#config/load.ts';
 import { loadCatalogue } from '#playbooks/catalogue.ts';
 import { Folder, runCommand } from '../parts/command.ts';
@@ -47,12 +47,12 @@ test.each(snippets)('the configuration at $file:$line is valid', async ({ yaml }
   const file = join(folder.path, 'lares.yaml');
   writeFileSync(file, yaml);
   const { config } = await loadConfig(file);
-  expect(bindChecks(config, await loadKinds()).faults).toEqual([]);
+  expect((await bindShipped(config)).faults).toEqual([]);
 });
 
 describe('the tables of the README', () => {
   test('name every kind of check, and no other', async () => {
-    expect(namesIn('checks').toSorted()).toEqual([...(await loadKinds()).keys()].toSorted());
+    expect(namesIn('checks').toSorted()).toEqual((await kindNames()).toSorted());
   });
 
   test('name every playbook that ships, and no other', async () => {

@@ -28,6 +28,7 @@ export function checkContext(replaced: Partial<CheckContext> = {}): CheckContext
     timeoutMs: 60_000,
     signal: new AbortController().signal,
     memory: checkMemory(),
+    others: () => undefined,
     pings: { last: () => undefined, knownSince: () => 0 },
     ...replaced,
   };

@@ -1,0 +1,237 @@
+import { Check, type CheckConfig } from './check-config.ts';
+import { defaultChecks } from './defaults.ts';
+import type { ConfigFault, ConfigPath } from './fault.ts';
+import { type Guardian, shippedGuardians } from './guardian.ts';
+import { fillIn, nameIn, parametersOf, type Preset, Presets, withAbsent } from './preset.ts';
+import type { Config } from './schema.ts';
+import { suggest } from './suggest.ts';
+import type { WatchConfig } from './watch.ts';
+
+type Remark = Pick<ConfigFault, 'path' | 'message' | 'hint'>;
+
+/** A check that will be looked at, and where a person can change it. */
+export interface PlannedCheck {
+  check: CheckConfig;
+  /** Of the check itself, or of the use of the preset that it comes from. */
+  path: ConfigPath;
+  origin: 'written' | 'preset' | 'guardian' | 'default';
+  /** For a check of a preset: which parameter an option was taken from. */
+  parameterOf?: ReadonlyMap<string, string>;
+}
+
+export interface CheckPlan {
+  checks: PlannedCheck[];
+  faults: Remark[];
+}
+
+/**
+ * All checks of a configuration: those a person wrote, those of presets, of guardians, and the ones that fit any
+ * machine. Contract: of several with one id the first in this order stays; a check with a `guardian` and no timing of
+ * its own has the guardian's; the checks of a guardian that is switched off are left out.
+ */
+export function planChecks(config: Config): CheckPlan {
+  const plan: CheckPlan = { checks: [], faults: [] };
+  for (const [index, check] of config.checks.entries()) {
+    plan.checks.push({ check, path: ['checks', index], origin: 'written' });
+  }
+  planPresets(config, plan);
+  const chosen = plan.checks.map(({ check }) => check);
+  const guardians = shippedGuardians();
+  planGuardians(config, guardians, plan);
+  for (const check of defaultChecks(config, chosen)) {
+    plan.checks.push({ check, path: ['defaultChecks'], origin: 'default' });
+  }
+  const checks = scheduled(firstOfEach(plan), { config, guardians, plan });
+  return { checks: [...checks, ...watchersOf(checks)], faults: plan.faults };
+}
+
+function firstOfEach(plan: CheckPlan): PlannedCheck[] {
+  const byId = new Map<string, PlannedCheck>();
+  for (const planned of plan.checks) {
+    const first = byId.get(planned.check.id);
+    if (first === undefined) byId.set(planned.check.id, planned);
+    else if (planned.origin === 'preset' && first.origin === 'preset') {
+      plan.faults.push({
+        path: planned.path,
+        message: `makes a second check "${planned.check.id}"`,
+        hint: 'use the preset once, or on a service of its own',
+      });
+    }
+  }
+  return [...byId.values()];
+}
+
+function planPresets(config: Config, plan: CheckPlan): void {
+  const presets = new Presets(config.presets);
+  for (const [name, { watch, address }] of Object.entries(config.hosts)) {
+    const place: Place = { name, host: name, address: address ?? name };
+    for (const [index, use] of watch.entries()) {
+      planUse(use, { place, path: ['hosts', name, 'watch', index], presets, plan });
+    }
+  }
+  for (const [name, { watch, on }] of Object.entries(config.services)) {
+    const place: Place = { name, service: name, host: on, address: config.hosts[on]?.address ?? on };
+    for (const [index, use] of watch.entries()) {
+      planUse(use, { place, path: ['services', name, 'watch', index], presets, plan });
+    }
+  }
+}
+
+/** Where in the inventory a preset is used. */
+interface Place {
+  name: string;
+  service?: string;
+  host: string;
+  address: string;
+}
+
+interface Use {
+  place: Place;
+  path: ConfigPath;
+  presets: Presets;
+  plan: CheckPlan;
+}
+
+function planUse(use: WatchConfig, { place, path, presets, plan }: Use): void {
+  const preset = presets.get(use.preset);
+  if (typeof preset === 'string') {
+    plan.faults.push({ path: [...path, 'preset'], message: preset });
+    return;
+  }
+  const { values, faults } = parametersOf(preset, use.parameters);
+  plan.faults.push(
+    ...faults.map((fault) => ({ ...fault, path: [...path, ...fault.path] })),
+    ...withoutFaults(preset, use, path),
+  );
+  if (faults.length > 0) return;
+  for (const template of preset.checks) {
+    if (use.without.includes(template.suffix) || template.needs.some((name) => !values.has(name))) continue;
+    const made = makeCheck(template, { preset, use, values, place });
+    if ('fault' in made) plan.faults.push({ path, message: `preset "${preset.preset}": ${made.fault}` });
+    else plan.checks.push({ ...made, path, origin: 'preset' });
+  }
+}
+
+function withoutFaults(preset: Preset, use: WatchConfig, path: ConfigPath): Remark[] {
+  const suffixes = preset.checks.map(({ suffix }) => suffix);
+  return use.without
+    .filter((suffix) => !suffixes.includes(suffix))
+    .map((suffix) => ({
+      path: [...path, 'without'],
+      message: `names no check of the preset: "${suffix}"`,
+      hint: `it has ${suffixes.join(', ')}`,
+    }));
+}
+
+interface Making {
+  preset: Preset;
+  use: WatchConfig;
+  values: ReadonlyMap<string, unknown>;
+  place: Place;
+}
+
+function makeCheck(
+  template: Preset['checks'][number],
+  { preset, use, values, place }: Making,
+): { check: CheckConfig; parameterOf: ReadonlyMap<string, string> } | { fault: string } {
+  const { suffix, needs: _needs, ...written } = template;
+  const all = withAbsent(preset, values);
+  for (const [name, value] of Object.entries(place)) all.set(name, value);
+  const filled = fillIn(written, all) as Record<string, unknown>;
+  const { every, for: hold, severity, labels, dependsOn } = use;
+  const made = Check.safeParse({
+    ...filled,
+    id: `${place.name}-${suffix}`,
+    host: place.host,
+    ...(place.service !== undefined && { service: place.service }),
+    ...(severity !== undefined && { severity }),
+    labels: { ...(filled['labels'] as object | undefined), ...labels },
+    dependsOn: [...((filled['dependsOn'] as string[] | undefined) ?? []), ...dependsOn],
+  });
+  if (!made.success) return { fault: `${suffix}: ${made.error.issues[0]?.message ?? 'is not valid'}` };
+  const parameterOf = new Map(
+    Object.entries(written).flatMap(([option, value]) => {
+      const parameter = nameIn(value);
+      return parameter === undefined || !(parameter in preset.parameters) ? [] : [[option, parameter] as const];
+    }),
+  );
+  // Durations of a use are parsed already; the schema would read them as text.
+  const check = { ...made.data, ...(every !== undefined && { every }), ...(hold !== undefined && { for: hold }) };
+  return { check, parameterOf };
+}
+
+function planGuardians(config: Config, guardians: ReadonlyMap<string, Guardian>, plan: CheckPlan): void {
+  if (!config.defaultChecks) return;
+  for (const guardian of guardians.values()) {
+    for (const { suffix, each, ...written } of guardian.checks) {
+      const places = each === 'host' ? watchedHosts(config) : [undefined];
+      for (const host of places) {
+        const id = `${host ?? guardian.guardian}-${suffix}`;
+        const made = Check.parse({ ...written, id, guardian: guardian.guardian, ...(host !== undefined && { host }) });
+        plan.checks.push({ check: made, path: ['guardians', guardian.guardian], origin: 'guardian' });
+      }
+    }
+  }
+}
+
+/** Hosts that can be looked at from inside. */
+function watchedHosts(config: Config): string[] {
+  return Object.entries(config.hosts).flatMap(([name, { via, read }]) =>
+    via === 'local' || (via === 'ssh' && read !== undefined) ? [name] : [],
+  );
+}
+
+interface Timing {
+  config: Config;
+  guardians: ReadonlyMap<string, Guardian>;
+  plan: CheckPlan;
+}
+
+function scheduled(checks: readonly PlannedCheck[], timing: Timing): PlannedCheck[] {
+  return checks.flatMap((planned) => {
+    const { check } = planned;
+    if (check.guardian === undefined) return [planned];
+    const round = roundOf(check.guardian, timing);
+    if (typeof round === 'string') {
+      timing.plan.faults.push({ path: [...planned.path, 'guardian'], message: round });
+      return [];
+    }
+    if (!round.enabled) return [];
+    if (check.every !== undefined || check.cron !== undefined) return [planned];
+    return [{ ...planned, check: { ...check, cron: round.cron, timezone: round.timezone } }];
+  });
+}
+
+/** For each guardian that has checks, one that watches whether they look. */
+function watchersOf(checks: readonly PlannedCheck[]): PlannedCheck[] {
+  const ids = new Set(checks.map(({ check }) => check.id));
+  const members = Map.groupBy(
+    checks.filter(({ check }) => check.guardian !== undefined),
+    ({ check }) => check.guardian ?? '',
+  );
+  return [...members].map(([name, own]) => {
+    const id = ids.has(name) ? `${name}-guardian` : name;
+    const check = Check.parse({ id, kind: 'guardian', name, members: own.map((member) => member.check.id) });
+    return { check, path: ['guardians', name], origin: 'guardian' };
+  });
+}
+
+/** When a guardian goes its round, or in words why that is not known. */
+function roundOf(
+  name: string,
+  { config, guardians }: Timing,
+): { enabled: boolean; cron: string; timezone: string } | string {
+  const own = config.guardians[name];
+  const shipped = guardians.get(name);
+  if (own === undefined && shipped === undefined) {
+    const near = suggest(name, [...guardians.keys(), ...Object.keys(config.guardians)]);
+    return `names no guardian: "${name}"${near === undefined ? '' : `, did you mean "${near}"?`}`;
+  }
+  const cron = own?.cron ?? shipped?.cron;
+  if (cron === undefined) return `guardian "${name}" has no cron: guardians.${name}.cron`;
+  return {
+    enabled: own?.enabled ?? true,
+    cron,
+    timezone: own?.timezone ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
+  };
+}

@@ -1,0 +1,195 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { Ident } from '#bus/fields.ts';
+import { readDocument } from './document.ts';
+import { Duration } from './duration.ts';
+import { ConfigFailure, type ConfigFault } from './fault.ts';
+import { SecretRef } from './schema.ts';
+import { suggest } from './suggest.ts';
+import { WatchCommon } from './watch.ts';
+
+/** What a value of each type of parameter must be. */
+const types = {
+  url: z.url({ protocol: /^[a-z]+$/, error: 'must be an address such as https://10.0.0.5:8096' }),
+  text: z.string().min(1, 'must not be empty').max(2_000),
+  host: z.string().min(1, 'must be a name or an address').max(255),
+  port: z.number().int().min(1).max(65_535),
+  number: z.number(),
+  flag: z.boolean(),
+  duration: Duration,
+  path: z.string().min(1).max(1_000),
+  secret: SecretRef,
+  list: z.array(z.union([z.string().max(500), z.number()])).max(500),
+} as const satisfies Record<string, z.ZodType>;
+
+const Parameter = z.strictObject({
+  type: z.enum(Object.keys(types) as [keyof typeof types]),
+  about: z.string().min(1).max(400),
+  optional: z.boolean().default(false),
+  default: z.unknown().optional(),
+});
+
+const Suffix = z.string().regex(/^[a-z][a-z0-9-]{0,40}$/, 'must be small letters, digits and dashes');
+
+const PresetCheck = z.looseObject({
+  suffix: Suffix,
+  kind: Ident,
+  /** Parameters without which the check is left out. */
+  needs: z.array(z.string()).default([]),
+});
+
+/** One product as data: what it must be told and which checks watch it. */
+export const Preset = z
+  .strictObject({
+    preset: Ident,
+    title: z.string().min(1).max(80),
+    about: z.string().min(1).max(600),
+    parameters: z.record(z.string().regex(/^[a-z][A-Za-z0-9]{0,40}$/), Parameter).default({}),
+    checks: z.array(PresetCheck).min(1).max(50),
+  })
+  .refine(({ parameters }) => Object.keys(parameters).every((name) => !(name in WatchCommon.shape)), {
+    error: 'must have no parameter with the name of a key that every use of a preset has',
+  });
+export type Preset = z.output<typeof Preset>;
+
+const shipped = fileURLToPath(new URL('./presets/', import.meta.url));
+
+/** Reads presets: those that ship and those of a person's own folder, which go first. */
+export class Presets {
+  readonly #folders: readonly string[];
+  readonly #read = new Map<string, Preset | string>();
+
+  constructor(ownFolder?: string) {
+    this.#folders = [...(ownFolder === undefined ? [] : [ownFolder]), shipped];
+  }
+
+  /** All names, sorted. */
+  names(): string[] {
+    const files = this.#folders.filter((folder) => existsSync(folder)).flatMap((folder) => readdirSync(folder));
+    return [...new Set(files.filter((file) => file.endsWith('.yaml')).map((file) => file.slice(0, -5)))].toSorted();
+  }
+
+  /** The preset, or in words why there is none. */
+  get(name: string): Preset | string {
+    const known = this.#read.get(name) ?? this.#load(name);
+    this.#read.set(name, known);
+    return known;
+  }
+
+  #load(name: string): Preset | string {
+    const file = this.#folders.map((folder) => join(folder, `${name}.yaml`)).find((path) => existsSync(path));
+    // A name with a slash in it must not become a path.
+    if (file === undefined || !/^[\w-]+$/.test(name)) return this.#unknown(name);
+    return readPreset(file, name);
+  }
+
+  #unknown(name: string): string {
+    const near = suggest(name, this.names());
+    const hint = near === undefined ? 'lares presets lists them' : `did you mean "${near}"?`;
+    return `names no preset: "${name}", ${hint}`;
+  }
+}
+
+function readPreset(file: string, name: string): Preset | string {
+  const read = documentOf(file);
+  if (typeof read === 'string') return read;
+  const parsed = Preset.safeParse(read.value);
+  if (parsed.success) {
+    return parsed.data.preset === name ? parsed.data : `the preset "${file}" calls itself "${parsed.data.preset}"`;
+  }
+  const { path = [], message = '' } = parsed.error.issues[0] ?? {};
+  return `the preset "${file}" is wrong at ${path.join('.')}: ${message}`;
+}
+
+function documentOf(file: string): { value: unknown } | string {
+  try {
+    return readDocument(file);
+  } catch (error) {
+    if (!(error instanceof ConfigFailure)) throw error;
+    const { line = 1, message = error.message } = error.faults[0] ?? {};
+    return `the preset "${file}" cannot be read: line ${line}: ${message}`;
+  }
+}
+
+type ParameterFault = Pick<ConfigFault, 'path' | 'message' | 'hint'>;
+
+/**
+ * The values of a preset's parameters from what a person wrote, with defaults; absent optional ones are left out. Or
+ * every fault, with a path below the use of the preset.
+ */
+export function parametersOf(
+  preset: Preset,
+  written: Readonly<Record<string, unknown>>,
+): { values: Map<string, unknown>; faults: ParameterFault[] } {
+  const faults = strangers(preset, written);
+  const values = new Map<string, unknown>();
+  for (const [name, parameter] of Object.entries(preset.parameters)) {
+    const value = written[name] ?? parameter.default;
+    if (value === undefined) {
+      if (!parameter.optional) faults.push({ path: [], message: `needs ${name}: ${parameter.about}` });
+      continue;
+    }
+    const parsed = types[parameter.type].safeParse(value);
+    if (!parsed.success) faults.push({ path: [name], message: parsed.error.issues[0]?.message ?? 'is not valid' });
+    else values.set(name, plain(parameter.type, value));
+  }
+  return { values, faults };
+}
+
+/** Durations stay as they were written: the kind's own schema reads them. */
+function plain(type: keyof typeof types, value: unknown): unknown {
+  return type === 'url' && typeof value === 'string' ? value.replace(/\/+$/, '') : value;
+}
+
+function strangers(preset: Preset, written: Readonly<Record<string, unknown>>): ParameterFault[] {
+  const known = Object.keys(preset.parameters);
+  return Object.keys(written)
+    .filter((name) => !known.includes(name))
+    .map((name) => {
+      const near = suggest(name, [...known, ...Object.keys(WatchCommon.shape)]);
+      const hint = near === undefined ? `it has ${known.join(', ') || 'none'}` : `did you mean "${near}"?`;
+      return { path: [name], message: `is no parameter of the preset "${preset.preset}"`, hint };
+    });
+}
+
+/**
+ * A template with the values put in: a text that is only `{name}` becomes the value with its type, or is left out when
+ * there is none; inside a longer text the value is put in as text. Braces around anything else stay.
+ */
+export function fillIn(template: unknown, values: ReadonlyMap<string, unknown>): unknown {
+  if (typeof template === 'string') return fillText(template, values);
+  if (Array.isArray(template)) {
+    return template.map((item: unknown) => fillIn(item, values)).filter((item) => item !== undefined);
+  }
+  if (typeof template !== 'object' || template === null) return template;
+  const entries = Object.entries(template).map(([key, value]) => [key, fillIn(value, values)] as const);
+  return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
+}
+
+const absent = Symbol('absent');
+
+function fillText(text: string, values: ReadonlyMap<string, unknown>): unknown {
+  const name = nameIn(text);
+  if (name !== undefined && values.has(name)) {
+    const value = values.get(name);
+    return value === absent ? undefined : value;
+  }
+  return text.replaceAll(/\{([a-z][A-Za-z0-9]*)\}/g, (whole, inner: string) => {
+    const value = values.get(inner);
+    return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : whole;
+  });
+}
+
+/** The parameter that a value of a template is, whole. */
+export function nameIn(template: unknown): string | undefined {
+  return typeof template === 'string' ? /^\{([a-z][A-Za-z0-9]*)\}$/.exec(template)?.[1] : undefined;
+}
+
+/** The values with a mark for each parameter that was not given, so that `fillIn` leaves out what is only that. */
+export function withAbsent(preset: Preset, values: ReadonlyMap<string, unknown>): Map<string, unknown> {
+  const all = new Map<string, unknown>(Object.keys(preset.parameters).map((name) => [name, absent]));
+  for (const [name, value] of values) all.set(name, value);
+  return all;
+}
