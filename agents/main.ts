@@ -20,6 +20,7 @@ const commands: Record<string, () => Promise<(program: Command) => void>> = {
   unfreeze: loadFreeze,
   release: loadOrders,
   unblock: loadOrders,
+  presets: async () => (await import('./commands/presets.ts')).addPresets,
   validate: async () => (await import('./commands/validate.ts')).addValidate,
 };
 
