@@ -1,0 +1,103 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { CheckContext, Observation } from '#agents/sentinel/check.ts';
+import { type BindPair, startBindPair } from '../../../test/parts/bind.ts';
+import { checkContext } from '../../../test/parts/check-context.ts';
+import { describeWith } from '../../../test/parts/daemon.ts';
+import { faultsOf, kindContract } from '../../../test/parts/kind-contract.ts';
+import { until } from '../../../test/parts/until.ts';
+import { check } from './dns-zone.ts';
+
+kindContract(check, (port) => ({ zone: 'lab.test', primary: `127.0.0.1:${port}`, giveUpAfter: '300ms' }));
+
+function problems(observations: readonly Observation[]): string[] {
+  return observations.flatMap(({ condition, reading, summary }) => {
+    if (reading.is === 'unknown') return [`unknown ${condition}`];
+    return reading.is === 'state' && !reading.ok ? [`${reading.severity} ${condition}: ${summary}`] : [];
+  });
+}
+
+function lagOf(observations: readonly Observation[]): { seconds: number | undefined; summary: string | undefined } {
+  const found = observations.find(({ condition }) => condition === 'replica-behind');
+  return { seconds: found?.reading.is === 'level' ? found.reading.value : undefined, summary: found?.summary };
+}
+
+describeWith(['named'], 'a primary and a secondary of BIND', () => {
+  let pair: BindPair;
+  let now: number;
+  let context: CheckContext;
+  beforeEach(async () => {
+    pair = await startBindPair(10);
+    now = 0;
+    const base = checkContext({ host: undefined });
+    context = { ...base, clock: { ...base.clock, now: () => now } };
+  });
+  afterEach(() => pair[Symbol.asyncDispose]());
+
+  async function look(more: object = {}): Promise<Observation[]> {
+    const options = { zone: pair.zone, primary: pair.primary, secondaries: [pair.secondary], names: ['www.lab.test'] };
+    const found = await check.observe(check.options.parse({ ...options, ...more }), context);
+    expect(faultsOf(found)).toEqual([]);
+    return found;
+  }
+
+  test('agree after a change, and transfers go where they should', async () => {
+    const transfers = { transfersTo: [pair.secondary], transfersRefusedBy: [pair.primary] };
+    expect(problems(await look(transfers))).toEqual([]);
+    await pair.publish(11, '192.0.2.11');
+    await until(async () => (await pair.serialOf(pair.secondary)) === 11, 'the transfer after the NOTIFY');
+    const found = await look(transfers);
+    expect(problems(found)).toEqual([]);
+    expect(lagOf(found)).toEqual({
+      seconds: 0,
+      summary: `${pair.secondary} has serial 11 of lab.test as the primary has`,
+    });
+    expect(found.map(({ summary }) => summary)).toContain('all servers give 192.0.2.11 for www.lab.test');
+    const wrong = { transfersTo: [pair.primary], transfersRefusedBy: [pair.secondary] };
+    expect(problems(await look(wrong))).toEqual([
+      `warning zone-transfer-refused: ${pair.primary} does not transfer (REFUSED, it does not answer us) lab.test to this machine`,
+      `warning zone-transfer-open: ${pair.secondary} transfers lab.test to this machine`,
+    ]);
+  });
+
+  test('one that may not transfer falls behind, and the time since then is the level', async () => {
+    await pair.refuseTransfers();
+    await pair.publish(12, '192.0.2.12');
+    expect(lagOf(await look()).seconds).toBe(0);
+    now = 1_000_000;
+    const found = await look();
+    expect(lagOf(found)).toEqual({
+      seconds: 1_000,
+      summary: `${pair.secondary} is behind the primary of lab.test for 16m40s: serial 10, primary 12`,
+    });
+    expect(found.find(({ condition }) => condition === 'replica-behind')).toMatchObject({
+      holdMs: 0,
+      labels: { zone: 'lab.test', server: pair.secondary },
+      reading: { warning: { trigger: 60 }, critical: { trigger: 900 } },
+    });
+    expect(problems(found)).toEqual([
+      `warning zone-answers-differ: servers differ on www.lab.test: ${pair.primary} 192.0.2.12; ${pair.secondary} 192.0.2.10`,
+    ]);
+    const options = check.options.parse({ zone: pair.zone, primary: pair.primary, secondaries: [pair.secondary] });
+    const [evidence] = await check.evidence.gather(options, context, found[0] as Observation);
+    expect(evidence?.lines.join('\n')).toMatch(/: answer: lab\.test\. 60 SOA ns1\.lab\.test .* 12 3600/);
+    expect(evidence?.lines.join('\n')).toMatch(/: answer: lab\.test\. 60 SOA ns1\.lab\.test .* 10 3600/);
+  });
+
+  test('a dead secondary and a zone that nobody has are critical', async () => {
+    await pair.killSecondary();
+    expect(problems(await look())).toEqual([
+      `critical zone-not-served: ${pair.secondary} does not serve lab.test: connection refused`,
+    ]);
+    expect(problems(await look({ zone: 'other.test', secondaries: [], names: [] }))).toEqual([
+      `critical zone-not-served: ${pair.primary} does not serve other.test: it answers REFUSED, it does not answer us`,
+    ]);
+  });
+});
+
+describe('the options', () => {
+  test('a server twice is asked once', async () => {
+    const options = check.options.parse({ zone: 'a.test', primary: '127.0.0.1:1', secondaries: ['127.0.0.1:1'] });
+    const found = await check.observe(options, checkContext());
+    expect(found).toHaveLength(1);
+  });
+});
