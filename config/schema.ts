@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Ident, Severity } from '#bus/fields.ts';
 import { Check } from './check-config.ts';
+import { DiscoveryEntry } from './discovery.ts';
 import { durationOr } from './duration.ts';
 import { Host, Service } from './host-config.ts';
 import { HostName, TimeOfDay, TimeZone } from './names.ts';
@@ -181,6 +182,11 @@ export const ConfigSchema = z.strictObject({
   heartbeat: Heartbeat.optional(),
   hosts: z.record(HostName, Host).default({}),
   services: z.record(HostName, Service).default({}),
+  discovery: z
+    .array(DiscoveryEntry)
+    .max(50)
+    .default([])
+    .describe('Who is asked what there is. The earlier source is believed, and what is written here before all.'),
   defaultChecks: z.boolean().default(true).describe('Watch each host with the checks that fit any machine.'),
   checks: z.array(Check).max(5_000).default([]),
   presets: z.string().optional().describe('Folder with your own presets, beside those that ship.'),

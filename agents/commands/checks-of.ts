@@ -1,11 +1,13 @@
 import { ConfigFailure, inOrder } from '#config/fault.ts';
 import { loadConfig, type LoadedConfig } from '#config/load.ts';
 import { unreadableKind } from '#config/salvage.ts';
+import { bindShippedSources } from '../sentinel/inventory/registry.ts';
 import { type BoundCheck, bindShipped } from '../sentinel/registry.ts';
 
 /** The checks of a configuration with their kinds. Throws a ConfigFailure with every fault at its line. */
 export async function bindLoaded(loaded: LoadedConfig): Promise<BoundCheck[]> {
   const { checks, faults } = await bindShipped(loaded.config);
+  faults.push(...(await bindShippedSources(loaded.config)).faults);
   if (faults.length === 0) return checks;
   throw new ConfigFailure(
     faults.map((fault) => ({
@@ -24,7 +26,7 @@ export async function loadWithKinds(file: string | undefined): Promise<LoadedCon
   } catch (error) {
     if (!(error instanceof ConfigFailure) || error.usable === undefined) throw error;
     const { config, place } = error.usable;
-    const { faults } = await bindShipped(config);
+    const faults = [...(await bindShipped(config)).faults, ...(await bindShippedSources(config)).faults];
     const further = faults
       .filter(
         ({ path: [section, index] }) => section !== 'checks' || config.checks[Number(index)]?.kind !== unreadableKind,

@@ -27,6 +27,9 @@ export const apiOptions = {
   verifyTls: z.boolean().default(true).describe('Whether the certificate must be trusted and for the name.'),
 };
 
+/** What a call needs of a look. */
+export type ApiContext = Pick<CheckContext, 'clock' | 'signal' | 'timeoutMs' | 'baseFolder'>;
+
 export interface ApiOptions {
   url: string;
   caFile?: string | undefined;
@@ -65,7 +68,7 @@ export interface Api {
   text(call: ApiCall): Promise<ApiAnswer<string>>;
 }
 
-export function createApi(options: ApiOptions, context: CheckContext): Api {
+export function createApi(options: ApiOptions, context: ApiContext): Api {
   const agents = agentsOf(options, context);
   const text = async (call: ApiCall): Promise<ApiAnswer<string>> => {
     if (!agents.ok) return { is: 'unable', reason: agents.reason };
@@ -129,7 +132,7 @@ function urlOf(base: string, call: ApiCall): URL {
 
 function agentsOf(
   options: ApiOptions,
-  context: CheckContext,
+  context: ApiContext,
 ): { ok: true; agents: HttpAgents } | { ok: false; reason: string } {
   const choice: TlsChoice = { verify: options.verifyTls };
   if (options.caFile !== undefined) {
@@ -143,7 +146,7 @@ function agentsOf(
 
 async function exchange(
   of: { url: URL; call: ApiCall; agents: HttpAgents },
-  context: CheckContext,
+  context: ApiContext,
 ): Promise<ExchangeEnd> {
   context.signal.throwIfAborted();
   const { call } = of;
