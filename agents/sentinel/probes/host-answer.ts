@@ -16,7 +16,7 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 set -f
 has() { command -v "$1" >/dev/null 2>&1; }
 limit() { if has timeout; then timeout -k 1 "$@"; else shift; "$@"; fi; }
-part() { name=$1; shift; echo; echo "@@$name"; "$@" 2>&1; code=$?; echo; echo "@@end $name $code"; }
+part() { part_name=$1; shift; echo; echo "@@$part_name"; "$@" 2>&1; part_code=$?; echo; echo "@@end $part_name $part_code"; }
 `;
 
 /**
