@@ -1,20 +1,29 @@
-import { isIP } from 'node:net';
-import { connect, type DetailedPeerCertificate, type TLSSocket } from 'node:tls';
 import { z } from 'zod';
 import type { Evidence } from '#bus/messages/finding.ts';
-import { durationOr, formatDuration } from '#config/duration.ts';
+import { durationOr } from '#config/duration.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { resolveAddresses } from '#agents/sentinel/probes/addresses.ts';
 import { readAuthorities } from '#agents/sentinel/probes/authority.ts';
-import { chainOf, distrust, observeLifetime, rememberedChain } from '#agents/sentinel/probes/certificate.ts';
-import { startDeadline } from '#agents/sentinel/probes/deadline.ts';
-import { classifyNetworkError } from '#agents/sentinel/probes/network-error.ts';
+import {
+  type Certificate,
+  chainOf,
+  distrust,
+  observeLifetime,
+  rememberedChain,
+} from '#agents/sentinel/probes/certificate.ts';
+import { state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { remember } from '#agents/sentinel/probes/remembered.ts';
-import { evidenceOf, oneLine, resourceName } from '#agents/sentinel/probes/text.ts';
+import { starttlsProtocols } from '#agents/sentinel/probes/starttls.ts';
+import { evidenceOf, resourceName } from '#agents/sentinel/probes/text.ts';
+import { type Handshake, shakeHands } from '#agents/sentinel/probes/tls-handshake.ts';
 
 const Options = z.strictObject({
   address: z.string().min(1).max(255).describe('Name or address to connect to.'),
-  port: z.number().int().min(1).max(65_535).default(443).describe('Port that speaks TLS from the first byte.'),
+  port: z.number().int().min(1).max(65_535).default(443).describe('Port that speaks TLS.'),
+  starttls: z
+    .enum(starttlsProtocols)
+    .optional()
+    .describe('Protocol that begins in plain text and changes to TLS. Absent: TLS from the first byte.'),
   servername: z
     .string()
     .min(1)
@@ -38,7 +47,7 @@ export const check = defineCheck({
   reach: 'network',
   resourceOf: endpointOf,
   observe,
-  evidence: { about: 'the certificates that were shown and the addresses of the name', gather },
+  evidence: { about: 'the certificates that were shown, what is shown now, and the addresses of the name', gather },
 });
 
 function endpointOf(options: Options): string {
@@ -48,24 +57,12 @@ function endpointOf(options: Options): string {
   return resourceName(`${shown}:${options.port}${at}`);
 }
 
-type Handshake =
-  | { is: 'shown'; peer: DetailedPeerCertificate; authorizationError: string | undefined }
-  | { is: 'broken'; text: string }
-  | { is: 'unknown'; text: string };
-
 async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
   const resource = endpointOf(options);
-  const handshake = await shakeHands(options, context);
+  const handshake = await look(options, context);
   switch (handshake.is) {
     case 'unknown':
-      return [
-        {
-          condition: 'certificate-expiring',
-          resource,
-          reading: { is: 'unknown', reason: handshake.text },
-          summary: oneLine(`cannot look at the certificate of ${resource}: ${handshake.text}`),
-        },
-      ];
+      return [unseen({ condition: 'certificate-expiring', resource }, handshake.text)];
     case 'broken':
       return [
         validity(resource, handshake.text),
@@ -87,82 +84,79 @@ function judge(handshake: Extract<Handshake, { is: 'shown' }>, options: Options,
     authorizationError: handshake.authorizationError,
     pinned: options.fingerprint,
   });
-  return [validity(resource, reason), ...observeLifetime(chain, { resource, now })];
+  return [
+    validity(resource, reason),
+    ...observeLifetime(chain, { resource, now }),
+    ...observeIssuer(chain[0]?.issuer, resource, context),
+  ];
 }
 
 function validity(resource: string, reason: string | undefined): Observation {
-  return {
+  return state({
     condition: 'certificate-invalid',
     resource,
-    summary: oneLine(
+    summary:
       reason === undefined ? `${resource}: the certificate is trusted` : `${resource}: bad certificate: ${reason}`,
-    ),
-    reading: { is: 'state', ok: reason === undefined, severity: 'critical' },
-  };
+    ok: reason === undefined,
+    severity: 'critical',
+  });
 }
 
-function shakeHands(options: Options, context: CheckContext): Promise<Handshake> {
-  context.signal.throwIfAborted();
-  const { promise, resolve, reject } = Promise.withResolvers<Handshake>();
+/** News for a day: an authority that nobody chose may be a sign of somebody in between. */
+const newsMs = 86_400_000;
+
+const Issuers = z.object({ now: z.string(), before: z.string().optional(), since: z.number() });
+
+function observeIssuer(issuer: string | undefined, resource: string, context: CheckContext): Observation[] {
+  if (issuer === undefined) return [];
+  const at = context.clock.now();
+  const known = Issuers.safeParse(context.memory.get('issuer')).data;
+  const issuers =
+    known?.now === issuer ? known : { now: issuer, since: at, ...(known !== undefined && { before: known.now }) };
+  remember(context.memory, 'issuer', issuers);
+  const { before, since } = issuers;
+  const isNews = before !== undefined && at - since < newsMs;
+  return [
+    state({
+      condition: 'certificate-issuer-changed',
+      resource,
+      summary: isNews
+        ? `${resource}: the certificate is by "${issuer}" now, before by "${before}"`
+        : `${resource}: the certificate is by "${issuer}"`,
+      ok: !isNews,
+      severity: 'info',
+      holdMs: 0,
+    }),
+  ];
+}
+
+function look(options: Options, context: CheckContext): Promise<Handshake> {
   const authorities = options.caFile === undefined ? undefined : readAuthorities(options.caFile, context.baseFolder);
   if (authorities?.ok === false) return Promise.resolve({ is: 'unknown', text: authorities.reason });
-  const socket = connect({
-    host: options.address,
-    port: options.port,
-    // Looked at, not trusted: nothing but the handshake is ever sent.
-    rejectUnauthorized: false,
-    ...serverName(options),
-    ...(authorities !== undefined && { ca: authorities.ca }),
-  });
-  socket.setNoDelay(true);
-  let isConnected = false;
-  const finish = (handshake: Handshake): void => {
-    cancel();
-    socket.destroy();
-    resolve(handshake);
-  };
-  const cancel = startDeadline({ ms: options.giveUpAfter, context }, (why) => {
-    const text = `no ${isConnected ? 'TLS handshake' : 'connection'} within ${formatDuration(options.giveUpAfter)}`;
-    if (why === 'time') return finish({ is: 'unknown', text });
-    socket.destroy();
-    reject(context.signal.reason as Error);
-  });
-  socket.on('connect', () => (isConnected = true));
-  socket.on('secureConnect', () => finish(shownBy(socket)));
-  socket.on('error', (error) => finish(failed(error, isConnected)));
-  socket.on('end', () => finish({ is: 'unknown', text: 'the server hung up before the handshake ended' }));
-  return promise;
-}
-
-/** SNI takes names only (RFC 6066, section 3). */
-function serverName(options: Options): { servername?: string } {
-  const name = options.servername ?? options.address;
-  return isIP(name) === 0 ? { servername: name } : {};
-}
-
-function shownBy(socket: TLSSocket): Handshake {
-  const error: unknown = socket.authorizationError;
-  const code = error instanceof Error ? ('code' in error ? String(error.code) : error.message) : error;
-  return {
-    is: 'shown',
-    peer: socket.getPeerCertificate(true),
-    authorizationError: typeof code === 'string' && code !== '' ? code : undefined,
-  };
-}
-
-/** A server that connects but cannot do TLS has bad TLS; one that does not connect was not looked at. */
-function failed(error: Error, isConnected: boolean): Handshake {
-  const { cause, text } = classifyNetworkError(error);
-  return cause === 'tls' && isConnected ? { is: 'broken', text } : { is: 'unknown', text };
+  return shakeHands({ ...options, ca: authorities?.ca, giveUpAfterMs: options.giveUpAfter }, context);
 }
 
 async function gather(options: Options, context: CheckContext): Promise<Evidence[]> {
-  const chain = rememberedChain(context.memory).map(
-    (certificate) =>
-      `${certificate.name}: ${new Date(certificate.notBefore).toISOString()} to ${new Date(certificate.notAfter).toISOString()}, SHA-256 ${certificate.fingerprint}`,
-  );
+  const before = rememberedChain(context.memory);
+  const [now, addresses] = await Promise.all([
+    look({ ...options, giveUpAfter: Math.min(options.giveUpAfter, 3_000) }, context),
+    resolveAddresses(options.address, context.signal),
+  ]);
   return [
-    ...evidenceOf('state', 'Certificates shown', chain),
-    ...(await resolveAddresses(options.address, context.signal)),
+    ...evidenceOf('state', 'Certificates shown', before.map(certificateText)),
+    ...evidenceOf('state', 'A second look', secondLook(now, before)),
+    ...addresses,
   ];
+}
+
+function secondLook(now: Handshake, before: readonly Certificate[]): string[] {
+  if (now.is !== 'shown') return [now.text];
+  const chain = chainOf(now.peer);
+  if (chain[0]?.fingerprint === before[0]?.fingerprint) return [`${now.protocol}, the same certificate`];
+  return [`${now.protocol}, another certificate:`, ...chain.map(certificateText)];
+}
+
+function certificateText({ name, issuer, notBefore, notAfter, fingerprint }: Certificate): string {
+  const span = [notBefore, notAfter].map((at) => (Number.isFinite(at) ? new Date(at).toISOString() : '-')).join(' to ');
+  return `${name}: ${span}, by ${issuer ?? 'an unnamed issuer'}, SHA-256 ${fingerprint}`;
 }

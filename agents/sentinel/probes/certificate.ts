@@ -1,6 +1,7 @@
 import { checkServerIdentity, type DetailedPeerCertificate } from 'node:tls';
 import type { CheckMemory, Observation } from '#agents/sentinel/check.ts';
 import { formatDuration } from '#config/duration.ts';
+import { level } from './reading.ts';
 import { oneLine } from './text.ts';
 
 /** What is kept of a certificate: JSON, so that a check remembers it while the target is down. */
@@ -11,8 +12,11 @@ export interface Certificate {
   notAfter: number;
   /** SHA-256 in upper-case hex with colons, as OpenSSL prints it. */
   fingerprint: string;
+  /** The organization that issued it, or the issuer's name where it has none. */
+  issuer?: string;
 }
 
+const minuteMs = 60_000;
 const dayMs = 86_400_000;
 const shortLivedMs = 10 * dayMs;
 const maximumChain = 10;
@@ -37,7 +41,15 @@ function certificateOf(peer: DetailedPeerCertificate): Certificate {
     notBefore: Date.parse(peer.valid_from),
     notAfter: Date.parse(peer.valid_to),
     fingerprint: peer.fingerprint256,
+    ...issuerOf(peer),
   };
+}
+
+/** Authorities change the certificates that they sign with at every other renewal; their organization stays. */
+function issuerOf({ issuer }: DetailedPeerCertificate): { issuer?: string } {
+  const organization = textOf(issuer?.O);
+  const name = oneLine(organization === '' ? textOf(issuer?.CN) : organization, 100);
+  return name === '' ? {} : { issuer: name };
 }
 
 /** A subject may hold several common names. */
@@ -52,37 +64,47 @@ export function rememberedChain(memory: CheckMemory): Certificate[] {
 }
 
 /**
- * Days left of the certificate that ends first. A warning at 14 days or a third of its lifetime, critical at 3 days or a
- * tenth, whichever is less: certificates of 12 and 24 hours are ordinary with Caddy and step-ca, and what renews them
- * does it when a third is left.
+ * Days left of the certificate that is nearest to its limits. A warning at 14 days or a third of its lifetime, critical at
+ * 3 days or a tenth, whichever is less: certificates of 12 and 24 hours are ordinary with Caddy and step-ca, and what
+ * renews them does it when a third is left. The issuers between have half of that: Caddy renews its own, of 7 days, when a
+ * fifth is left.
  */
 export function observeLifetime(chain: readonly Certificate[], at: { resource: string; now: number }): Observation[] {
-  const first = chain.toSorted((a, b) => a.notAfter - b.notAfter)[0];
-  if (first === undefined || !Number.isFinite(first.notAfter)) return [];
-  const lifetimeMs = Math.max(dayMs / 24, first.notAfter - first.notBefore);
-  const leftMs = first.notAfter - at.now;
-  const warning = Math.min(14 * dayMs, lifetimeMs / 3) / dayMs;
-  const critical = Math.min(3 * dayMs, lifetimeMs / 10) / dayMs;
-  const isCritical = leftMs / dayMs <= critical;
+  const judged = chain.flatMap((certificate, place) => {
+    if (!Number.isFinite(certificate.notAfter) || !Number.isFinite(certificate.notBefore)) return [];
+    return [{ certificate, place, ...limitsOf(certificate, place === 0) }];
+  });
+  const share = ({ certificate, warningMs }: (typeof judged)[number]): number =>
+    (certificate.notAfter - at.now) / warningMs;
+  const [worst] = judged.toSorted((a, b) => share(a) - share(b));
+  if (worst === undefined) return [];
+  const { certificate, lifetimeMs } = worst;
+  const leftMs = certificate.notAfter - at.now;
   // What renews at one third has until a twentieth later before it counts as overdue.
-  const isPatient = lifetimeMs <= shortLivedMs && !isCritical;
-  const whose = chain[0] === first ? 'the certificate' : `the issuer's certificate "${first.name}"`;
-  return [
-    {
-      condition: 'certificate-expiring',
-      resource: at.resource,
-      ...(isPatient && { holdMs: Math.round(lifetimeMs / 20) }),
-      summary: oneLine(`${at.resource}: ${whose} ${lifetimeText(leftMs)} (${new Date(first.notAfter).toISOString()})`),
-      reading: {
-        is: 'level',
-        value: leftMs / dayMs,
-        unit: 'd',
-        bad: 'below',
-        warning: { trigger: warning, clear: warning * 1.05 },
-        critical: { trigger: critical, clear: critical * 1.05 },
-      },
-    },
-  ];
+  const isPatient = lifetimeMs <= shortLivedMs && leftMs > worst.criticalMs;
+  const whose = worst.place === 0 ? 'the certificate' : `the issuer's certificate "${certificate.name}"`;
+  const end = new Date(certificate.notAfter).toISOString();
+  const observation = level({
+    condition: 'certificate-expiring',
+    resource: at.resource,
+    summary: `${at.resource}: ${whose} ${lifetimeText(leftMs)} (${end})`,
+    value: leftMs / dayMs,
+    unit: 'd',
+    bad: 'below',
+    warning: worst.warningMs / dayMs,
+    critical: worst.criticalMs / dayMs,
+  });
+  return [isPatient ? { ...observation, holdMs: Math.round(lifetimeMs / 20) } : observation];
+}
+
+function limitsOf({ notBefore, notAfter }: Certificate, isOwn: boolean) {
+  const lifetimeMs = Math.max(minuteMs, notAfter - notBefore);
+  const part = isOwn ? 1 : 2;
+  return {
+    lifetimeMs,
+    warningMs: Math.min(14 * dayMs, lifetimeMs / 3 / part),
+    criticalMs: Math.min(3 * dayMs, lifetimeMs / 10 / part),
+  };
 }
 
 /** Whether a look should ask for the certificate anew: a kept connection goes on showing the one it began with. */
@@ -91,7 +113,7 @@ export function isSoonReplaced(chain: readonly Certificate[], now: number): bool
 }
 
 function lifetimeText(leftMs: number): string {
-  const span = formatDuration(Math.floor(Math.abs(leftMs) / 60_000) * 60_000);
+  const span = formatDuration(Math.floor(Math.abs(leftMs) / minuteMs) * minuteMs);
   return leftMs >= 0 ? `ends in ${span}` : `ended ${span} ago`;
 }
 
