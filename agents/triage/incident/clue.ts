@@ -85,12 +85,19 @@ export interface Subject {
 }
 
 export function subjectOf(clue: Clue, inventory: Inventory): Subject {
-  const guest = clue.labels['guest'];
-  const host = guest !== undefined && inventory.nodes.has(guest) && reachRank(clue) > 1 ? guest : clue.host;
+  const host = hostOf(clue, inventory);
   const named = clue.labels['service'];
   const service = named !== undefined && inventory.nodes.get(named)?.type === 'service' ? named : undefined;
   if (service !== undefined) return { host: host ?? inventory.nodes.get(service)?.on, service };
   return { host, service: serviceByUnit(clue, host, inventory) };
+}
+
+/** A check of a whole cluster looks at one host and tells of many: who is down stands in the labels. */
+function hostOf(clue: Clue, inventory: Inventory): string | undefined {
+  const labelled = clue.labels['guest'] ?? clue.labels['node'];
+  const named = labelled === undefined ? undefined : inventory.nameOf(labelled);
+  if (named !== undefined && (reachRank(clue) > 1 || clue.host === undefined)) return named;
+  return clue.host === undefined ? undefined : (inventory.nameOf(clue.host) ?? clue.host);
 }
 
 function serviceByUnit(clue: Clue, host: string | undefined, inventory: Inventory): string | undefined {

@@ -7,6 +7,7 @@ import { agentHealth } from '#bus/messages/agent-health.ts';
 import { agentState } from '#bus/messages/agent-state.ts';
 import { finding } from '#bus/messages/finding.ts';
 import { freeze } from '#bus/messages/freeze.ts';
+import { inventory } from '#bus/messages/inventory.ts';
 import { manifest } from '#bus/messages/manifest.ts';
 import { plan } from '#bus/messages/plan.ts';
 import { run } from '#bus/messages/run.ts';
@@ -14,6 +15,7 @@ import { verdict } from '#bus/messages/verdict.ts';
 import type { AgentWatch } from '../agent-watch.ts';
 import type { Desk } from '../desk.ts';
 import { takeFreeze } from '../freeze.ts';
+import { createFleet } from './fleet.ts';
 import type { Inbox } from './inbox.ts';
 
 interface ListenOptions {
@@ -43,6 +45,11 @@ export function listen({ bus, desk, inbox, watch, isRunning }: ListenOptions): v
     watch.health(message);
     if (message.agent === bus.agent || message.journal === undefined) return;
     rememberAnchor(desk.store.rows, { agent: message.agent, ...message.journal, at: Date.parse(message.at) });
+  });
+  const fleet = createFleet(desk);
+  hear(inventory, (message) => fleet.take(message));
+  bus.onClear(inventory, (sentinel) => {
+    if (isRunning()) fleet.forget(sentinel);
   });
   hear(freeze, (message) => takeFreeze(desk, message));
 }
