@@ -1,0 +1,122 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { Observation } from '#agents/sentinel/check.ts';
+import { closeHttpAgents } from '#agents/sentinel/probes/http-agents.ts';
+import { checkContext } from '../../../test/parts/check-context.ts';
+import { answersAt, type Daemon, describeWith, startDaemon } from '../../../test/parts/daemon.ts';
+import { type ApiRequest, startFakeApi } from '../../../test/parts/fake-api.ts';
+import { freePort } from '../../../test/parts/free-port.ts';
+import { kindContract } from '../../../test/parts/kind-contract.ts';
+import { check } from './qbittorrent.ts';
+
+kindContract(check, (port) => ({ url: `http://127.0.0.1:${port}` }));
+
+process.env['LARES_TEST_QBT'] = 'adminadmin';
+process.env['LARES_TEST_QBT_WRONG'] = 'not-the-password';
+const login = { user: 'admin', password: { env: 'LARES_TEST_QBT' } };
+
+afterEach(closeHttpAgents);
+
+const look = (given: object): Promise<Observation[]> => check.observe(check.options.parse(given), checkContext());
+const wordOf = ({ condition, reading }: Observation): string =>
+  `${condition} ${reading.is === 'state' ? (reading.ok ? 'ok' : reading.severity) : reading.is}`;
+
+/** qBittorrent 4.5: 403 without a session, 200 "Fails." for a wrong password. */
+function qbittorrent(of: { torrents?: object; status?: string; free?: number } = {}) {
+  const state = { sessions: new Set<string>(), logins: 0 };
+  const answer = ({ path, body, headers }: ApiRequest) => {
+    if (path === '/api/v2/auth/login') {
+      state.logins += 1;
+      if (new URLSearchParams(body).get('password') !== 'adminadmin') return { body: 'Fails.' };
+      const id = `session${state.logins}`;
+      state.sessions.add(id);
+      return { body: 'Ok.', headers: { 'set-cookie': `SID=${id}; HttpOnly; path=/; SameSite=Strict` } };
+    }
+    const id = /SID=(\w+)/.exec(headers.cookie ?? '')?.[1] ?? '';
+    if (!state.sessions.has(id)) return { status: 403, body: 'Forbidden' };
+    const server = { connection_status: of.status ?? 'connected', free_space_on_disk: of.free ?? -1 };
+    return path === '/api/v2/sync/maindata'
+      ? { body: { server_state: server, torrents: of.torrents ?? {} } }
+      : undefined;
+  };
+  return { answer, state };
+}
+
+describe('with a login', () => {
+  test('one session serves many looks, and a lost one is made anew', async () => {
+    const { answer, state } = qbittorrent();
+    await using api = await startFakeApi(answer);
+    await look({ url: api.url, ...login });
+    await look({ url: api.url, ...login });
+    expect(state.logins).toBe(1);
+    state.sessions.clear();
+    expect((await look({ url: api.url, ...login })).map(wordOf)).toEqual([
+      'qbittorrent-down ok',
+      'qbittorrent-disconnected ok',
+      'qbittorrent-torrents-failed ok',
+    ]);
+    expect(state.logins).toBe(2);
+  });
+
+  test('a wrong password is unknown and tried once, so that the address is not banned', async () => {
+    const { answer, state } = qbittorrent();
+    await using api = await startFakeApi(answer);
+    const wrong = { url: api.url, user: 'admin', password: { env: 'LARES_TEST_QBT_WRONG' } };
+    expect((await look(wrong)).map(wordOf)).toEqual(['qbittorrent-down ok', 'qbittorrent-disconnected unknown']);
+    await look(wrong);
+    expect(state.logins).toBe(1);
+  });
+
+  test('failed torrents, a lost connection and little room are told', async () => {
+    const torrents = { a: { name: 'Debian', state: 'missingFiles' }, b: { name: 'Other', state: 'stalledUP' } };
+    const { answer } = qbittorrent({ torrents, status: 'disconnected', free: 5 * 1_073_741_824 });
+    await using api = await startFakeApi(answer);
+    const found = await look({ url: api.url, ...login });
+    expect(found.map(({ summary }) => summary)).toEqual([
+      'qBittorrent answers',
+      'qBittorrent is disconnected',
+      '1 of 2 torrents failed',
+      'free for downloads: 5.0 GiB',
+    ]);
+    expect(found.at(-1)?.reading).toMatchObject({ value: 5, warning: { trigger: 10 } });
+    const [first] = found;
+    if (first === undefined) throw new Error('nothing was observed');
+    const options = check.options.parse({ url: api.url, ...login });
+    const evidence = await check.evidence.gather(options, checkContext(), first);
+    expect(evidence.flatMap(({ lines }) => lines)).toEqual(['missingFiles: Debian', 'disconnected']);
+  });
+});
+
+describeWith(['qbittorrent-nox'], 'qBittorrent of Debian', () => {
+  let daemon: Daemon;
+  let folder: string;
+  let url: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'lares-qbittorrent-'));
+    const port = await freePort();
+    url = `http://127.0.0.1:${port}`;
+    daemon = await startDaemon({
+      program: 'sh',
+      args: ['-c', `yes | exec qbittorrent-nox --profile=${folder} --webui-port=${port}`],
+      env: { HOME: folder },
+      isReady: () => answersAt(`${url}/api/v2/app/version`),
+    });
+  });
+  afterAll(async () => {
+    await daemon[Symbol.asyncDispose]();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  test('is alive without a login, watched with one, and unknown with a wrong one', async () => {
+    expect((await look({ url })).map(wordOf)).toEqual(['qbittorrent-down ok']);
+    expect((await look({ url, ...login })).map(wordOf)).toEqual([
+      'qbittorrent-down ok',
+      'qbittorrent-disconnected ok',
+      'qbittorrent-torrents-failed ok',
+    ]);
+    const wrong = await look({ url, user: 'other', password: { env: 'LARES_TEST_QBT_WRONG' } });
+    expect(wrong.map(wordOf)).toEqual(['qbittorrent-down ok', 'qbittorrent-disconnected unknown']);
+  });
+});
