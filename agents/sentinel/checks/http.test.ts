@@ -1,11 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { scrub } from '#bus/scrub.ts';
 import type { Observation } from '#agents/sentinel/check.ts';
 import { closeHttpAgents } from '#agents/sentinel/probes/http-agents.ts';
 import { maximumBodyBytes } from '#agents/sentinel/probes/http-exchange.ts';
-import { createAuthority, hasOpenssl } from '../../../test/parts/certificates.ts';
 import { checkContext } from '../../../test/parts/check-context.ts';
 import { freePort } from '../../../test/parts/free-port.ts';
 import { type Behaviour, startHttpTarget } from '../../../test/parts/http-target.ts';
@@ -15,8 +15,6 @@ import { check } from './http.ts';
 kindContract(check, (port) => ({ url: `http://127.0.0.1:${port}/` }));
 
 afterEach(closeHttpAgents);
-
-const day = 86_400_000;
 
 function options(url: string, more: object = {}) {
   return check.options.parse({ url, ...more });
@@ -124,11 +122,45 @@ describe('expectations of the body', () => {
     ['a JSON value of another type', { json: [{ path: 'nodes[0].up', equals: '1' }] }, false],
     ['a JSON null', { json: [{ path: 'nodes.1.up', equals: null }] }, true],
     ['a member of the prototype', { json: [{ path: 'constructor.name', equals: 'Object' }] }, false],
+    ['one of several JSON values', { json: [{ path: 'status', oneOf: ['ok', 'degraded'] }] }, true],
+    ['none of several', { json: [{ path: 'status', oneOf: ['green', 1] }] }, false],
+    ['a JSON value that is there, if null', { json: [{ path: 'nodes[1].up', exists: true }] }, true],
+    ['one that is absent as wanted', { json: [{ path: 'error', exists: false }] }, true],
+    ['one that is there and must not be', { json: [{ path: 'status', exists: false }] }, false],
+    ['a JSON text that matches', { json: [{ path: 'status', matches: '^o' }] }, true],
+    ['an object that is no text', { json: [{ path: 'nodes', matches: 'o' }] }, false],
+    ['numbers between limits', { json: [{ path: 'nodes[0].up', above: 0, below: 2 }] }, true],
+    ['a number at its limit', { json: [{ path: 'nodes[0].up', above: 1 }] }, false],
+    ['a text that is no number', { json: [{ path: 'status', below: 5 }] }, false],
+    ['a list with enough members', { json: [{ path: 'nodes', atLeast: 2, atMost: 2 }] }, true],
+    ['one with too few', { json: [{ path: 'nodes', atLeast: 3 }] }, false],
+    ['a number, which has no members', { json: [{ path: 'nodes[0].up', atMost: 3 }] }, false],
+    ['a header that is there', { header: [{ name: 'X-Node' }] }, true],
+    ['a header that matches, whatever its case', { header: [{ name: 'x-NODE', matches: '^pve\\d$' }] }, true],
+    ['a header with another value', { header: [{ name: 'x-node', matches: '^nas' }] }, false],
+    ['a header that is missing', { header: [{ name: 'strict-transport-security' }] }, false],
+    ['a header that must not be there', { header: [{ name: 'x-node', absent: true }] }, false],
     ['a content type', { contentType: 'application/json' }, true],
     ['another content type', { contentType: 'text/html' }, false],
   ])('%s', async (_name, expected, ok) => {
-    await using target = await startHttpTarget({ behaviour: { does: 'answer', body: json, type: 'application/json' } });
+    await using target = await startHttpTarget({
+      behaviour: { does: 'answer', body: json, type: 'application/json', headers: { 'x-node': 'pve1' } },
+    });
     expect((await look(target.url, expected)).reading).toMatchObject({ is: 'state', ok });
+  });
+
+  test('what asks for a login is alive where that is enough, and only with that status', async () => {
+    await using target = await startHttpTarget({ behaviour: { does: 'answer', status: 403, body: 'Forbidden' } });
+    const asked = { alsoAlive: [401, 403], contains: 'Dashboard' };
+    expect(await look(target.url, asked)).toMatchObject(up);
+    target.behaviour = { does: 'answer', status: 404 };
+    expect(await look(target.url, asked)).toMatchObject(down(/answered 404/));
+    target.behaviour = { does: 'answer', body: 'Welcome' };
+    expect(await look(target.url, asked)).toMatchObject(down(/lacks "Dashboard"/));
+  });
+
+  test('a rule about a JSON value has to say what is wanted', () => {
+    expect(check.options.safeParse({ url: 'http://host/', json: [{ path: 'a' }] }).success).toBe(false);
   });
 
   test('hostile text stays one short line', async () => {
@@ -163,6 +195,28 @@ describe('requests', () => {
     expect(other.requests[0]).toMatchObject({ path: '/landed?x=1' });
     expect(other.requests[0]?.headers.authorization).toBeUndefined();
     expect(JSON.stringify(first)).not.toContain(token);
+  });
+
+  test.each<[string, object, string]>([
+    ['a bearer token', { bearer: { file: 'password' } }, `Bearer ${token}`],
+    [
+      'a name and a password',
+      { user: 'me', password: { file: 'password' } },
+      `Basic ${Buffer.from(`me:${token}`).toString('base64')}`,
+    ],
+  ])('%s is sent to its host, to no other, and shown nowhere', async (_what, auth, sent) => {
+    writeFileSync(join(folder, 'password'), `${token}\n`, { mode: 0o600 });
+    await using other = await startHttpTarget();
+    await using target = await startHttpTarget({
+      behaviour: { does: 'answer', status: 302, headers: { location: other.url } },
+    });
+    const context = checkContext({ baseFolder: folder });
+    const found = await check.observe(options(target.url, { auth }), context);
+    expect(found[0]).toMatchObject(up);
+    expect(target.requests[0]?.headers.authorization).toBe(sent);
+    expect(other.requests[0]?.headers.authorization).toBeUndefined();
+    expect(JSON.stringify(found)).not.toContain(token);
+    expect(scrub(`echo of ${sent}`)).not.toContain(sent.split(' ')[1]);
   });
 
   test('a secret that is missing is unknown, not down', async () => {
@@ -223,56 +277,3 @@ test('evidence shows the answer, bounded and in one piece', async () => {
   expect(evidence[1]?.lines[0]).toBe('upstream down');
   for (const line of evidence.flatMap(({ lines }) => lines)) expect(line.length).toBeLessThanOrEqual(600);
 });
-
-describe.skipIf(!hasOpenssl)('TLS (needs openssl)', () => {
-  using authority = createAuthority();
-  const { caFile } = authority;
-  const good = authority.issue({ name: '127.0.0.1' });
-  const other = authority.issue({ name: 'other.example' });
-  const ending = authority.issue({ name: '127.0.0.1', notAfter: Date.now() + 5 * day });
-  const folder = mkdtempSync(join(tmpdir(), 'lares-http-ca-'));
-  const ca = join(folder, 'ca.pem');
-  writeFileSync(ca, authorityText(caFile));
-  afterAll(() => rmSync(folder, { recursive: true }));
-
-  test('a private authority is trusted when it is named', async () => {
-    await using target = await startHttpTarget({ keys: good });
-    expect(await look(target.url)).toMatchObject(down(/TLS failed/));
-    expect(await look(target.url, { caFile: ca })).toMatchObject(up);
-    expect(await look(target.url, { verifyTls: false })).toMatchObject(up);
-  });
-
-  test('a certificate for another name is down', async () => {
-    await using target = await startHttpTarget({ keys: other });
-    expect(await look(target.url, { caFile: ca })).toMatchObject(down(/TLS failed: .*altnames/));
-  });
-
-  test('the same look tells when the certificate ends, and goes on telling while the server is down', async () => {
-    const asked = { caFile: ca };
-    const context = checkContext();
-    let url = '';
-    {
-      await using target = await startHttpTarget({ keys: ending });
-      ({ url } = target);
-      const [, lifetime] = await check.observe(options(url, asked), context);
-      expect(lifetime).toMatchObject({
-        condition: 'certificate-expiring',
-        summary: expect.stringMatching(/the certificate ends in 4d23h/),
-        reading: { is: 'level', bad: 'below', unit: 'd', warning: { trigger: 2 }, critical: { trigger: 0.6 } },
-      });
-    }
-    await closeHttpAgents();
-    expect(await check.observe(options(url, asked), context)).toMatchObject([
-      down(/refused/),
-      { condition: 'certificate-expiring' },
-    ]);
-  });
-
-  test('an authority file that is missing is unknown', async () => {
-    expect((await look('https://127.0.0.1:1/', { caFile: '/nowhere/ca.pem' })).reading.is).toBe('unknown');
-  });
-});
-
-function authorityText(file: string): string {
-  return readFileSync(file, 'utf8');
-}

@@ -1,13 +1,14 @@
 import type { Evidence } from '#bus/messages/finding.ts';
 import { Failure } from '#bus/failure.ts';
+import { registerSecret } from '#bus/scrub.ts';
 import { formatDuration } from '#config/duration.ts';
 import { resolveSecret } from '#config/secrets.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { resolveAddresses } from '#agents/sentinel/probes/addresses.ts';
-import { readAuthorities } from '#agents/sentinel/probes/authority.ts';
+import { readAuthorities, readClientCertificate } from '#agents/sentinel/probes/authority.ts';
 import { isSoonReplaced, observeLifetime, rememberedChain } from '#agents/sentinel/probes/certificate.ts';
 import { startDeadline } from '#agents/sentinel/probes/deadline.ts';
-import { chainKey, type HttpAgents, httpAgents } from '#agents/sentinel/probes/http-agents.ts';
+import { chainKey, type HttpAgents, httpAgents, type TlsChoice } from '#agents/sentinel/probes/http-agents.ts';
 import type { ExchangeEnd, HttpPlan } from '#agents/sentinel/probes/http-exchange.ts';
 import { type Expectation, expectationOf, headerText, statusText } from '#agents/sentinel/probes/http-expect.ts';
 import { Follow, type FollowedEnd, publicHeaders } from '#agents/sentinel/probes/http-follow.ts';
@@ -95,16 +96,13 @@ function prepareExchange(
   context: CheckContext,
   keepBody: boolean,
 ): Ready | { ok: false; reason: string } {
-  const authorities = options.caFile === undefined ? undefined : readAuthorities(options.caFile, context.baseFolder);
-  if (authorities?.ok === false) return authorities;
+  const choice = tlsChoice(options, context);
+  if (!choice.ok) return choice;
   const secrets = secretHeaders(options, context);
   if (!secrets.ok) return secrets;
   return {
     ok: true,
-    agents: httpAgents({
-      verify: options.verifyTls,
-      ...(authorities !== undefined && { ca: { certificates: authorities.ca, version: authorities.version } }),
-    }),
+    agents: httpAgents(choice.choice),
     plan: {
       url: prepared(options).url,
       method: options.method,
@@ -113,6 +111,22 @@ function prepareExchange(
       keepBody,
     },
   };
+}
+
+function tlsChoice(
+  { verifyTls, caFile, clientCertificate }: HttpOptions,
+  { baseFolder }: CheckContext,
+): { ok: true; choice: TlsChoice } | { ok: false; reason: string } {
+  const authorities = caFile === undefined ? undefined : readAuthorities(caFile, baseFolder);
+  if (authorities?.ok === false) return authorities;
+  const client = clientCertificate && readClientCertificate(clientCertificate, baseFolder);
+  if (client?.ok === false) return client;
+  const choice: TlsChoice = {
+    verify: verifyTls,
+    ...(authorities !== undefined && { ca: { certificates: authorities.ca, version: authorities.version } }),
+    ...(client !== undefined && { client }),
+  };
+  return { ok: true, choice };
 }
 
 /** Read at each look, so that a token that was renewed is used without a restart. */
@@ -125,11 +139,20 @@ function secretHeaders(
     for (const [name, ref] of Object.entries(options.headersFrom)) {
       headers[name] = resolveSecret(ref, context.baseFolder);
     }
+    if (options.auth !== undefined) headers['authorization'] = authorization(options.auth, context.baseFolder);
   } catch (error) {
     if (error instanceof Failure) return { ok: false, reason: error.message };
     throw error;
   }
   return { ok: true, headers };
+}
+
+function authorization(auth: NonNullable<HttpOptions['auth']>, baseFolder: string): string {
+  if ('bearer' in auth) return `Bearer ${resolveSecret(auth.bearer, baseFolder)}`;
+  const login = Buffer.from(`${auth.user}:${resolveSecret(auth.password, baseFolder)}`).toString('base64');
+  // What is sent could be shown back: the server's text must not carry it into a finding.
+  registerSecret(login);
+  return `Basic ${login}`;
 }
 
 async function ask(options: HttpOptions, context: CheckContext, ready: Ready): Promise<FollowedEnd> {
@@ -141,6 +164,7 @@ async function ask(options: HttpOptions, context: CheckContext, ready: Ready): P
     agents: { kept: isAnew ? fresh : kept, fresh },
     redirects: options.redirects,
     isExpected: prepared(options).expectation.status,
+    staysOnHost: options.clientCertificate !== undefined,
   });
   const cancel = startDeadline({ ms: options.giveUpAfter, context }, () =>
     follow.stop(formatDuration(options.giveUpAfter)),

@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { rootCertificates } from 'node:tls';
 import { absolutePath } from '#config/paths.ts';
@@ -28,5 +29,43 @@ export function readAuthorities(file: string, baseFolder: string): Authorities {
     return { ok: true, ...fresh };
   } catch (error) {
     return { ok: false, reason: oneLine(`cannot read "${file}": ${messageOf(error)}`, 300) };
+  }
+}
+
+/** A certificate with its key, and a text that changes when one of the files does and holds nothing of them. */
+export type ClientCertificate =
+  | { ok: true; cert: string; key: string; version: string }
+  | { ok: false; reason: string };
+
+/** Reads both files at each look: they are small, and what renews them replaces one after the other. */
+export function readClientCertificate(
+  files: { certFile: string; keyFile: string },
+  baseFolder: string,
+): ClientCertificate {
+  const texts: string[] = [];
+  const versions: string[] = [];
+  for (const file of [files.certFile, files.keyFile]) {
+    try {
+      const path = absolutePath(file, baseFolder);
+      const { mtimeMs, size, ino } = statSync(path);
+      if (size > maximumBytes) return { ok: false, reason: `"${file}" is too large for a certificate` };
+      texts.push(readFileSync(path, 'utf8'));
+      versions.push(`${path} ${mtimeMs} ${size} ${ino}`);
+    } catch (error) {
+      return { ok: false, reason: oneLine(`cannot read "${file}": ${messageOf(error)}`, 300) };
+    }
+  }
+  const [cert = '', key = ''] = texts;
+  return pairFault(cert, key) ?? { ok: true, cert, key, version: versions.join(' ') };
+}
+
+/** A key that is not the certificate's would only be told by the server, as "handshake failure". */
+function pairFault(cert: string, key: string): { ok: false; reason: string } | undefined {
+  try {
+    const fits = new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
+    return fits ? undefined : { ok: false, reason: 'the key is not that of the client certificate' };
+  } catch {
+    // OpenSSL's own words may quote the file.
+    return { ok: false, reason: 'the client certificate or its key is not PEM that can be read' };
   }
 }

@@ -11,6 +11,8 @@ export interface TlsChoice {
   ca?: { certificates: string[]; version: string };
   /** SHA-256 of the one certificate to accept, in upper case with colons; the authorities then do not matter. */
   fingerprint?: string;
+  /** What is shown to a server that asks for it, with the version of its files. */
+  client?: { cert: string; key: string; version: string };
 }
 
 /** Connections of one choice: kept alive for the next look, or fresh ones that end with the exchange. */
@@ -31,7 +33,7 @@ const known = new Map<string, HttpAgents>();
 
 /** The agents of a choice; those of the choice used longest ago are closed when there are too many. */
 export function httpAgents(choice: TlsChoice): HttpAgents {
-  const key = `${choice.verify} ${choice.ca?.version ?? ''} ${choice.fingerprint ?? ''}`;
+  const key = `${choice.verify} ${choice.ca?.version ?? ''} ${choice.fingerprint ?? ''} ${choice.client?.version ?? ''}`;
   const agents = known.get(key) ?? createAgents(choice);
   known.delete(key);
   known.set(key, agents);
@@ -80,6 +82,7 @@ function connectorFor(choice: TlsChoice, chains: Map<string, Certificate[]>): Co
     maxCachedSessions: 0,
     rejectUnauthorized: choice.verify && choice.fingerprint === undefined,
     ...(choice.ca !== undefined && { ca: choice.ca.certificates }),
+    ...(choice.client !== undefined && { cert: choice.client.cert, key: choice.client.key }),
   });
   return (options, callback) => {
     connect(options, (...[error, socket]: Parameters<Connectors.Callback>) => {

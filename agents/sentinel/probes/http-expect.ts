@@ -2,8 +2,9 @@ import { Failure } from '#bus/failure.ts';
 import { STATUS_CODES } from '#agents/runtime/node-http.ts';
 import { matchesInTime } from '#config/bounded-pattern.ts';
 import type { ExchangeEnd } from './http-exchange.ts';
+import { jsonRuleOf } from './http-json.ts';
 import { type HttpOptions, statusMatcher } from './http-options.ts';
-import { oneLine } from './text.ts';
+import { jsonOf, oneLine } from './text.ts';
 
 type Answered = Extract<ExchangeEnd, { is: 'answered' }>;
 
@@ -19,18 +20,22 @@ export interface Expectation {
 }
 
 export function expectationOf(options: HttpOptions): Expectation {
-  const status = statusMatcher(options.status);
+  const wanted = statusMatcher(options.status);
+  const alsoAlive = new Set(options.alsoAlive);
+  const status = (code: number): boolean => wanted(code) || alsoAlive.has(code);
+  const headerFaults = options.header.map(headerRule);
   const bodyFaults = bodyRules(options);
   return {
     status,
     needsBody: bodyFaults.length > 0,
     fault(answer) {
       if (!status(answer.status)) return `answered ${statusText(answer.status)}, not ${options.status.join(' or ')}`;
+      if (alsoAlive.has(answer.status)) return undefined;
       const type = headerText(answer.headers['content-type']);
       if (options.contentType !== undefined && !type.toLowerCase().startsWith(options.contentType.toLowerCase())) {
         return `answered with content type "${oneLine(type, 80)}", not "${options.contentType}"`;
       }
-      for (const rule of bodyFaults) {
+      for (const rule of [...headerFaults, ...bodyFaults]) {
         const fault = rule(answer);
         if (fault !== undefined) return fault;
       }
@@ -58,8 +63,26 @@ function bodyRules(options: HttpOptions): BodyRule[] {
   }
   if (options.matches !== undefined) rules.push(patternRule(options.matches, true));
   if (options.matchesNot !== undefined) rules.push(patternRule(options.matchesNot, false));
-  if (options.json.length > 0) rules.push((answer) => jsonFault(answer, options.json));
+  if (options.json.length > 0) rules.push(jsonRules(options.json));
   return rules;
+}
+
+function headerRule({ name, matches, absent }: HttpOptions['header'][number]): BodyRule {
+  const pattern = matches === undefined ? undefined : new RegExp(matches, 'u');
+  return ({ headers }) => {
+    const value = headers[name.toLowerCase()];
+    if (absent) return value === undefined ? undefined : `the answer has a header "${name}"`;
+    if (value === undefined) return `the answer has no header "${name}"`;
+    const text = headerText(value).slice(0, 8_000);
+    if (pattern === undefined) return undefined;
+    const found = matchesInTime(pattern, text);
+    if (found === undefined) throw tooLong(`the header "${name}"`, matches ?? '');
+    return found ? undefined : `the header "${name}" is "${oneLine(text, 80)}", which does not match`;
+  };
+}
+
+function tooLong(what: string, source: string): Failure {
+  return new Failure(`Cannot read ${what}: /${oneLine(source, 80)}/ takes too long on it`, { recoverable: true });
 }
 
 function patternRule(source: string, wanted: boolean): BodyRule {
@@ -68,23 +91,22 @@ function patternRule(source: string, wanted: boolean): BodyRule {
   return ({ body }) => {
     const found = matchesInTime(pattern, body.slice(0, patternChars));
     if (found !== undefined) return found === wanted ? undefined : fault;
-    throw new Failure(`Cannot read the body: /${oneLine(source, 80)}/ takes too long on it`, { recoverable: true });
+    throw tooLong('the body', source);
   };
 }
 
-function jsonFault(answer: Answered, wanted: HttpOptions['json']): string | undefined {
-  if (answer.cut) return 'the body is too large to be read as JSON';
-  let value: unknown;
-  try {
-    value = JSON.parse(answer.body);
-  } catch {
-    return `the body is not JSON: "${oneLine(answer.body, 60)}"`;
-  }
-  for (const { path, equals } of wanted) {
-    const found = valueAt(value, path);
-    if (found !== equals) return `${path} is ${shown(found)}, not ${JSON.stringify(equals)}`;
-  }
-  return undefined;
+function jsonRules(wanted: HttpOptions['json']): BodyRule {
+  const rules = wanted.map((rule) => ({ path: rule.path, fault: jsonRuleOf(rule) }));
+  return ({ body, cut }) => {
+    if (cut) return 'the body is too large to be read as JSON';
+    const value = jsonOf(body);
+    if (value === undefined) return `the body is not JSON: "${oneLine(body, 60)}"`;
+    for (const { path, fault } of rules) {
+      const words = fault(valueAt(value, path));
+      if (words !== undefined) return `${path} ${words}`;
+    }
+    return undefined;
+  };
 }
 
 /** `data.items[0].state` in a value; own members only. Undefined when there is none. */
@@ -95,8 +117,4 @@ export function valueAt(value: unknown, path: string): unknown {
     at = (at as Record<string, unknown>)[step];
   }
   return at;
-}
-
-function shown(value: unknown): string {
-  return value === undefined ? 'absent' : oneLine(JSON.stringify(value), 80);
 }

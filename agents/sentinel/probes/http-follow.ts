@@ -14,6 +14,8 @@ interface FollowOptions {
   redirects: number;
   /** A redirect that is itself what is expected is not followed. */
   isExpected(status: number): boolean;
+  /** Whether the connections carry what is for one host only. */
+  staysOnHost: boolean;
 }
 
 const redirectStatuses = new Set([301, 302, 303, 307, 308]);
@@ -49,6 +51,9 @@ export class Follow {
       if (left === 0) return failed(plan.url, this.#options.redirects);
       const next = redirected(plan, end);
       if (typeof next === 'string') return { end: { is: 'failed', cause: 'protocol', text: next }, url: plan.url };
+      if (this.#options.staysOnHost && next.url.origin !== plan.url.origin) {
+        return { end: { is: 'failed', cause: 'protocol', text: `redirects to ${next.url.origin}` }, url: plan.url };
+      }
       plan = next;
     }
   }

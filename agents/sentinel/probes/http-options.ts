@@ -11,7 +11,25 @@ const HeaderValue = z.string().regex(/^[\t\x20-\x7e\x80-\xff]{0,4000}$/, 'must b
 const Address = z
   .url({ protocol: /^https?$/, error: 'must start with http:// or https://' })
   .max(2_000)
-  .refine((url) => !/^https?:\/\/[^/?#]*@/i.test(url), { error: 'must hold no password: use headersFrom' });
+  .refine((url) => !/^https?:\/\/[^/?#]*@/i.test(url), { error: 'must hold no password: use auth or headersFrom' });
+
+const JsonValue = z.union([z.string().max(1_000), z.number(), z.boolean(), z.null()]);
+
+/** What one value of a JSON body has to be; all that is written holds together. */
+const JsonRule = z
+  .strictObject({
+    path: z.string().min(1).max(300).describe('Names and indexes: data.items[0].state'),
+    equals: JsonValue.optional().describe('The value wanted there.'),
+    oneOf: z.array(JsonValue).min(1).max(100).optional().describe('Values, one of which is wanted.'),
+    exists: z.boolean().optional().describe('Whether there has to be a value; null is one.'),
+    matches: patternOption().optional().describe('Regular expression that a text or number must match.'),
+    above: z.number().optional().describe('A number must be greater.'),
+    below: z.number().optional().describe('A number must be less.'),
+    atLeast: z.number().int().min(0).optional().describe('A list, text or object must have so many members.'),
+    atMost: z.number().int().min(0).optional().describe('It must have no more.'),
+  })
+  .refine((rule) => Object.keys(rule).length > 1, { error: 'must say what is wanted there, such as equals' });
+export type JsonRule = z.output<typeof JsonRule>;
 
 /** The keys of an `http` check. */
 export const HttpOptions = z.strictObject({
@@ -22,6 +40,26 @@ export const HttpOptions = z.strictObject({
     .record(HeaderName, SecretRef)
     .default({})
     .describe('Headers whose value is a secret, such as Authorization. Not sent on to another host by a redirect.'),
+  auth: z
+    .union([
+      z.strictObject({ bearer: SecretRef.describe('Token that is sent as `Authorization: Bearer`.') }),
+      z.strictObject({
+        user: z
+          .string()
+          .regex(/^[^:\p{Cc}]{1,200}$/u, 'must be a name without a colon')
+          .describe('Name of the login.'),
+        password: SecretRef.describe('Its password, sent as `Authorization: Basic`.'),
+      }),
+    ])
+    .optional()
+    .describe('Login, `{bearer}` or `{user, password}`. Not sent on to another host by a redirect.'),
+  clientCertificate: z
+    .strictObject({
+      certFile: z.string().min(1).max(1_000).describe('Certificate and those between (PEM).'),
+      keyFile: z.string().min(1).max(1_000).describe('Its private key (PEM), without a passphrase.'),
+    })
+    .optional()
+    .describe('Certificate to show to a server that asks for one. Redirects to another host are then not followed.'),
   body: z.string().max(100_000).optional().describe('Body to send.'),
   status: z
     .array(
@@ -31,20 +69,29 @@ export const HttpOptions = z.strictObject({
     .max(20)
     .default(['200-299'])
     .describe('Status codes that are well, single or as ranges.'),
+  alsoAlive: z
+    .array(z.number().int().min(100).max(599))
+    .max(20)
+    .default([])
+    .describe('Statuses that are well whatever the answer holds, such as 401 and 403 of what asks for a login.'),
   contains: z.string().min(1).max(1_000).optional().describe('Text that the body must hold.'),
   matches: patternOption().optional().describe('Regular expression that the first 100 kB of the body must match.'),
   matchesNot: patternOption().optional().describe('Regular expression that they must not match.'),
   contentType: z.string().min(1).max(100).optional().describe('What the Content-Type must begin with.'),
-  json: z
+  header: z
     .array(
       z.strictObject({
-        path: z.string().min(1).max(300).describe('Names and indexes: data.items[0].state'),
-        equals: z.union([z.string().max(1_000), z.number(), z.boolean(), z.null()]).describe('The value wanted there.'),
+        name: HeaderName.describe('Name of the header.'),
+        matches: patternOption()
+          .optional()
+          .describe('Regular expression that it must match. Absent: it must be there.'),
+        absent: z.literal(true).optional().describe('It must not be there.'),
       }),
     )
     .max(20)
     .default([])
-    .describe('Values that the body, read as JSON, must have.'),
+    .describe('Headers that the answer must have or must not have.'),
+  json: z.array(JsonRule).max(20).default([]).describe('Values that the body, read as JSON, must have.'),
   slowAfter: Duration.optional().describe('A whole answer that takes longer is a warning. Absent: never.'),
   verySlowAfter: Duration.optional().describe('One that takes longer is critical. Absent: never.'),
   verifyTls: z.boolean().default(true).describe('Whether the certificate must be trusted and for the name.'),
