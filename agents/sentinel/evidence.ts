@@ -44,7 +44,7 @@ export class EvidenceGatherer {
     try {
       const leave = await this.#slots.take(signal);
       try {
-        const own = [...this.#values(event), ...this.#past(event.finding)];
+        const own = [...this.#values(event), ...pastOf(event.finding, this.#options.history)];
         const found = await this.#ofKind(event, signal);
         return [...found.slice(0, maximumPieces - own.length), ...own].map(bounded);
       } finally {
@@ -97,13 +97,14 @@ export class EvidenceGatherer {
     ];
     return [{ kind: 'values', title: `The last ${values.length} values, ${span}`, lines, truncated: 0 }];
   }
+}
 
-  #past(finding: Finding): Evidence[] {
-    const { total, last } = this.#options.history.before(finding, occurrencesShown);
-    if (total === 0) return [];
-    const title = total === 1 ? 'It happened once before' : `It happened ${total} times before`;
-    return [{ kind: 'history', title, lines: last.map(occurrenceLine), truncated: total - last.length }];
-  }
+/** How the same condition went before. */
+export function pastOf(finding: Finding, history: History): Evidence[] {
+  const { total, last } = history.before(finding, occurrencesShown);
+  if (total === 0) return [];
+  const title = total === 1 ? 'It happened once before' : `It happened ${total} times before`;
+  return [{ kind: 'history', title, lines: last.map(occurrenceLine), truncated: total - last.length }];
 }
 
 function occurrenceLine({ startsAt, endsAt, endedBy, summary }: PastOccurrence): string {

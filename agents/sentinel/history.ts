@@ -135,6 +135,11 @@ export class History {
     );
   }
 
+  /** Whether this condition ever held. */
+  knows(fingerprint: string): boolean {
+    return this.#rows.get('SELECT 1 FROM occurrences WHERE fingerprint = ? LIMIT 1', fingerprint) !== undefined;
+  }
+
   /** Earlier occurrences of the same condition, newest first. */
   before(finding: Finding, limit: number): { total: number; last: PastOccurrence[] } {
     const key = [finding.fingerprint, finding.occurrence] as const;

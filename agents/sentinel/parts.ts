@@ -1,8 +1,15 @@
 import { type Journal, openJournal } from '#bus/journal.ts';
+import type { Finding } from '#bus/messages/finding.ts';
 import { loadSecret } from '#bus/keys.ts';
 import type { AgentContext } from '#agents/runtime/agent.ts';
+import type { Clock } from '#agents/runtime/clock.ts';
+import { Board } from './board.ts';
 import type { Observation, OtherCheck } from './check.ts';
 import { EvidenceGatherer } from './evidence.ts';
+import type { FindingEvent } from './finding.ts';
+import { Foreign } from './foreign/foreign.ts';
+import { createHostFinder } from './foreign/hosts.ts';
+import type { Source } from './foreign/source.ts';
 import { createGateway, type Gateway } from './gateway.ts';
 import { History } from './history.ts';
 import { Ledger, type LedgerEvent } from './ledger.ts';
@@ -24,6 +31,8 @@ export interface Parts {
   journal: Journal;
   probes: Probes;
   ledger: Ledger;
+  foreign: Foreign;
+  board: Board;
   runner: Runner;
   evidence: EvidenceGatherer;
   rechecks: Rechecks;
@@ -32,8 +41,12 @@ export interface Parts {
 
 interface Assembly {
   checks: readonly BoundCheck[];
+  /** Who may report what it found itself. */
+  sources: readonly Source[];
   probes?: Probes;
   onEvent: (event: LedgerEvent) => void;
+  /** For a finding that another program reports; stored already. */
+  onForeign: (finding: Finding) => void;
 }
 
 /** Opens the state and puts the parts together; nothing looks or speaks yet. */
@@ -45,21 +58,13 @@ export function assemble(context: AgentContext, assembly: Assembly): Parts {
   const history = new History(stateFolder, clock);
   const journal = openJournal(store.rows, loadSecret(keysFolder, 'journal'));
   const probes = assembly.probes ?? createProbes({ config, clock, log });
-  const ledger = new Ledger({
-    checks,
-    store,
-    history,
-    clock,
-    log,
-    journal: (event, finding) => {
-      if (event === 'updated') return;
-      const { occurrence, severity, check, summary, startsAt } = finding;
-      const body = { event, occurrence, severity, check, summary, startsAt };
-      journal.append({ at: clock.now(), kind: 'finding', subject: finding.fingerprint, body });
-    },
-    tell: assembly.onEvent,
-  });
+  const keeping = { store, history, clock, log, journal: findingsJournal(journal, clock) };
+  const ledger = new Ledger({ ...keeping, checks, tell: assembly.onEvent });
   ledger.restore();
+  const { sources, onForeign } = assembly;
+  const foreign = new Foreign({ ...keeping, sources, hostOf: createHostFinder(config.hosts), tell: onForeign });
+  foreign.restore();
+  const board = new Board({ ledger, foreign, hosts: Object.keys(config.hosts) });
   const memories = new Memories(store.memory());
   const pings = {
     last: (id: string) => history.lastPing(id),
@@ -72,6 +77,7 @@ export function assemble(context: AgentContext, assembly: Assembly): Parts {
     bus,
     store,
     ledger,
+    foreign,
     clock,
     log,
     lookNow: (check) => runner.lookNow(check),
@@ -80,8 +86,17 @@ export function assemble(context: AgentContext, assembly: Assembly): Parts {
     },
   });
   const evidence = new EvidenceGatherer({ ...looking, history, memories });
-  const publisher = new Publisher({ bus, store, ledger, clock, log, hosts: Object.keys(config.hosts) });
-  return { store, history, journal, probes, ledger, runner, evidence, rechecks, publisher };
+  const publisher = new Publisher({ bus, store, board, clock, log, hosts: Object.keys(config.hosts) });
+  return { store, history, journal, probes, ledger, foreign, board, runner, evidence, rechecks, publisher };
+}
+
+function findingsJournal(journal: Journal, clock: Clock): (event: FindingEvent, finding: Finding) => void {
+  return (event, finding) => {
+    if (event === 'updated') return;
+    const { occurrence, severity, check, summary, startsAt } = finding;
+    const body = { event, occurrence, severity, check, summary, startsAt };
+    journal.append({ at: clock.now(), kind: 'finding', subject: finding.fingerprint, body });
+  };
 }
 
 function createRunner(

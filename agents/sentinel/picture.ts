@@ -13,14 +13,16 @@ type Counts = Manifest['counts'];
 type Watches = ReadonlyMap<string, Watch>;
 
 /** Everything counted once, worst word first: what nobody could look at is never counted as well. */
-export function countAll(watches: Watches, hosts: number): Pick<Manifest, 'counts' | 'unseen'> {
+export function countAll(
+  watches: Watches,
+  hosts: number,
+  foreign: readonly Finding[] = [],
+): Pick<Manifest, 'counts' | 'unseen'> {
   const counts: Counts = { checks: watches.size, hosts, ok: 0, pending: 0, firing: 0, asleep: 0, unknown: 0, stale: 0 };
   const reasons = new Map<string, number>();
-  for (const watch of watches.values()) {
-    for (const { word, reason } of wordsOf(watch)) {
-      counts[word] += 1;
-      if (reason !== undefined) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
-    }
+  for (const { word, reason } of [...[...watches.values()].flatMap(wordsOf), ...foreign.map(foreignWord)]) {
+    counts[word] += 1;
+    if (reason !== undefined) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
   }
   const unseen = [...reasons]
     .toSorted(([, a], [, b]) => b - a)
@@ -55,6 +57,10 @@ function wordsOf(watch: Watch): Counted[] {
   );
   const words = [...problems.map((track) => wordOf(track, isStale)), ...unseen.map(unknownOf)];
   return isStale && words.length === 0 ? [{ word: 'stale', reason: staleReason }] : words;
+}
+
+function foreignWord({ condition, summary }: Finding): Counted {
+  return condition === 'unknown' ? { word: 'unknown', reason: summary } : { word: 'firing' };
 }
 
 function wordOf(track: Track, isStale: boolean): Counted {

@@ -6,8 +6,7 @@ import { hostState } from '#bus/messages/host-state.ts';
 import { manifest } from '#bus/messages/manifest.ts';
 import { type Clock, toInstant } from '#agents/runtime/clock.ts';
 import type { Log } from '#agents/runtime/log.ts';
-import type { Ledger } from './ledger.ts';
-import { countAll, hostStates, type Reachability, reachabilityChecks } from './picture.ts';
+import type { Board } from './board.ts';
 import type { SentinelStore } from './store.ts';
 
 /** Changes within so short a time share one manifest. */
@@ -26,7 +25,7 @@ const sequenceCounter = 'manifest';
 interface PublisherOptions {
   bus: Bus;
   store: SentinelStore;
-  ledger: Ledger;
+  board: Board;
   clock: Clock;
   log: Log;
   hosts: readonly string[];
@@ -38,7 +37,6 @@ export class Publisher {
   /** Resolved findings whose topic is still kept, and since when the bus has them. */
   readonly #resolved = new Map<string, { finding: Finding; toldAt: number | undefined }>();
   readonly #hostStates = new Map<string, string>();
-  readonly #reachability: Reachability;
   #triageSince: number | undefined;
   #sequence: number;
   #reserved: number;
@@ -48,7 +46,6 @@ export class Publisher {
 
   constructor(options: PublisherOptions) {
     this.#options = options;
-    this.#reachability = reachabilityChecks(options.ledger.watches);
     this.#sequence = options.store.counter(sequenceCounter);
     this.#reserved = this.#sequence;
     for (const stored of options.store.findings()) {
@@ -108,8 +105,7 @@ export class Publisher {
   }
 
   #owns(fingerprint: string): boolean {
-    if (this.#resolved.has(fingerprint)) return true;
-    return this.#options.ledger.firing().some((firing) => firing.fingerprint === fingerprint);
+    return this.#resolved.has(fingerprint) || this.#options.board.isFiring(fingerprint);
   }
 
   /** The time, when the bus can take something now. */
@@ -122,7 +118,7 @@ export class Publisher {
       this.#publish(kept.finding);
       kept.toldAt = this.#now();
     }
-    for (const firing of this.#options.ledger.firing()) this.#publish(firing);
+    for (const firing of this.#options.board.firing()) this.#publish(firing);
     this.#hostStates.clear();
     this.#publishHosts();
     this.#publishManifest();
@@ -156,8 +152,8 @@ export class Publisher {
   }
 
   #publishManifest(): void {
-    const { bus, ledger, clock, hosts, log } = this.#options;
-    const firing = ledger.firing();
+    const { bus, board, clock, log } = this.#options;
+    const firing = board.firing();
     if (firing.length > maximumFiring) log.warn({ firing: firing.length }, 'more is firing than a manifest can name');
     this.#guard(() => {
       bus.publish(manifest, {
@@ -165,14 +161,14 @@ export class Publisher {
         sequence: this.#nextSequence(),
         at: toInstant(clock.now()),
         firing: firing.slice(0, maximumFiring).map(({ fingerprint, occurrence }) => ({ fingerprint, occurrence })),
-        ...countAll(ledger.watches, hosts.length),
+        ...board.count(),
       });
     });
   }
 
   #publishHosts(): void {
-    const { bus, ledger, clock, hosts } = this.#options;
-    for (const state of hostStates({ reachability: this.#reachability, hosts, firing: ledger.firing() })) {
+    const { bus, board, clock } = this.#options;
+    for (const state of board.hostStates()) {
       const text = JSON.stringify(state);
       if (this.#hostStates.get(state.host) === text) continue;
       this.#hostStates.set(state.host, text);

@@ -4,6 +4,7 @@ import type { Run } from '#bus/messages/run.ts';
 import { type Verdict, verdict } from '#bus/messages/verdict.ts';
 import { type Clock, toInstant } from '#agents/runtime/clock.ts';
 import type { Log } from '#agents/runtime/log.ts';
+import type { Foreign } from './foreign/foreign.ts';
 import { unseenReason } from './judge.ts';
 import type { Ledger } from './ledger.ts';
 import { isBad } from './picture.ts';
@@ -21,6 +22,8 @@ interface RecheckOptions {
   bus: Bus;
   store: SentinelStore;
   ledger: Ledger;
+  /** What other programs report: whether it is reported now, and whether it ever was. */
+  foreign: Pick<Foreign, 'has' | 'knows' | 'credit'>;
   lookNow: (check: string) => Promise<LookResult>;
   clock: Clock;
   log: Log;
@@ -31,6 +34,8 @@ interface RecheckOptions {
 interface Suspect {
   fingerprint: string;
   watch: Watch | undefined;
+  /** Reported by another program: nobody but that program can look again. */
+  isForeign: boolean;
   trackOf: () => Track | undefined;
   goods: number;
   ok: boolean | undefined;
@@ -120,13 +125,15 @@ export class Rechecks {
   }
 
   #suspect(fingerprint: string): Suspect {
-    const { store, ledger } = this.#options;
+    const { store, ledger, foreign } = this.#options;
     const subject = store.subject(fingerprint);
     const watch = subject && ledger.find(subject)?.watch;
+    const isForeign = subject === undefined && (foreign.has(fingerprint) || foreign.knows(fingerprint));
     const reason = subject === undefined ? 'No finding of this name is known' : 'Its check is no longer configured';
     return {
       fingerprint,
       watch,
+      isForeign,
       trackOf: () => (subject === undefined ? undefined : ledger.find(subject)?.track),
       goods: 0,
       ok: undefined,
@@ -146,10 +153,18 @@ export class Rechecks {
     this.#stopping.signal.throwIfAborted();
     for (const suspect of suspects) {
       const result = suspect.watch && results.get(suspect.watch.check.id);
-      if (result === undefined) continue;
-      Object.assign(suspect, read(suspect.trackOf(), result));
+      if (result !== undefined) Object.assign(suspect, read(suspect.trackOf(), result));
+      else if (suspect.isForeign) Object.assign(suspect, this.#reported(suspect.fingerprint));
+      else continue;
       suspect.goods = suspect.ok === true ? suspect.goods + 1 : 0;
     }
+  }
+
+  /** Its sender looks in its own time: that it has not taken it back yet says nothing. */
+  #reported(fingerprint: string): Pick<Suspect, 'ok' | 'summary'> {
+    return this.#options.foreign.has(fingerprint)
+      ? { ok: undefined, summary: 'Whoever reported it has not taken it back yet' }
+      : { ok: true, summary: 'Whoever reported it has taken it back' };
   }
 
   /** Checks of the run's hosts that show something critical which began after the run did, and is not its own. */
@@ -168,7 +183,7 @@ export class Rechecks {
   #outcome(run: Run, suspects: readonly Suspect[], isLate: boolean): Verdict['outcome'] | undefined {
     const troubles = this.#freshTrouble(run).map((watch) => this.#trouble(run, watch));
     if (troubles.includes('firing')) return 'worse';
-    if (suspects.every(({ watch }) => watch === undefined)) return 'unknown';
+    if (suspects.every(({ watch, isForeign }) => watch === undefined && !isForeign)) return 'unknown';
     const isSettled = suspects.every(({ goods }) => goods >= goodLooks) && troubles.length === 0;
     if (isSettled) return 'fixed';
     if (!isLate) return undefined;
@@ -178,14 +193,11 @@ export class Rechecks {
 
   #confirm(run: Run, suspects: readonly Suspect[]): void {
     const endedBy = `fixed by playbook ${run.playbook} (run ${run.id})`;
-    for (const { fingerprint, watch, trackOf } of suspects) {
+    for (const { fingerprint, watch, isForeign, trackOf } of suspects) {
       const track = trackOf();
-      if (watch === undefined || track === undefined) continue;
-      this.#options.ledger.confirm(watch, track, {
-        fingerprint,
-        endedBy,
-        since: Date.parse(run.startedAt ?? run.updatedAt),
-      });
+      const credit = { fingerprint, endedBy, since: Date.parse(run.startedAt ?? run.updatedAt) };
+      if (watch !== undefined && track !== undefined) this.#options.ledger.confirm(watch, track, credit);
+      else if (isForeign) this.#options.foreign.credit(credit);
     }
   }
 

@@ -4,8 +4,11 @@ import { run } from '#bus/messages/run.ts';
 import { resolveSecret } from '#config/secrets.ts';
 import type { Agent, AgentContext } from '#agents/runtime/agent.ts';
 import type { CheckDefinition } from './check.ts';
-import { acceptHeartbeats } from './intake/heartbeat.ts';
-import { waitingFor } from './intake/waiting.ts';
+import { bindIntakes } from './foreign/bind.ts';
+import { openReception, type Reception } from './foreign/reception.ts';
+import type { Source } from './foreign/source.ts';
+import { acceptHeartbeats } from './heartbeat/pings.ts';
+import { waitingFor } from './heartbeat/waiting.ts';
 import type { LedgerEvent } from './ledger.ts';
 import { assemble, type Parts } from './parts.ts';
 import { countAll, troubles } from './picture.ts';
@@ -43,6 +46,7 @@ class SentinelAgent implements Sentinel {
   readonly #stopping = new AbortController();
   readonly #gathering = new Set<Promise<void>>();
   #parts: Parts | undefined;
+  #reception: Reception | undefined;
   #cancelTick: () => void = () => undefined;
   #prunedAt = Number.NEGATIVE_INFINITY;
 
@@ -54,14 +58,17 @@ class SentinelAgent implements Sentinel {
   }
 
   async start(): Promise<void> {
-    const checks = await this.#bind();
+    const { checks, sources } = await this.#bind();
     const parts = assemble(this.#context, {
       checks,
+      sources,
       ...(this.#options.probes !== undefined && { probes: this.#options.probes }),
       onEvent: (event) => this.#onEvent(event),
+      onForeign: (finding) => this.#parts?.publisher.tell(finding),
     });
     this.#parts = parts;
     this.#listen(parts);
+    this.#reception = await openReception(this.#context, { foreign: parts.foreign, sources });
     parts.publisher.start();
     this.#tick(parts);
     this.#beginRound(parts);
@@ -75,7 +82,13 @@ class SentinelAgent implements Sentinel {
     this.#cancelTick();
     if (parts === undefined) return;
     parts.publisher.stop();
-    await Promise.all([parts.runner.stop(), parts.rechecks.stop(), ...this.#gathering]);
+    parts.foreign.stop();
+    await Promise.all([
+      this.#reception?.stop(),
+      parts.runner.stop(),
+      parts.rechecks.stop(),
+      ...this.#gathering,
+    ]);
     if (this.#options.probes === undefined) await parts.probes.close();
     parts.history.close();
     parts.store.close();
@@ -99,11 +112,13 @@ class SentinelAgent implements Sentinel {
     };
   }
 
-  async #bind(): Promise<BoundCheck[]> {
+  async #bind(): Promise<{ checks: BoundCheck[]; sources: Source[] }> {
     const { config } = this.#context;
     const kinds = this.#options.checks;
-    const { checks, faults } = kinds === undefined ? await bindShipped(config) : bindChecks(config, kinds);
-    if (faults.length === 0) return checks;
+    const bound = kinds === undefined ? await bindShipped(config) : bindChecks(config, kinds);
+    const intakes = await bindIntakes(config);
+    const faults = [...bound.faults, ...intakes.faults];
+    if (faults.length === 0) return { checks: bound.checks, sources: intakes.sources };
     const lines = faults.map(({ path, message }) => `${path.join('.')} ${message}`);
     throw new Failure(`Cannot start sentinel: ${lines.join('; ')}`, { recoverable: false });
   }
@@ -112,7 +127,7 @@ class SentinelAgent implements Sentinel {
     const { bus, http, clock, config, baseFolder } = this.#context;
     const { ledger, runner, rechecks, history } = parts;
     const lookNow = (id: string): ReturnType<typeof runner.lookNow> => runner.lookNow(id);
-    serveVerbs(bus, { ledger, hosts: Object.keys(config.hosts), lookNow });
+    serveVerbs(bus, { ledger, board: parts.board, lookNow });
     bus.subscribe(run, (message) => {
       if (!this.#stopping.signal.aborted) rechecks.onRun(message);
     });
@@ -147,6 +162,7 @@ class SentinelAgent implements Sentinel {
       const { watches } = parts.ledger;
       parts.publisher.changed();
       this.#measure(parts);
+      // What others reported before is not what this round saw.
       this.#round.resolve(
         summarize({ ...countAll(watches, hosts), troubles: troubles(watches) }, clock.now() - startedAt),
       );
@@ -184,11 +200,11 @@ class SentinelAgent implements Sentinel {
 
   #measure(parts: Parts): void {
     const { metrics } = this.#context;
-    const { counts } = countAll(parts.ledger.watches, 0);
+    const { counts } = parts.board.count();
     for (const state of ['ok', 'pending', 'firing', 'asleep', 'unknown', 'stale'] as const) {
       metrics.gauge('resources', 'Watched resources by state.', { labels: { state }, value: counts[state] });
     }
-    metrics.gauge('findings_firing', 'Findings that are firing.', { value: parts.ledger.firing().length });
+    metrics.gauge('findings_firing', 'Findings that are firing.', { value: parts.board.firing().length });
   }
 
   #prune(parts: Parts, now: number): void {

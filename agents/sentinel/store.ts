@@ -4,6 +4,7 @@ import { Finding } from '#bus/messages/finding.ts';
 import { Run } from '#bus/messages/run.ts';
 import { Verdict } from '#bus/messages/verdict.ts';
 import { openStore, type Store } from '#agents/runtime/store.ts';
+import { foreignMigration } from './foreign/rows.ts';
 import type { TrackState } from './state.ts';
 import type { Track, TrackSort } from './tracks.ts';
 
@@ -22,6 +23,7 @@ const migrations = [
    CREATE TABLE rechecks (run TEXT PRIMARY KEY, body TEXT NOT NULL, verdict TEXT, at INTEGER NOT NULL) WITHOUT ROWID;
    CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;`,
   journalMigration,
+  foreignMigration,
 ];
 
 /** What a fingerprint is about; known long after the finding ended, because a run may be approved hours later. */

@@ -3,8 +3,8 @@ import { Failure } from '#bus/failure.ts';
 import { scrub } from '#bus/scrub.ts';
 import { toInstant } from '#agents/runtime/clock.ts';
 import type { Observation } from './check.ts';
+import type { Board } from './board.ts';
 import type { Ledger } from './ledger.ts';
-import { countAll, hostStates, reachabilityChecks } from './picture.ts';
 import type { LookResult } from './tracks.ts';
 
 /** An answer must fit into one message. */
@@ -15,9 +15,9 @@ const maximumFindings = 50;
 /** Answers `check` (look now), `status` (how everything stands) and `findings` (those named, as they are now). */
 export function serveVerbs(
   bus: Bus,
-  options: { ledger: Ledger; hosts: readonly string[]; lookNow: (id: string) => Promise<LookResult> },
+  options: { ledger: Ledger; board: Board; lookNow: (id: string) => Promise<LookResult> },
 ): void {
-  const { ledger, hosts } = options;
+  const { ledger, board } = options;
   bus.serve('check', async ({ id }) => {
     if (typeof id !== 'string' || !ledger.watches.has(id)) {
       throw new Failure(`Cannot look: there is no check "${String(id).slice(0, 80)}"`, { recoverable: false });
@@ -34,14 +34,10 @@ export function serveVerbs(
   // Triage asks for what the manifest names and it never got. Evidence stays out: many must fit into one message.
   bus.serve('findings', async ({ fingerprints }) => {
     const wanted = new Set<unknown>(Array.isArray(fingerprints) ? fingerprints : []);
-    const findings = ledger.firing().filter(({ fingerprint }) => wanted.has(fingerprint));
+    const findings = board.firing().filter(({ fingerprint }) => wanted.has(fingerprint));
     return { findings: findings.slice(0, maximumFindings).map((finding) => ({ ...finding, evidence: [] })) };
   });
-  const reachability = reachabilityChecks(ledger.watches);
-  bus.serve('status', async () => ({
-    ...countAll(ledger.watches, hosts.length),
-    hosts: hostStates({ reachability, hosts, firing: ledger.firing() }),
-  }));
+  bus.serve('status', async () => ({ ...board.count(), hosts: board.hostStates() }));
 }
 
 function shown({ condition, resource, reading, summary }: Observation): Record<string, unknown> {

@@ -4,7 +4,7 @@ import type { SecretRef } from '#config/schema.ts';
 import { createHttpSurface, type HttpListener } from '#agents/runtime/http.ts';
 import { createLog } from '#agents/runtime/log.ts';
 import { createVirtualClock } from '../../../test/parts/virtual-clock.ts';
-import { acceptHeartbeats } from './heartbeat.ts';
+import { acceptHeartbeats } from './pings.ts';
 import { waitingFor } from './waiting.ts';
 
 const token = '0123456789abcdef0123456789abcdef';

@@ -1,8 +1,8 @@
-import { isIP } from 'node:net';
 import type { Clock } from '#agents/runtime/clock.ts';
 import type { HttpAnswer, HttpRequest, HttpSurface } from '#agents/runtime/http.ts';
 import { createRateLimit } from '#agents/runtime/rate-limit.ts';
 import type { Ping } from '#agents/sentinel/check.ts';
+import { refusePages } from '#agents/sentinel/web-page.ts';
 import type { Waiting } from './waiting.ts';
 
 /** As much of a ping's body as Healthchecks keeps. */
@@ -28,7 +28,7 @@ interface HeartbeatIntake {
 export function acceptHeartbeats(http: HttpSurface, intake: HeartbeatIntake): void {
   const limit = createRateLimit({ ...rate, clock: intake.clock });
   const answer = (request: HttpRequest): HttpAnswer => {
-    const foreign = refusalOf(request, intake.address);
+    const foreign = refusePages(request, intake.address);
     if (foreign !== undefined) return foreign;
     const name = intake.waiting.nameOf(request.parameters['id'] ?? '');
     if (name === undefined) return { status: 404, body: 'not found' };
@@ -43,23 +43,6 @@ export function acceptHeartbeats(http: HttpSurface, intake: HeartbeatIntake): vo
   };
   http.route(methods, '/ping/:id', answer);
   http.route(methods, '/ping/:id/:signal', answer);
-}
-
-function refusalOf({ headers }: HttpRequest, address: string): HttpAnswer | undefined {
-  if (headers.host !== undefined && !isOurs(headers.host, address)) {
-    return { status: 421, body: 'not for this host: use an IP address, localhost or the name in http.address' };
-  }
-  // `none` is an address that somebody typed; everything else with this header is a page's doing.
-  const site = headers['sec-fetch-site'] ?? 'none';
-  return headers.origin !== undefined || site !== 'none' ? { status: 403, body: 'not from a web page' } : undefined;
-}
-
-/** A name that the world resolves to this machine (DNS rebinding) is none of ours. */
-function isOurs(host: string, address: string): boolean {
-  const url = URL.parse(`http://${host}`);
-  if (url === null || url.host === '' || url.pathname !== '/') return false;
-  const name = url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
-  return name === 'localhost' || name === address.toLowerCase() || isIP(name) !== 0;
 }
 
 function kindOf(signal: string | undefined): Ping['kind'] | 'log' | undefined {

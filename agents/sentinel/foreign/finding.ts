@@ -1,0 +1,93 @@
+import { createHash } from 'node:crypto';
+import type { Finding } from '#bus/messages/finding.ts';
+import { toInstant } from '#agents/runtime/clock.ts';
+import { resourceName } from '#agents/sentinel/probes/text.ts';
+import { type ForeignAlert, fingerprintFor } from './alert.ts';
+import type { HostFinder } from './hosts.ts';
+import type { Source } from './source.ts';
+import { safeLabels, safeLine } from './words.ts';
+
+/** A moving value is told this often at most; a change of severity at once. */
+const refreshMs = 5 * 60_000;
+
+/** Labels that say what of the host is meant, the most telling first. */
+const resourceLabels = [
+  'resource',
+  'mountpoint',
+  'unit',
+  'container',
+  'name',
+  'pod',
+  'device',
+  'monitor',
+  'endpoint',
+  'url',
+  'target',
+  'instance',
+  'job',
+];
+
+export interface Making {
+  source: Source;
+  hostOf: HostFinder;
+  now: number;
+}
+
+/** The finding of an alert that nobody reported before. */
+export function foreignFinding(alert: ForeignAlert, { source, hostOf, now }: Making): Finding {
+  const fingerprint = fingerprintFor(alert);
+  const host = hostOf({ ...alert.more, ...alert.labels });
+  const labels = {
+    ...safeLabels({ ...source.config.labels, ...alert.more, ...alert.labels }),
+    ...(host !== undefined && { host }),
+  };
+  return {
+    fingerprint,
+    occurrence: `${fingerprint}-${now.toString(36)}`,
+    status: 'firing',
+    condition: alert.condition,
+    severity: alert.severity,
+    check: source.name,
+    kind: source.kind,
+    ...(host !== undefined && { host }),
+    resource: resourceOf(labels),
+    labels,
+    summary: safeLine(alert.summary),
+    startsAt: toInstant(beginOf(alert, now)),
+    updatedAt: toInstant(now),
+    evidence: [],
+  };
+}
+
+/** The same finding with what the sender says of it now, or undefined when there is nothing to tell. */
+export function retold(finding: Finding, alert: ForeignAlert, now: number): Finding | undefined {
+  const summary = safeLine(alert.summary);
+  const isNews = alert.severity !== finding.severity || alert.condition !== finding.condition;
+  const isDue = summary !== finding.summary && now - Date.parse(finding.updatedAt) >= refreshMs;
+  if (!isNews && !isDue) return undefined;
+  return { ...finding, severity: alert.severity, condition: alert.condition, summary, updatedAt: after(finding, now) };
+}
+
+/** The finding when nobody reports it any more. */
+export function endedFinding(finding: Finding, now: number, endsAt = now): Finding {
+  const at = Math.min(now, Math.max(endsAt, Date.parse(finding.startsAt)));
+  return { ...finding, status: 'resolved', endsAt: toInstant(at), updatedAt: after(finding, now) };
+}
+
+/** Receivers drop what is not newer than what they hold, and two posts may come within one millisecond. */
+function after(finding: Finding, now: number): string {
+  return toInstant(Math.max(now, Date.parse(finding.updatedAt) + 1));
+}
+
+/** A clock that runs ahead must not make an alert begin in the future. */
+function beginOf({ startsAt, saidAt }: ForeignAlert, now: number): number {
+  const at = startsAt ?? saidAt ?? now;
+  return at > 0 && at <= now ? at : now;
+}
+
+function resourceOf(labels: Readonly<Record<string, string>>): string {
+  const name = resourceLabels.find((label) => (labels[label] ?? '') !== '');
+  const text = (name === undefined ? labels['alertname'] : labels[name]) ?? '';
+  if (text !== '') return resourceName(text);
+  return createHash('sha256').update(JSON.stringify(labels)).digest('hex').slice(0, 12);
+}

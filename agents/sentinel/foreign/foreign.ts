@@ -1,0 +1,274 @@
+import { Failure, messageOf } from '#bus/failure.ts';
+import type { Finding } from '#bus/messages/finding.ts';
+import type { Clock } from '#agents/runtime/clock.ts';
+import type { Log } from '#agents/runtime/log.ts';
+import type { FindingEvent } from '#agents/sentinel/finding.ts';
+import { byItself, type Credit, type History } from '#agents/sentinel/history.ts';
+import type { SentinelStore } from '#agents/sentinel/store.ts';
+import { type ForeignAlert, fingerprintFor } from './alert.ts';
+import { evidenceFor } from './evidence.ts';
+import type { HostFinder } from './hosts.ts';
+import { type Claim, ForeignRows } from './rows.ts';
+import type { OpenAlert, Source } from './source.ts';
+import { deadlineOf, type Held, reported, type Step, withdrawn } from './steps.ts';
+
+/** Over all sources, so that a manifest has room for them and for what Lares sees itself. */
+const maximumOpen = 1_500;
+/** After a start a sender gets as long as it had to tell its alerts again, and no longer than this. */
+const graceAfterStartMs = 15 * 60_000;
+/** A flood is over when nothing was left out for so long. */
+const floodMs = 10 * 60_000;
+/** Alerts that end within so short a time are told together. */
+const sweepMs = 1_000;
+
+interface ForeignOptions {
+  sources: readonly Source[];
+  store: SentinelStore;
+  history: History;
+  clock: Clock;
+  log: Log;
+  hostOf: HostFinder;
+  /** Appends to the audit journal; called inside the transaction that stores the finding. */
+  journal: (event: FindingEvent, finding: Finding) => void;
+  /** Contract: called after the finding was stored. */
+  tell: (finding: Finding) => void;
+}
+
+export interface Taken {
+  firing: number;
+  resolved: number;
+  /** Beyond what may be open at once. */
+  leftOut: number;
+}
+
+/** What Lares says about a source itself. */
+interface Word {
+  alertname: string;
+  severity: ForeignAlert['severity'];
+  condition: ForeignAlert['condition'];
+  summary: string;
+  endsAt?: number;
+}
+
+/**
+ * What other programs report, beside what Lares sees itself. The same alert from two sources is one finding, which
+ * ends when the last of them takes it back or falls silent. Contract: a Failure of the store leaves all as it was.
+ */
+export class Foreign {
+  readonly #options: ForeignOptions;
+  readonly #rows: ForeignRows;
+  readonly #held = new Map<string, Held>();
+  #cancelSweep: (() => void) | undefined;
+  #isStopped = false;
+
+  constructor(options: ForeignOptions) {
+    this.#options = options;
+    this.#rows = new ForeignRows(options.store.rows);
+  }
+
+  /** Takes up what was stored. Nobody could repeat anything while nobody listened: each gets time to. */
+  restore(): void {
+    const now = this.#options.clock.now();
+    for (const { claim, finding } of this.#rows.claims()) {
+      const claims = new Map(this.#held.get(finding.fingerprint)?.claims).set(claim.source, renewed(claim, now));
+      this.#held.set(finding.fingerprint, { finding, claims });
+    }
+    const known = new Set(this.#options.sources.map(({ name }) => name));
+    for (const [fingerprint, { claims }] of this.#held) {
+      for (const source of claims.keys()) {
+        if (!known.has(source))
+          this.#guarded(() => this.#commit(this.#withdraw(fingerprint, source), 'its intake was removed'));
+      }
+    }
+    this.#arm();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#cancelSweep?.();
+  }
+
+  /** All that is reported, longest first. */
+  firing(): Finding[] {
+    const findings = [...this.#held.values()].map(({ finding }) => finding);
+    return findings.toSorted((a, b) => a.startsAt.localeCompare(b.startsAt));
+  }
+
+  has(fingerprint: string): boolean {
+    return this.#held.has(fingerprint);
+  }
+
+  /** Whether it ever was. */
+  knows(fingerprint: string): boolean {
+    return this.#options.history.knows(fingerprint);
+  }
+
+  /** Notes what ended it. */
+  credit(credit: Credit): void {
+    this.#guarded(() => this.#options.history.credit(credit));
+  }
+
+  /** What a source reports now, without what Lares says about the source. */
+  openOf(source: string): OpenAlert[] {
+    return [...this.#held.values()].flatMap(({ claims }) => {
+      const claim = claims.get(source);
+      return claim === undefined || claim.isOwn ? [] : [{ ...claim.alert, endsAt: claim.until }];
+    });
+  }
+
+  /** Takes one delivery, in one transaction. Of the same alert twice the last counts. */
+  take(source: Source, alerts: readonly ForeignAlert[]): Taken {
+    const { clock, hostOf, store } = this.#options;
+    const now = clock.now();
+    const latest = new Map(alerts.map((alert) => [fingerprintFor(alert), alert]));
+    const taken: Taken = { firing: 0, resolved: 0, leftOut: 0 };
+    const steps: Step[] = [];
+    let room = this.#roomFor(source);
+    for (const [fingerprint, alert] of latest) {
+      const held = this.#held.get(fingerprint);
+      const until = deadlineOf(alert, source, now);
+      const isNew = held?.claims.has(source.name) !== true;
+      if (alert.status === 'resolved' || (until !== undefined && until <= now)) {
+        steps.push(...this.#withdraw(fingerprint, source.name, alert.endsAt));
+        taken.resolved += 1;
+      } else if (isNew && store.subject(fingerprint) !== undefined) {
+        // Lares' own words, come back through somebody who watches Lares: the check that said them ends them.
+        taken.firing += 1;
+      } else if (isNew && room <= 0) {
+        taken.leftOut += 1;
+      } else {
+        if (isNew) room -= 1;
+        steps.push(reported(held, alert, { source, until, now, hostOf }));
+        taken.firing += 1;
+      }
+    }
+    if (taken.leftOut > 0) steps.push(this.#said(source, floodOf(source, taken.leftOut, now)));
+    this.#commit(steps);
+    this.#arm();
+    return taken;
+  }
+
+  /** A word of Lares about a source, until it is taken back. */
+  say(source: Source, word: Word): void {
+    this.#guarded(() => this.#commit([this.#said(source, word)]));
+    this.#arm();
+  }
+
+  unsay(source: Source, alertname: string): void {
+    this.#guarded(() =>
+      this.#commit(this.#withdraw(fingerprintFor({ labels: ownLabels(source, alertname) }), source.name)),
+    );
+  }
+
+  #said(source: Source, word: Word): Step {
+    const { alertname, ...rest } = word;
+    const alert: ForeignAlert = { ...rest, status: 'firing', labels: ownLabels(source, alertname), details: [] };
+    const { clock, hostOf } = this.#options;
+    const held = this.#held.get(fingerprintFor(alert));
+    return reported(held, alert, { source, until: word.endsAt, now: clock.now(), hostOf, isOwn: true });
+  }
+
+  #roomFor(source: Source): number {
+    const open = this.openOf(source.name).length;
+    return Math.min(source.config.maximumOpen - open, maximumOpen - this.#held.size);
+  }
+
+  #withdraw(fingerprint: string, source: string, endsAt?: number): Step[] {
+    const at = { now: this.#options.clock.now(), ...(endsAt !== undefined && { endsAt }) };
+    const step = withdrawn(this.#held.get(fingerprint), source, at);
+    return step === undefined ? [] : [step];
+  }
+
+  #commit(steps: readonly Step[], endedBy = byItself): void {
+    const told = steps.filter(({ event }) => event !== undefined).map((step) => this.#withEvidence(step));
+    const stored = steps.flatMap((step) => step.stored);
+    if (stored.length > 0) {
+      this.#options.store.rows.transaction(() => {
+        this.#rows.save(
+          stored,
+          told.map(({ finding }) => finding),
+        );
+        for (const { event, finding } of told) if (event !== undefined) this.#options.journal(event, finding);
+      });
+    }
+    for (const step of [...steps, ...told]) this.#keep(step);
+    this.#guarded(() => this.#remember(told, endedBy));
+    for (const { finding } of told) this.#options.tell(finding);
+  }
+
+  #withEvidence(step: Step): Step {
+    const [claim] = step.claims.values();
+    if (step.event !== 'fired' || claim === undefined) return step;
+    return {
+      ...step,
+      finding: { ...step.finding, evidence: evidenceFor(step.finding, claim.alert, this.#options.history) },
+    };
+  }
+
+  #keep({ fingerprint, finding, claims }: Step): void {
+    if (claims.size === 0) this.#held.delete(fingerprint);
+    else this.#held.set(fingerprint, { finding, claims });
+  }
+
+  #remember(steps: readonly Step[], endedBy: string): void {
+    for (const { event, finding } of steps) {
+      if (event === 'fired') this.#options.history.began(finding);
+      if (event === 'resolved') this.#options.history.ended(finding, endedBy);
+    }
+  }
+
+  /** Ends what was not told again in time. */
+  #sweep(): void {
+    const now = this.#options.clock.now();
+    const steps: Step[] = [];
+    for (const [fingerprint, { claims }] of this.#held) {
+      const over = [...claims.values()].filter(({ until }) => until !== undefined && until <= now);
+      const [first] = over;
+      // A second claim that ends in the same second ends with the next sweep.
+      if (first !== undefined) steps.push(...this.#withdraw(fingerprint, first.source));
+    }
+    this.#guarded(() => this.#commit(steps));
+    this.#arm();
+  }
+
+  #arm(): void {
+    this.#cancelSweep?.();
+    if (this.#isStopped) return;
+    const deadlines = [...this.#held.values()].flatMap(({ claims }) => [...claims.values()].map(({ until }) => until));
+    const soonest = deadlines.reduce<number>(
+      (least, until) => Math.min(least, until ?? least),
+      Number.POSITIVE_INFINITY,
+    );
+    if (soonest === Number.POSITIVE_INFINITY) return;
+    const waitMs = Math.max(sweepMs, soonest - this.#options.clock.now());
+    this.#cancelSweep = this.#options.clock.after(waitMs, () => this.#sweep());
+  }
+
+  #guarded(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      this.#options.log.error({ reason: messageOf(error) }, 'sentinel cannot store what others report');
+    }
+  }
+}
+
+function renewed(claim: Claim, now: number): Claim {
+  if (claim.until === undefined) return claim;
+  return { ...claim, until: Math.max(claim.until, now + Math.min(claim.graceMs ?? 0, graceAfterStartMs)) };
+}
+
+function ownLabels(source: Source, alertname: string): Record<string, string> {
+  return { alertname, intake: source.name };
+}
+
+function floodOf(source: Source, leftOut: number, now: number): Word {
+  return {
+    alertname: 'intake-flood',
+    severity: 'warning',
+    condition: 'problem',
+    summary: `"${source.name}" reports more than can be held: ${leftOut} of its alerts were left out`,
+    endsAt: now + floodMs,
+  };
+}

@@ -1,0 +1,23 @@
+import { oneLine } from '#agents/sentinel/probes/text.ts';
+import type { ForeignAlert } from './alert.ts';
+import type { OpenAlert } from './source.ts';
+import { fingerprintFor } from './alert.ts';
+import { safeLine, scrubbedValue } from './words.ts';
+
+const maximumDetails = 12;
+
+/** What is kept of an alert for whoever asks its source's address what is open. */
+export function openAlert(alert: ForeignAlert, startsAt: number, now: number): OpenAlert {
+  return {
+    fingerprint: fingerprintFor(alert),
+    labels: Object.fromEntries(
+      Object.entries(alert.labels).map(([name, value]) => [oneLine(name, 200), scrubbedValue(name, value)]),
+    ),
+    summary: safeLine(alert.summary),
+    details: alert.details.slice(0, maximumDetails).map((line) => safeLine(line)),
+    startsAt,
+    updatedAt: now,
+    endsAt: undefined,
+    generatorUrl: alert.generatorUrl === undefined ? undefined : safeLine(alert.generatorUrl, 1_000),
+  };
+}

@@ -1,0 +1,94 @@
+import type { Finding } from '#bus/messages/finding.ts';
+import type { FindingEvent } from '#agents/sentinel/finding.ts';
+import type { ForeignAlert } from './alert.ts';
+import { endedFinding, foreignFinding, retold } from './finding.ts';
+import type { HostFinder } from './hosts.ts';
+import { openAlert } from './open-alert.ts';
+import type { Claim, ClaimChange } from './rows.ts';
+import type { Source } from './source.ts';
+
+/** A foreign finding that fires, and who reports it. */
+export interface Held {
+  finding: Finding;
+  claims: ReadonlyMap<string, Claim>;
+}
+
+/** What a delivery makes of one fingerprint. */
+export interface Step {
+  fingerprint: string;
+  /** What is to be told of `finding`; nothing when only who reports it, or until when, changed. */
+  event?: FindingEvent;
+  finding: Finding;
+  claims: ReadonlyMap<string, Claim>;
+  /** What the store has to know. */
+  stored: readonly ClaimChange[];
+}
+
+export interface Report {
+  source: Source;
+  /** When it is over unless it is told again. */
+  until: number | undefined;
+  now: number;
+  hostOf: HostFinder;
+  /** Said by Lares about the source. */
+  isOwn?: boolean;
+}
+
+/** When an alert is over without another word; undefined when only a word ends it. */
+export function deadlineOf(alert: ForeignAlert, source: Source, now: number): number | undefined {
+  if (alert.endsAt !== undefined) return alert.endsAt;
+  return source.resolveAfterMs === undefined ? undefined : (alert.saidAt ?? now) + source.resolveAfterMs;
+}
+
+/** A source reports an alert, for the first time or again. */
+export function reported(held: Held | undefined, alert: ForeignAlert, report: Report): Step {
+  if (held === undefined) {
+    const finding = foreignFinding(alert, report);
+    const claim = claimOf(alert, Date.parse(finding.startsAt), report);
+    return { ...claimed(finding, new Map(), claim), event: 'fired' };
+  }
+  const { source, now } = report;
+  const before = held.claims.get(source.name);
+  const claim = claimOf(alert, before?.alert.startsAt ?? Date.parse(held.finding.startsAt), report);
+  const changed = isVoice(held, source) ? retold(held.finding, alert, now) : undefined;
+  if (changed !== undefined) return { ...claimed(changed, held.claims, claim), event: 'updated' };
+  const step = claimed(held.finding, held.claims, claim);
+  // That it is told again needs no write: after a start each sender gets time to do it.
+  return before === undefined ? step : { ...step, stored: [] };
+}
+
+function claimed(finding: Finding, claims: Held['claims'], claim: Claim): Step {
+  const { fingerprint } = finding;
+  const { source } = claim;
+  return { fingerprint, finding, claims: new Map(claims).set(source, claim), stored: [{ fingerprint, source, claim }] };
+}
+
+/** The words of two sources would take turns: those of the first stand while it reports. */
+function isVoice({ finding, claims }: Held, source: Source): boolean {
+  return finding.check === source.name || !claims.has(finding.check);
+}
+
+function claimOf(alert: ForeignAlert, startsAt: number, { source, until, now, isOwn = false }: Report): Claim {
+  const graceMs = until === undefined ? undefined : until - now;
+  return { source: source.name, alert: openAlert(alert, startsAt, now), until, graceMs, isOwn };
+}
+
+/** A source reports it no more. Undefined when it did not before. */
+export function withdrawn(
+  held: Held | undefined,
+  source: string,
+  at: { now: number; endsAt?: number },
+): Step | undefined {
+  if (held?.claims.has(source) !== true) return undefined;
+  const claims = new Map(held.claims);
+  claims.delete(source);
+  const { fingerprint } = held.finding;
+  const isOver = claims.size === 0;
+  return {
+    fingerprint,
+    ...(isOver && { event: 'resolved' as const }),
+    finding: isOver ? endedFinding(held.finding, at.now, at.endsAt) : held.finding,
+    claims,
+    stored: [{ fingerprint, source }],
+  };
+}

@@ -1,0 +1,193 @@
+import { readFileSync } from 'node:fs';
+import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
+import { Failure, messageOf } from '#bus/failure.ts';
+import { absolutePath } from '#config/paths.ts';
+import type { Config } from '#config/schema.ts';
+import type { SecretRef } from '#config/secret-ref.ts';
+import type { Clock } from '#agents/runtime/clock.ts';
+import type { Log } from '#agents/runtime/log.ts';
+import { createRateLimit } from '#agents/runtime/rate-limit.ts';
+import type { Complaints } from './complaints.ts';
+import type { Foreign } from './foreign.ts';
+import type { Incoming, Receiver } from './receiver.ts';
+import type { Source, Subscription } from './source.ts';
+
+interface SubscriberOptions {
+  foreign: Foreign;
+  receiver: Receiver;
+  complaints: Complaints;
+  secret: (ref: SecretRef) => string;
+  clock: Clock;
+  log: Log;
+  config: Config;
+  baseFolder: string;
+}
+
+export interface Subscriber {
+  stop(): Promise<void>;
+}
+
+/** Messages within so short a time share one transaction. */
+const gatherMs = 100;
+/** After the disk refused them. */
+const retryMs = 5_000;
+const maximumWaiting = 2_000;
+const rate = { perSecond: 100, burst: 2_000 };
+const reconnectMs = 5_000;
+/** How long a broker may be away before that is a finding. */
+const patienceMs = 120_000;
+const closeMs = 1_000;
+const unreachable = 'intake-unreachable';
+
+/** Listens at a broker for one source, for ever. Retained and repeated messages change nothing. */
+export function startSubscriber(source: Source, options: SubscriberOptions): Subscriber {
+  return new MqttSubscriber(source, options);
+}
+
+class MqttSubscriber implements Subscriber {
+  readonly #source: Source;
+  readonly #options: SubscriberOptions;
+  readonly #client: MqttClient;
+  readonly #limit;
+  #waiting: Incoming[] = [];
+  #cancelFlush: (() => void) | undefined;
+  #cancelPatience: (() => void) | undefined;
+  #reason = 'it does not answer';
+
+  constructor(source: Source, options: SubscriberOptions) {
+    this.#source = source;
+    this.#options = options;
+    this.#limit = createRateLimit({ ...rate, clock: options.clock });
+    const wanted = subscriptionOf(source);
+    const broker = brokerOf(wanted, source, options);
+    this.#client = mqtt.connect(broker.url, clientOptions(source, broker, options));
+    this.#client.on('connect', () => this.#connected(wanted.topics));
+    this.#client.on('message', (topic, bytes) => this.#arrived(topic, bytes));
+    this.#client.on('error', (error) => (this.#reason = messageOf(error)));
+    this.#client.on('close', () => this.#away());
+    this.#away();
+  }
+
+  async stop(): Promise<void> {
+    this.#cancelFlush?.();
+    this.#cancelPatience?.();
+    this.#client.removeAllListeners('close');
+    const cut = this.#options.clock.after(closeMs, () => void this.#client.stream.destroy());
+    await this.#client.endAsync(true);
+    cut();
+    this.#flush();
+    this.#cancelFlush?.();
+  }
+
+  #connected(topics: readonly string[]): void {
+    for (const topic of topics) {
+      this.#client.subscribe(topic, { qos: 1 }, (error, granted = []) => {
+        const isRefused = error !== null || granted.some(({ qos }) => qos >= 128);
+        if (isRefused) this.#blind(`the broker refuses the topic filter "${topic}"`);
+        else this.#seeing();
+      });
+    }
+  }
+
+  #seeing(): void {
+    this.#cancelPatience?.();
+    this.#cancelPatience = undefined;
+    this.#options.foreign.unsay(this.#source, unreachable);
+  }
+
+  #away(): void {
+    this.#cancelPatience ??= this.#options.clock.after(patienceMs, () => this.#blind(this.#reason));
+  }
+
+  #blind(reason: string): void {
+    this.#options.complaints.tell(this.#source.name, 'an intake cannot listen at its broker', reason);
+    this.#options.foreign.say(this.#source, {
+      alertname: unreachable,
+      severity: 'warning',
+      condition: 'unknown',
+      summary: `"${this.#source.name}" cannot listen at its broker: ${reason}`,
+    });
+  }
+
+  #arrived(topic: string, bytes: Buffer): void {
+    const { name, definition } = this.#source;
+    const { complaints } = this.#options;
+    if (bytes.length === 0) return;
+    if (bytes.length > definition.maximumBytes)
+      return complaints.tell(name, 'an intake got a message that is too large');
+    if (!this.#limit.take(name) || this.#waiting.length >= maximumWaiting) {
+      return complaints.tell(name, 'an intake is flooded with messages');
+    }
+    this.#waiting.push({ topic, bytes, headers: {} });
+    this.#cancelFlush ??= this.#options.clock.after(gatherMs, () => this.#flush());
+  }
+
+  #flush(): void {
+    this.#cancelFlush?.();
+    this.#cancelFlush = undefined;
+    const incoming = this.#waiting.splice(0);
+    if (incoming.length === 0) return;
+    const { receiver, complaints, clock } = this.#options;
+    try {
+      const received = receiver.receive(this.#source, ...incoming);
+      if (received.is === 'refused') {
+        complaints.tell(this.#source.name, 'an intake got what it cannot take', received.reason);
+      }
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      complaints.tell(this.#source.name, 'an intake cannot store what it got', messageOf(error));
+      this.#waiting.unshift(...incoming);
+      this.#cancelFlush = clock.after(retryMs, () => this.#flush());
+    }
+  }
+}
+
+function subscriptionOf(source: Source): Subscription {
+  const wanted = source.definition.subscription?.(source.options);
+  if (wanted === undefined) throw new TypeError(`Cannot listen for "${source.name}": its kind does not`);
+  return wanted;
+}
+
+type Broker = NonNullable<Subscription['broker']>;
+
+function brokerOf(wanted: Subscription, source: Source, { config }: SubscriberOptions): Broker {
+  if (wanted.broker !== undefined) return wanted.broker;
+  const { url, username, password, caFile } = config.bus;
+  if (url === undefined) {
+    const reason = 'it needs a "url": the broker inside Lares has no other clients';
+    throw new Failure(`Cannot listen for the intake "${source.name}": ${reason}`, { recoverable: false });
+  }
+  const forSentinel = (text: string): string => text.replaceAll('{agent}', 'sentinel');
+  return {
+    url,
+    ...(username !== undefined && { username: forSentinel(username) }),
+    ...(password !== undefined && {
+      password: password.file === undefined ? password : { ...password, file: forSentinel(password.file) },
+    }),
+    ...(caFile !== undefined && { caFile }),
+  };
+}
+
+function clientOptions(source: Source, broker: Broker, options: SubscriberOptions): IClientOptions {
+  const { username, password, caFile } = broker;
+  return {
+    // One name each, so that the broker keeps what comes while Lares is away.
+    clientId: `lares-${options.config.site}-intake-${source.name}`.slice(0, 100),
+    clean: false,
+    protocolVersion: 4,
+    reconnectPeriod: reconnectMs,
+    connectTimeout: 10_000,
+    keepalive: 20,
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password: options.secret(password) }),
+    ...(caFile !== undefined && { ca: authority(absolutePath(caFile, options.baseFolder)) }),
+  };
+}
+
+function authority(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new Failure(`Cannot read the authority "${file}"`, { recoverable: false, cause: error });
+  }
+}
