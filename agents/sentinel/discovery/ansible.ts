@@ -48,7 +48,8 @@ async function listing(
   path: string,
   { signal, timeoutMs }: DiscoveryContext,
 ): Promise<{ ok: true; hosts: AnsibleHost[] } | { ok: false; reason: string }> {
-  const argv = ['ansible-inventory', '--list', '-i', path];
+  // Ansible refuses to start in the C locale, whose encoding is not UTF-8.
+  const argv = ['env', 'LC_ALL=C.UTF-8', 'ansible-inventory', '--list', '-i', path];
   const end = await localRunner.run(argv, { signal, timeoutMs: timeoutMs * 0.8, maximumOutputBytes });
   const read = readCommand(end);
   if (!read.ok) return { ok: false, reason: read.reason };

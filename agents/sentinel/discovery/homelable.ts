@@ -32,7 +32,7 @@ export const source = defineSource({
   about: 'Nodes of a Homelable canvas: its read-only live view, or the topology file that it exports.',
   options: z.object({
     ...apiOptions,
-    url: apiOptions.url.optional(),
+    url: apiOptions.url.optional().describe('Address of Homelable.'),
     key: SecretRef.optional().describe('Key of the live view. Homelable takes it in the address only.'),
     design: z.string().max(100).optional().describe('Identity of the design. Default: the first.'),
     file: z.string().max(1_000).optional().describe('Exported topology (JSON) instead of the live view.'),

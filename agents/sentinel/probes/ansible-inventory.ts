@@ -22,11 +22,13 @@ export function hostsOfListing(value: unknown): AnsibleHost[] | undefined {
   if (!('_meta' in listing)) return undefined;
   const variables = members(members(listing['_meta'])['hostvars']);
   const hosts: Hosts = new Map();
+  const children = new Map<string, string[]>();
   for (const [group, body] of Object.entries(listing)) {
-    const named = members(body)['hosts'];
-    for (const name of Array.isArray(named) ? named : []) add(hosts, String(name), { group });
+    children.set(group, listOf(members(body)['children']));
+    for (const name of listOf(members(body)['hosts'])) add(hosts, name, { group });
   }
   for (const [name, known] of Object.entries(variables)) add(hosts, name, { variables: members(known) });
+  climb(hosts, children);
   return finish(hosts);
 }
 
@@ -118,17 +120,29 @@ function takeLine(
   for (const name of expandRange(pattern)) add(hosts, name, { group, variables: Object.fromEntries(given) });
 }
 
-/** Groups above a group count for its hosts, and their variables where the host has none of its own. */
+/** Variables of groups count where the host has none of its own. */
 function inherit({ hosts, children, variables }: Ini): void {
-  const parents = new Map<string, string[]>();
-  for (const [parent, its] of children)
-    for (const child of its) parents.set(child, [...(parents.get(child) ?? []), parent]);
+  climb(hosts, children);
   for (const host of hosts.values()) {
-    // A set grows while it is walked: each group is visited once, loops end.
-    for (const group of host.groups) for (const parent of parents.get(group) ?? []) host.groups.add(parent);
     for (const group of [...host.groups, 'all']) host.variables = { ...variables.get(group), ...host.variables };
   }
 }
+
+/** A host of a group is one of the groups above it too. */
+function climb(hosts: Hosts, children: ReadonlyMap<string, readonly string[]>): void {
+  const parents = new Map<string, string[]>();
+  for (const [parent, its] of children) {
+    if (unnamed.has(parent)) continue;
+    for (const child of its) parents.set(child, [...(parents.get(child) ?? []), parent]);
+  }
+  for (const { groups } of hosts.values()) {
+    // A set grows while it is walked: each group is visited once, loops end.
+    for (const group of groups) for (const parent of parents.get(group) ?? []) groups.add(parent);
+  }
+}
+
+/** Groups that every inventory has say nothing. */
+const unnamed = new Set(['all', 'ungrouped']);
 
 function unquoted(text: string): string {
   return text.replace(/^(["'])(.*)\1$/, '$2');
@@ -137,7 +151,7 @@ function unquoted(text: string): string {
 function add(hosts: Hosts, name: string, of: { group?: string; variables?: Members }): void {
   if (hosts.size >= maximumHosts && !hosts.has(name)) return;
   const host = hosts.get(name) ?? { groups: new Set<string>(), variables: {} };
-  if (of.group !== undefined && of.group !== 'all' && of.group !== 'ungrouped') host.groups.add(of.group);
+  if (of.group !== undefined && !unnamed.has(of.group)) host.groups.add(of.group);
   host.variables = { ...host.variables, ...of.variables };
   hosts.set(name, host);
 }
@@ -187,6 +201,10 @@ function expandOnce(name: string): string[] {
     names.push(name.replace(whole, () => text));
   }
   return names.length === 0 ? [name] : names;
+}
+
+function listOf(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
 }
 
 function members(value: unknown): Members {
