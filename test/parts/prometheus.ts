@@ -100,6 +100,13 @@ export interface Exporter extends AsyncDisposable {
   readonly address: string;
 }
 
+/** Debian's own configurations: blackbox modules, and no SNMP module because their MIBs are not free. */
+const ownConfig = {
+  node: [],
+  blackbox: ['--config.file=/etc/prometheus/blackbox.yml'],
+  snmp: ['--config.file=/etc/prometheus/snmp.yml'],
+};
+
 /** Debian's `prometheus-node-exporter`, `prometheus-blackbox-exporter` or `prometheus-snmp-exporter` on a free port. */
 export async function startExporter(
   name: 'node' | 'blackbox' | 'snmp',
@@ -109,7 +116,7 @@ export async function startExporter(
   const url = `http://${address}`;
   const daemon = await startDaemon({
     program: `prometheus-${name}-exporter`,
-    args: [`--web.listen-address=${address}`, ...args],
+    args: [`--web.listen-address=${address}`, ...(args.length === 0 ? ownConfig[name] : args)],
     isReady: () => answersAt(`${url}/`),
   });
   return { url, address, [Symbol.asyncDispose]: () => daemon.kill() };

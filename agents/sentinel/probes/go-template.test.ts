@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { describeWith } from '../../../test/parts/daemon.ts';
 import { startPrometheus } from '../../../test/parts/prometheus.ts';

@@ -1,0 +1,156 @@
+import { z } from 'zod';
+import { Severity } from '#bus/fields.ts';
+import type { Observation } from '#agents/sentinel/check.ts';
+import { expandTemplate } from './go-template.ts';
+import type { Sample } from './prometheus-api.ts';
+import { level, state, unseen } from './reading.ts';
+import { carriedLabels, numberText, seriesName, worstOf } from './series.ts';
+
+const labelName = z.string().regex(/^[a-zA-Z_][a-zA-Z0-9_]{0,127}$/, 'must be the name of a label');
+
+const Limits = z
+  .strictObject({
+    warning: z.number().optional().describe('Where a warning begins.'),
+    critical: z.number().optional().describe('Where it is critical.'),
+  })
+  .refine(({ warning, critical }) => warning !== undefined || critical !== undefined, {
+    error: 'must have warning, critical or both',
+  });
+
+/** The keys of kinds that judge the series of a query. */
+export const judgementOptions = {
+  condition: z
+    .string()
+    .regex(/^[a-z]+(?:-[a-z0-9]+)*$/, 'must be like "queue-long"')
+    .max(60)
+    .default('query-result')
+    .describe('Name of the trouble, such as `queue-long`: the alertname of its findings.'),
+  above: Limits.optional().describe('Values at or above these are bad.'),
+  below: Limits.optional().describe('Values at or below these are bad.'),
+  anySeries: Severity.default('warning').describe(
+    'With neither `above` nor `below` each series is bad, as in an alert rule: how bad.',
+  ),
+  resourceFrom: z
+    .array(labelName)
+    .min(1)
+    .max(8)
+    .optional()
+    .describe('Labels whose values name the thing; of equal ones the worst counts. Default: all labels but `job`.'),
+  carry: z.array(labelName).max(30).optional().describe('Labels that findings get. Default: all of the series.'),
+  summary: z
+    .string()
+    .max(1_000)
+    .optional()
+    .describe('Sentence about one series, with `{{ $labels.x }}` and `{{ $value | humanize }}` as in alert rules.'),
+  unit: z.string().max(20).default('').describe('Unit of the value, such as % or s.'),
+  absent: z
+    .enum(['ok', 'problem', 'unknown'])
+    .optional()
+    .describe(
+      'What no series at all means. Default: unknown, unless it can be told that there is something to find and nothing is bad.',
+    ),
+  atLeast: z.number().int().min(1).max(100_000).optional().describe('Fewer series than that are a problem.'),
+};
+
+export interface JudgementOptions {
+  condition: string;
+  above?: { warning?: number | undefined; critical?: number | undefined } | undefined;
+  below?: { warning?: number | undefined; critical?: number | undefined } | undefined;
+  anySeries: Severity;
+  resourceFrom?: readonly string[] | undefined;
+  carry?: readonly string[] | undefined;
+  summary?: string | undefined;
+  unit: string;
+  absent?: 'ok' | 'problem' | 'unknown' | undefined;
+  atLeast?: number | undefined;
+}
+
+/** More bad series than anybody reads; the rest is said as a number. */
+const maximumSeries = 500;
+
+/** Whether the values have thresholds; otherwise a series is bad because it is there. */
+export function hasLimits({ above, below }: Pick<JudgementOptions, 'above' | 'below'>): boolean {
+  return above !== undefined || below !== undefined;
+}
+
+/** One observation for each series, the worst ones first, and one for all of them named `whole`. Not for an empty result. */
+export function judgeSeries(options: JudgementOptions, samples: readonly Sample[], whole: string): Observation[] {
+  const isWorse = (a: Sample, b: Sample): boolean => badness(options, a.value) > badness(options, b.value);
+  const named = worstOf(samples, (sample) => resourceOf(options, sample, whole), isWorse);
+  const sorted = [...named].sort(([, a], [, b]) => badness(options, b.value) - badness(options, a.value));
+  const kept = sorted.slice(0, maximumSeries);
+  const left = sorted.length - kept.length;
+  return [
+    ...kept.map(([resource, sample]) => judgeOne(options, resource, sample)),
+    // With limits what is left out is better than what is shown; otherwise all of it is bad.
+    ...(left > 0 && !hasLimits(options)
+      ? [unseen({ condition: options.condition, resource: whole }, `${left} more series are bad`)]
+      : []),
+    ...tooFew(options, samples.length, whole),
+  ];
+}
+
+function resourceOf({ resourceFrom }: JudgementOptions, { labels }: Sample, whole: string): string {
+  if (resourceFrom === undefined) return seriesName(labels) || whole;
+  return (
+    resourceFrom
+      .map((name) => labels[name] ?? '')
+      .join(' ')
+      .trim() || whole
+  );
+}
+
+/** The higher the worse; what is no number comes first because nothing is known of it. */
+function badness({ below }: JudgementOptions, value: number): number {
+  if (!Number.isFinite(value)) return Number.POSITIVE_INFINITY;
+  return below === undefined ? value : -value;
+}
+
+function judgeOne(options: JudgementOptions, resource: string, { labels, value }: Sample): Observation {
+  const { condition, unit, anySeries } = options;
+  const shown = `${numberText(value)}${unit === '' ? '' : ` ${unit}`}`;
+  const words = options.summary === undefined ? '' : expandTemplate(options.summary, { labels, value }).trim();
+  const summary = words === '' ? `${resource} is at ${shown}` : words;
+  const said = { condition, resource, summary, labels: carriedLabels(labels, options.carry) };
+  if (!hasLimits(options)) return state({ ...said, ok: false, severity: anySeries });
+  // A division by zero or a ratio of nothing: neither high nor low.
+  if (!Number.isFinite(value)) return unseen(said, `its value is ${shown}`);
+  const limits = options.above ?? options.below ?? {};
+  return level({ ...said, value, unit, bad: options.above === undefined ? 'below' : 'above', ...limits });
+}
+
+const fewCondition = 'series-missing';
+
+function tooFew({ atLeast }: JudgementOptions, count: number, whole: string): Observation[] {
+  if (atLeast === undefined) return [];
+  return [
+    state({
+      condition: fewCondition,
+      resource: whole,
+      summary: `${count} series of at least ${atLeast} are there`,
+      ok: count >= atLeast,
+      severity: 'warning',
+    }),
+  ];
+}
+
+/** An empty result. `blind`: why it cannot tell that all is well, or undefined when there is something to find. */
+export function judgeAbsence(options: JudgementOptions, whole: string, blind: string | undefined): Observation[] {
+  const said = { condition: options.condition, resource: whole };
+  const meaning = options.absent ?? (blind === undefined ? 'ok' : 'unknown');
+  const few = tooFew(options, 0, whole);
+  switch (meaning) {
+    case 'ok':
+      return [state({ ...said, summary: 'nothing is bad', ok: true, severity: options.anySeries }), ...few];
+    case 'problem':
+      return [state({ ...said, summary: 'there is no series', ok: false, severity: options.anySeries }), ...few];
+    case 'unknown':
+      return [unseen(said, blind ?? 'there is no series'), ...few];
+  }
+}
+
+/** Refuses what contradicts itself. */
+export function oneSided({ above, below }: Pick<JudgementOptions, 'above' | 'below'>): boolean {
+  return above === undefined || below === undefined;
+}
+export const oneSidedFault = { error: 'must have above or below, not both', path: ['below'] };
