@@ -1,4 +1,4 @@
-import { checkServerIdentity, type DetailedPeerCertificate } from 'node:tls';
+import { checkServerIdentity, type DetailedPeerCertificate, type PeerCertificate } from 'node:tls';
 import type { CheckMemory, Observation } from '#agents/sentinel/check.ts';
 import { formatDuration } from '#config/duration.ts';
 import { level } from './reading.ts';
@@ -34,7 +34,7 @@ export function chainOf(peer: DetailedPeerCertificate): Certificate[] {
   return chain;
 }
 
-function certificateOf(peer: DetailedPeerCertificate): Certificate {
+export function certificateOf(peer: PeerCertificate): Certificate {
   const subject = textOf(peer.subject?.CN);
   return {
     name: oneLine(subject === '' ? (peer.subjectaltname ?? 'unnamed') : subject, 100),
@@ -46,7 +46,7 @@ function certificateOf(peer: DetailedPeerCertificate): Certificate {
 }
 
 /** Authorities change the certificates that they sign with at every other renewal; their organization stays. */
-function issuerOf({ issuer }: DetailedPeerCertificate): { issuer?: string } {
+function issuerOf({ issuer }: PeerCertificate): { issuer?: string } {
   const organization = textOf(issuer?.O);
   const name = oneLine(organization === '' ? textOf(issuer?.CN) : organization, 100);
   return name === '' ? {} : { issuer: name };
