@@ -31,7 +31,7 @@ interface DriftMemory {
 }
 
 /** Of the 64 kB of a check's memory, with room for what else it keeps. */
-const maximumBytes = 50_000;
+const defaultMaximumBytes = 50_000;
 const longestValue = 40;
 const noteLength = 120;
 const maximumChanges = 100;
@@ -44,18 +44,19 @@ const maximumChanges = 100;
 export function driftOf(
   memory: CheckMemory,
   key: string,
-  now: Now & { values: ReadonlyMap<string, string> },
+  now: Now & { values: ReadonlyMap<string, string>; maximumBytes?: number },
 ): Drift | undefined {
   const values = new Map([...now.values].map(([name, value]) => [name, compact(value)]));
+  const limit = now.maximumBytes ?? defaultMaximumBytes;
   const before = memory.get(key);
   if (!isDriftMemory(before)) {
     const first: DriftMemory = { usual: Object.fromEntries(values), changed: {} };
-    if (!fits(first)) return undefined;
+    if (sizeOf(first) > limit) return undefined;
     remember(memory, key, first);
     return { isFirst: true, changes: [] };
   }
   const after = compare(before, values, now);
-  if (!fits(after)) return undefined;
+  if (sizeOf(after) > limit) return undefined;
   remember(memory, key, after);
   return { isFirst: false, changes: changesOf(after) };
 }
@@ -108,8 +109,8 @@ export function digestOf(value: string): string {
   return createHash('sha256').update(value).digest('base64url').slice(0, 12);
 }
 
-function fits(memory: DriftMemory): boolean {
-  return Buffer.byteLength(JSON.stringify(memory)) <= maximumBytes;
+function sizeOf(memory: DriftMemory): number {
+  return Buffer.byteLength(JSON.stringify(memory));
 }
 
 function isDriftMemory(value: unknown): value is DriftMemory {
