@@ -2,7 +2,14 @@ import { z } from 'zod';
 import { SecretRef } from '#config/schema.ts';
 import type { Evidence } from '#bus/messages/finding.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
-import { type Api, type ApiAnswer, apiOptions, createApi, presence, secretOf } from '#agents/sentinel/probes/api.ts';
+import {
+  type Api,
+  type ApiAnswer,
+  apiOptions,
+  createApi,
+  presence,
+  secretHeaders,
+} from '#agents/sentinel/probes/api.ts';
 import { state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { counted, evidenceOf } from '#agents/sentinel/probes/text.ts';
 
@@ -85,13 +92,12 @@ function judge(tasks: Tasks, { ignoreTasks }: Options): Observation[] {
 }
 
 function keyOf(options: Options, context: CheckContext): Record<string, string> | string {
-  const key = options.token === undefined ? undefined : secretOf(options.token, context);
-  return key?.ok === true ? { 'x-emby-token': key.value } : (key?.reason ?? 'no API key is given');
+  return secretHeaders(options.token, context, (key) => ({ 'x-emby-token': key }));
 }
 
 async function gather(options: Options, context: CheckContext): Promise<Evidence[]> {
   const headers = keyOf(options, context);
-  if (typeof headers === 'string') return [];
+  if (typeof headers === 'string' || options.token === undefined) return [];
   const tasks: ApiAnswer<Tasks> = await createApi(options, context).json(Tasks, { path: '/ScheduledTasks', headers });
   if (tasks.is !== 'value') return [];
   const lines = tasks.value.flatMap(({ Name, LastExecutionResult: last }) =>

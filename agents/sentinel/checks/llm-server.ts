@@ -2,7 +2,14 @@ import { z } from 'zod';
 import { SecretRef } from '#config/schema.ts';
 import type { Evidence } from '#bus/messages/finding.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
-import { type Api, type ApiAnswer, apiOptions, createApi, presence, secretOf } from '#agents/sentinel/probes/api.ts';
+import {
+  type Api,
+  type ApiAnswer,
+  apiOptions,
+  createApi,
+  presence,
+  secretHeaders,
+} from '#agents/sentinel/probes/api.ts';
 import { level, state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { counted, evidenceOf, jsonOf } from '#agents/sentinel/probes/text.ts';
 
@@ -63,7 +70,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   }
   const there = presence(answer, { ...said, name: product });
   if (answer.is !== 'value') return [there];
-  const headers = headersOf(options, context);
+  const headers = secretHeaders(options.token, context);
   const models = { condition: 'llm-model-missing', resource: 'models' };
   if (typeof headers === 'string') return [there, unseen(models, headers)];
   const more = await Promise.all([lookAtModels(api, options, headers), lookInside(api, options, { headers, answer })]);
@@ -76,12 +83,6 @@ function isLoading(answer: ApiAnswer<string>): boolean {
 }
 
 type Headers = Record<string, string>;
-
-function headersOf(options: Options, context: CheckContext): Headers | string {
-  if (options.token === undefined) return {};
-  const key = secretOf(options.token, context);
-  return key.ok ? { authorization: `Bearer ${key.value}` } : key.reason;
-}
 
 async function lookAtModels(api: Api, options: Options, headers: Headers): Promise<Observation[]> {
   if (options.models.length === 0) return [];
@@ -180,7 +181,7 @@ async function lookAtQueue(api: Api, options: Options): Promise<Observation[]> {
 
 async function gather(options: Options, context: CheckContext): Promise<Evidence[]> {
   const api = createApi(options, context);
-  const headers = headersOf(options, context);
+  const headers = secretHeaders(options.token, context);
   const names = await namesOf(api, options, typeof headers === 'string' ? {} : headers);
   const loaded = options.product === 'ollama' ? await api.json(Loaded, { path: '/api/ps' }) : undefined;
   const inMemory =

@@ -3,7 +3,14 @@ import { durationOr, formatDuration } from '#config/duration.ts';
 import { SecretRef } from '#config/schema.ts';
 import type { Evidence } from '#bus/messages/finding.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
-import { type Api, type ApiAnswer, apiOptions, createApi, presence, secretOf } from '#agents/sentinel/probes/api.ts';
+import {
+  type Api,
+  type ApiAnswer,
+  apiOptions,
+  createApi,
+  presence,
+  secretHeaders,
+} from '#agents/sentinel/probes/api.ts';
 import { state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { counted, evidenceOf } from '#agents/sentinel/probes/text.ts';
 
@@ -65,10 +72,7 @@ type Headers = Record<string, string>;
 
 /** Semaphore lower-cases the header before it compares. */
 function headersOf(options: Options, context: CheckContext): Headers | string {
-  const token = options.token === undefined ? undefined : secretOf(options.token, context);
-  return token?.ok === true
-    ? { authorization: `Bearer ${token.value.toLowerCase()}` }
-    : (token?.reason ?? 'no token is given');
+  return secretHeaders(options.token, context, (token) => ({ authorization: `Bearer ${token.toLowerCase()}` }));
 }
 
 function projectsOf(api: Api, { project }: Options, headers: Headers): Promise<ApiAnswer<z.output<typeof Projects>>> {

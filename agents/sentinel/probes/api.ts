@@ -98,6 +98,21 @@ export function secretOf(
   }
 }
 
+/** The headers that carry a secret, or why there is none; no headers without a reference. */
+export function secretHeaders(
+  ref: SecretRef | undefined,
+  context: Pick<CheckContext, 'baseFolder'>,
+  headers: (secret: string) => Record<string, string> = bearer,
+): Record<string, string> | string {
+  if (ref === undefined) return {};
+  const secret = secretOf(ref, context);
+  return secret.ok ? headers(secret.value) : secret.reason;
+}
+
+function bearer(token: string): Record<string, string> {
+  return { authorization: `Bearer ${token}` };
+}
+
 /**
  * The observation that a product is there. Silence and 5xx are a problem of the product; a refused token, an answer that
  * cannot be read and a missing secret leave it unknown.
