@@ -140,6 +140,12 @@ export class History {
     return this.#rows.get('SELECT 1 FROM occurrences WHERE fingerprint = ? LIMIT 1', fingerprint) !== undefined;
   }
 
+  /** When it ended the last time, epoch ms. */
+  lastEnd(fingerprint: string): number | undefined {
+    const row = this.#rows.get('SELECT max(ends_at) AS at FROM occurrences WHERE fingerprint = ?', fingerprint);
+    return typeof row?.['at'] === 'number' ? row['at'] : undefined;
+  }
+
   /** Earlier occurrences of the same condition, newest first. */
   before(finding: Finding, limit: number): { total: number; last: PastOccurrence[] } {
     const key = [finding.fingerprint, finding.occurrence] as const;

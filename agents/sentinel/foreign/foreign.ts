@@ -41,6 +41,14 @@ export interface Taken {
   leftOut: number;
 }
 
+/** How an alert of a delivery stands to what is held. */
+interface Stand {
+  is: 'over' | 'known' | 'new' | 'ours';
+  fingerprint: string;
+  alert: ForeignAlert;
+  until: number | undefined;
+}
+
 /** What Lares says about a source itself. */
 interface Word {
   alertname: string;
@@ -118,34 +126,35 @@ export class Foreign {
 
   /** Takes one delivery, in one transaction. Of the same alert twice the last counts. */
   take(source: Source, alerts: readonly ForeignAlert[]): Taken {
-    const { clock, hostOf, store } = this.#options;
-    const now = clock.now();
+    const now = this.#options.clock.now();
     const latest = new Map(alerts.map((alert) => [fingerprintFor(alert), alert]));
-    const taken: Taken = { firing: 0, resolved: 0, leftOut: 0 };
-    const steps: Step[] = [];
-    let room = this.#roomFor(source);
-    for (const [fingerprint, alert] of latest) {
-      const held = this.#held.get(fingerprint);
-      const until = deadlineOf(alert, source, now);
-      const isNew = held?.claims.has(source.name) !== true;
-      if (alert.status === 'resolved' || (until !== undefined && until <= now)) {
-        steps.push(...this.#withdraw(fingerprint, source.name, alert.endsAt));
-        taken.resolved += 1;
-      } else if (isNew && store.subject(fingerprint) !== undefined) {
-        // Lares' own words, come back through somebody who watches Lares: the check that said them ends them.
-        taken.firing += 1;
-      } else if (isNew && room <= 0) {
-        taken.leftOut += 1;
-      } else {
-        if (isNew) room -= 1;
-        steps.push(reported(held, alert, { source, until, now, hostOf }));
-        taken.firing += 1;
-      }
-    }
-    if (taken.leftOut > 0) steps.push(this.#said(source, floodOf(source, taken.leftOut, now)));
-    this.#commit(steps);
+    const stands = [...latest].map(([fingerprint, alert]) => this.#standOf(fingerprint, alert, { source, now }));
+    const over = stands.filter(({ is }) => is === 'over');
+    const fresh = stands.filter(({ is }) => is === 'new');
+    const admitted = fresh.slice(0, Math.max(0, this.#roomFor(source)));
+    const known = stands.filter(({ is }) => is === 'known');
+    const leftOut = fresh.length - admitted.length;
+    this.#commit([
+      ...over.flatMap(({ fingerprint, alert }) =>
+        this.#withdraw(fingerprint, source.name, alert.endsAt ?? alert.saidAt),
+      ),
+      ...[...known, ...admitted].map(({ fingerprint, alert, until }) =>
+        reported(this.#held.get(fingerprint), alert, { source, until, now, hostOf: this.#options.hostOf }),
+      ),
+      ...(leftOut > 0 ? [this.#said(source, floodOf(source, leftOut, now))] : []),
+    ]);
     this.#arm();
-    return taken;
+    return { firing: stands.length - over.length - leftOut, resolved: over.length, leftOut };
+  }
+
+  #standOf(fingerprint: string, alert: ForeignAlert, { source, now }: { source: Source; now: number }): Stand {
+    const until = deadlineOf(alert, source, now);
+    const of = { fingerprint, alert, until };
+    if (alert.status === 'resolved' || (until !== undefined && until <= now)) return { ...of, is: 'over' };
+    if (this.#held.get(fingerprint)?.claims.has(source.name) === true) return { ...of, is: 'known' };
+    if (this.#isPast(fingerprint, alert)) return { ...of, is: 'over' };
+    // Lares' own words may come back through somebody who watches Lares: the check that said them ends them.
+    return { ...of, is: this.#options.store.subject(fingerprint) === undefined ? 'new' : 'ours' };
   }
 
   /** A word of Lares about a source, until it is taken back. */
@@ -166,6 +175,11 @@ export class Foreign {
     const { clock, hostOf } = this.#options;
     const held = this.#held.get(fingerprintFor(alert));
     return reported(held, alert, { source, until: word.endsAt, now: clock.now(), hostOf, isOwn: true });
+  }
+
+  /** A message that comes late or again, about what has ended since. */
+  #isPast(fingerprint: string, { saidAt }: ForeignAlert): boolean {
+    return saidAt !== undefined && saidAt <= (this.#options.history.lastEnd(fingerprint) ?? Number.NEGATIVE_INFINITY);
   }
 
   #roomFor(source: Source): number {
