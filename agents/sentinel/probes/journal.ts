@@ -1,16 +1,41 @@
 import { jsonOf, oneLine } from './text.ts';
 
-/** `journalctl -o json`: one object a line, oldest first, as `time identifier[pid]: message`. Broken lines are left out. */
-export function parseJournal(text: string): string[] {
+/** One line of the journal. */
+export interface JournalEntry {
+  /** Epoch ms; 0 when it is not told. */
+  at: number;
+  cursor: string | undefined;
+  /** Whole, and untrusted. */
+  text: string;
+  /** `time identifier[pid]: message`, bounded, for a person. */
+  shown: string;
+}
+
+/** `journalctl -o json`: one object a line, oldest first. Broken lines are left out. */
+export function parseEntries(text: string): JournalEntry[] {
   return text.split('\n').flatMap((line) => {
     const entry = objectOf(line);
     if (entry === undefined) return [];
-    const time = timeOf(entry['__REALTIME_TIMESTAMP']);
+    const at = timeOf(entry['__REALTIME_TIMESTAMP']);
     const name = entry['SYSLOG_IDENTIFIER'] ?? entry['_COMM'];
     const who = typeof name === 'string' ? oneLine(name, 60) : 'unknown';
     const pid = typeof entry['_PID'] === 'string' ? `[${oneLine(entry['_PID'], 10)}]` : '';
-    return [`${time} ${who}${pid}: ${oneLine(messageText(entry['MESSAGE']), 400)}`];
+    const message = messageText(entry['MESSAGE']);
+    const cursor = entry['__CURSOR'];
+    return [
+      {
+        at,
+        cursor: typeof cursor === 'string' ? cursor : undefined,
+        text: message,
+        shown: `${at === 0 ? '-' : new Date(at).toISOString()} ${who}${pid}: ${oneLine(message, 400)}`,
+      },
+    ];
   });
+}
+
+/** The lines as people read them. */
+export function parseJournal(text: string): string[] {
+  return parseEntries(text).map(({ shown }) => shown);
 }
 
 /** Undefined also for the last line of an output that was cut. */
@@ -26,7 +51,7 @@ function messageText(message: unknown): string {
 }
 
 /** Microseconds since the epoch, as a string. */
-function timeOf(microseconds: unknown): string {
-  const ms = Number(microseconds) / 1_000;
-  return Number.isFinite(ms) && ms > 0 && ms < 8.64e15 ? new Date(ms).toISOString() : '-';
+function timeOf(microseconds: unknown): number {
+  const ms = Math.floor(Number(microseconds) / 1_000);
+  return Number.isFinite(ms) && ms > 0 && ms < 8.64e15 ? ms : 0;
 }
