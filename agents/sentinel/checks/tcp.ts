@@ -1,13 +1,17 @@
-import { connect } from 'node:net';
+import { connect, isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { z } from 'zod';
 import type { Evidence } from '#bus/messages/finding.ts';
 import { matchesInTime } from '#config/bounded-pattern.ts';
-import { durationOr, formatDuration } from '#config/duration.ts';
+import { Duration, durationOr, formatDuration } from '#config/duration.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { startDeadline } from '#agents/sentinel/probes/deadline.ts';
+import { lookNearby } from '#agents/sentinel/probes/nearby.ts';
 import { classifyNetworkError } from '#agents/sentinel/probes/network-error.ts';
 import { patternOption } from '#agents/sentinel/probes/pattern.ts';
-import { oneLine, resourceName } from '#agents/sentinel/probes/text.ts';
+import { level, state, unseen } from '#agents/sentinel/probes/reading.ts';
+import { remember } from '#agents/sentinel/probes/remembered.ts';
+import { evidenceOf, oneLine, resourceName } from '#agents/sentinel/probes/text.ts';
 import { resolveAddresses } from '#agents/sentinel/probes/addresses.ts';
 
 /** A greeting is one line; the rest of what a chatty service says is not read. */
@@ -23,6 +27,17 @@ const Options = z.strictObject({
   expect: patternOption()
     .optional()
     .describe('Regular expression that what the service says first must match, for example ^SSH-2.'),
+  say: z
+    .string()
+    .min(1)
+    .max(1_000)
+    .optional()
+    .describe(
+      'Text to send first, line ends included, where a service speaks only when spoken to: PING and a line end.',
+    ),
+  tls: z.boolean().default(false).describe('Whether it speaks TLS; the certificate is not judged here.'),
+  slowAfter: Duration.optional().describe('An answer that takes longer is a warning. Absent: never.'),
+  verySlowAfter: Duration.optional().describe('One that takes longer is critical. Absent: never.'),
   giveUpAfter: durationOr('4s').describe('No answer for so long means closed or down. Shorter than `timeout`.'),
 });
 type Options = z.output<typeof Options>;
@@ -34,7 +49,7 @@ export const check = defineCheck({
   reach: 'network',
   resourceOf: endpointOf,
   observe,
-  evidence: { about: 'the addresses of the name', gather },
+  evidence: { about: 'the addresses of the name, what else answers there and what it said before', gather },
 });
 
 function endpointOf(options: Options): string {
@@ -43,7 +58,7 @@ function endpointOf(options: Options): string {
 }
 
 type Outcome =
-  | { is: 'open'; ms: number }
+  | { is: 'open'; ms: number; banner: string }
   | { is: 'closed'; text: string; answered: boolean }
   | { is: 'unknown'; text: string };
 
@@ -53,29 +68,29 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const base = { condition: options.condition, resource: endpoint };
   switch (outcome.is) {
     case 'unknown':
-      return [
-        {
-          ...base,
-          reading: { is: 'unknown', reason: outcome.text },
-          summary: `cannot look at ${endpoint}: ${outcome.text}`,
-        },
-      ];
-    case 'open':
-      return [
-        {
-          ...base,
-          summary: `${endpoint} answered in ${outcome.ms} ms`,
-          reading: { is: 'state', ok: true, severity: 'critical' },
-        },
-      ];
+      return [unseen(base, outcome.text)];
+    case 'open': {
+      if (outcome.banner !== '') remember(context.memory, 'banner', oneLine(outcome.banner, 200));
+      const summary = `${endpoint} answered in ${outcome.ms} ms`;
+      return [state({ ...base, summary, ok: true, severity: 'critical' }), ...slowness(options, outcome.ms)];
+    }
     case 'closed': {
       const isThere = options.condition === 'host-down' && outcome.answered;
       const summary = isThere
         ? `${options.address} is there: ${outcome.text} on port ${options.port}`
         : `${endpoint} does not answer: ${outcome.text}`;
-      return [{ ...base, summary: oneLine(summary), reading: { is: 'state', ok: isThere, severity: 'critical' } }];
+      return [state({ ...base, summary, ok: isThere, severity: 'critical' })];
     }
   }
+}
+
+function slowness(options: Options, ms: number): Observation[] {
+  const { slowAfter, verySlowAfter } = options;
+  if (slowAfter === undefined && verySlowAfter === undefined) return [];
+  const resource = endpointOf(options);
+  const summary = `${resource} answered in ${ms} ms`;
+  const limits = { bad: 'above', warning: slowAfter, critical: verySlowAfter } as const;
+  return [level({ condition: 'port-slow', resource, summary, value: ms, unit: 'ms', ...limits })];
 }
 
 function tryPort(options: Options, context: CheckContext): Promise<Outcome> {
@@ -83,7 +98,7 @@ function tryPort(options: Options, context: CheckContext): Promise<Outcome> {
   const started = context.clock.now();
   const expected = options.expect === undefined ? undefined : new RegExp(options.expect, 'u');
   const { promise, resolve, reject } = Promise.withResolvers<Outcome>();
-  const socket = connect({ host: options.address, port: options.port, noDelay: true });
+  const socket = dial(options);
   const finish = (outcome: Outcome): void => {
     cancel();
     // No lingering half-closed connection on the target: it is told at once.
@@ -97,11 +112,17 @@ function tryPort(options: Options, context: CheckContext): Promise<Outcome> {
     socket.destroy();
     reject(context.signal.reason as Error);
   });
-  const open = (): void => finish({ is: 'open', ms: context.clock.now() - started });
+  const open = (): void => finish({ is: 'open', ms: context.clock.now() - started, banner });
   socket.on('connect', () => {
     isConnected = true;
-    if (expected === undefined || options.condition === 'host-down') open();
+    if (options.tls && options.condition !== 'host-down') return;
+    greet();
   });
+  socket.on('secureConnect', () => greet());
+  const greet = (): void => {
+    if (options.say !== undefined) socket.write(options.say);
+    if (expected === undefined || options.condition === 'host-down') open();
+  };
   socket.on('data', (chunk: Buffer) => {
     banner += chunk.toString('latin1');
     const isExpected = expected === undefined ? false : matchesInTime(expected, banner.slice(0, maximumBannerBytes));
@@ -112,9 +133,23 @@ function tryPort(options: Options, context: CheckContext): Promise<Outcome> {
   socket.on('end', () => finish(banner === '' ? hungUp : otherBanner(banner)));
   socket.on('error', (error) => {
     const { cause, text } = classifyNetworkError(error);
-    finish(cause === 'ours' ? { is: 'unknown', text } : { is: 'closed', text, answered: isAnswer(cause) });
+    finish(
+      cause === 'ours' ? { is: 'unknown', text } : { is: 'closed', text, answered: isConnected || isAnswer(cause) },
+    );
   });
   return promise;
+}
+
+/** Whether a certificate is good is for "tls-expiry": here only what answers behind it counts. */
+function dial({ address, port, tls, condition }: Options): Socket {
+  if (!tls || condition === 'host-down') return connect({ host: address, port, noDelay: true });
+  const socket = connectTls({
+    host: address,
+    port,
+    rejectUnauthorized: false,
+    ...(isIP(address) === 0 && { servername: address }),
+  });
+  return socket.setNoDelay(true);
 }
 
 /** A host that refuses or resets is there. */
@@ -134,5 +169,11 @@ function silence(options: Options, isConnected: boolean): Outcome {
 }
 
 async function gather(options: Options, context: CheckContext): Promise<Evidence[]> {
-  return resolveAddresses(options.address, context.signal);
+  const before = context.memory.get('banner');
+  const [addresses, nearby] = await Promise.all([
+    resolveAddresses(options.address, context.signal),
+    lookNearby(options.address, context, [options.port]),
+  ]);
+  const said = typeof before === 'string' ? [before] : [];
+  return [...addresses, ...nearby, ...evidenceOf('state', 'What it said when it was well', said)];
 }
