@@ -35,6 +35,17 @@ describe('by default', () => {
     });
   });
 
+  test('a remote host that may rest is asked whether it is awake', () => {
+    const onDemand = { mac: '00:11:22:aa:bb:cc' };
+    const [first, ...others] = checksOf({ hosts: { pve3: { address: '10.0.0.3', read, onDemand } } });
+    expect(first).toMatchObject({
+      id: 'pve3-reachable',
+      kind: 'on-demand',
+      options: { address: '10.0.0.3', ports: [22], mac: '00:11:22:aa:bb:cc' },
+    });
+    expect(others.map(({ dependsOn }) => dependsOn)).toEqual(others.map(() => ['pve3-reachable']));
+  });
+
   test('a remote host without a login is only reached', () => {
     expect(checksOf({ hosts: { nas: {} } }).map(({ id }) => id)).toEqual(['nas-reachable']);
   });

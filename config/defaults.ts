@@ -34,6 +34,7 @@ export function defaultChecks(config: Config, chosen: readonly CheckConfig[]): C
 
 function reachability(name: string, host: HostConfig): DefaultCheck[] {
   if (host.via !== 'ssh') return [];
+  if (host.onDemand !== undefined) return [sleeping(name, host)];
   return [
     {
       suffix: 'reachable',
@@ -49,6 +50,24 @@ function reachability(name: string, host: HostConfig): DefaultCheck[] {
       },
     },
   ];
+}
+
+/** A host that may rest is asked whether it is awake: silence is no problem. */
+function sleeping(name: string, host: HostConfig): DefaultCheck {
+  const mac = host.onDemand?.mac;
+  const address = host.address ?? name;
+  return {
+    suffix: 'reachable',
+    host: name,
+    written: {
+      kind: 'on-demand',
+      every: '30s',
+      timeout: '5s',
+      address,
+      ports: [host.port],
+      ...(mac !== undefined && { mac }),
+    },
+  };
 }
 
 /** What is looked at on the host itself: here without a login, elsewhere only with one for reading. */

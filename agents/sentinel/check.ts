@@ -99,6 +99,8 @@ export interface CheckDefinition<O extends z.ZodObject = z.ZodObject> {
   options: O;
   /** `host`: looks on a host and needs one. `network`: looks from here. */
   reach: 'host' | 'network';
+  /** It says itself what rests: it looks while the host that it is about is asleep. Default false: then it rests too. */
+  knowsSleep?: boolean;
   /** The name a finding goes by when the whole look fails: its resource. */
   resourceOf: (options: z.output<O>) => string;
   observe: (options: z.output<O>, context: CheckContext) => Promise<Observation[]>;

@@ -6,7 +6,7 @@ import type { Log } from '#agents/runtime/log.ts';
 import type { CheckContext, Observation } from './check.ts';
 import type { Probes } from './probe.ts';
 import type { BoundCheck } from './registry.ts';
-import { unknownCondition } from './tracks.ts';
+import { asleepCondition, unknownCondition } from './tracks.ts';
 
 export interface LookOptions {
   clock: Clock;
@@ -75,6 +75,28 @@ export function whole(check: BoundCheck, reason: string): Observation {
     summary: reason.slice(0, 300),
   };
 }
+
+/** The whole look as one observation that rests: with its host, there is nothing to look at. */
+export function resting(check: BoundCheck, reason: string): Observation {
+  return {
+    condition: asleepCondition,
+    resource: check.resource,
+    reading: { is: 'asleep', reason: reason.slice(0, 300) },
+    summary: reason.slice(0, 300),
+  };
+}
+
+/** An on-demand service that is not there is asleep; what answers and is not well stays a problem. */
+export function withSleep(observations: readonly Observation[]): Observation[] {
+  return observations.map((observation) =>
+    isDown(observation) && absentCondition.test(observation.condition)
+      ? { ...observation, reading: { is: 'asleep', reason: 'an on-demand service is not there' } }
+      : observation,
+  );
+}
+
+/** How the kinds call it when nobody answers: `http-down`, `container-down`, `port-closed`. */
+const absentCondition = /-(?:down|unreachable)$|^port-closed$/;
 
 /** What was seen to be down while the way to it was cut is not known to be down. */
 export function withoutBlame(observations: readonly Observation[], reason: string): Observation[] {

@@ -1,6 +1,7 @@
 import { type Journal, openJournal } from '#bus/journal.ts';
 import type { Finding } from '#bus/messages/finding.ts';
 import { loadSecret } from '#bus/keys.ts';
+import type { Config } from '#config/schema.ts';
 import type { AgentContext } from '#agents/runtime/agent.ts';
 import type { Clock } from '#agents/runtime/clock.ts';
 import { Board } from './board.ts';
@@ -13,9 +14,9 @@ import type { Source } from './foreign/source.ts';
 import { createGateway, type Gateway } from './gateway.ts';
 import { History } from './history.ts';
 import { Ledger, type LedgerEvent } from './ledger.ts';
-import { isDown, type LookOptions, withoutBlame } from './look.ts';
+import { isDown, type LookOptions, resting, whole, withoutBlame, withSleep } from './look.ts';
 import { Memories } from './memory.ts';
-import { isBad, reachabilityChecks, reachabilityOf } from './picture.ts';
+import { asksReachability, isBad, reachabilityChecks, reachabilityOf } from './picture.ts';
 import { createProbes, type Probes } from './probe.ts';
 import { Publisher } from './publish.ts';
 import { Rechecks } from './recheck.ts';
@@ -115,8 +116,11 @@ function createRunner(
     checks: of.checks,
     memories: of.memories,
     metrics: context.metrics,
-    blockedBy: blocker(ledger.watches),
-    review: (check, observations) => reviewed(check, observations, gateway),
+    insteadOfLooking: blocker(ledger.watches, context.config),
+    review: async (check, observations) => {
+      const seen = await reviewed(check, observations, gateway);
+      return isOnDemandService(check, context.config) ? withSleep(seen) : seen;
+    },
     onLook: (check, result, memory) => {
       const watch = ledger.watches.get(check.id);
       if (watch !== undefined) ledger.take(watch, result, memory);
@@ -128,17 +132,40 @@ function createRunner(
   });
 }
 
-/** A host that does not answer, or a check that this one stands on and that is not well, make a look pointless. */
-function blocker(watches: ReadonlyMap<string, Watch>): (check: BoundCheck) => string | undefined {
+/** A host that rests or does not answer, or a check that this one stands on and that is not well, make a look pointless. */
+function blocker(
+  watches: ReadonlyMap<string, Watch>,
+  config: Pick<Config, 'hosts' | 'services'>,
+): (check: BoundCheck) => Observation | undefined {
   const reachability = reachabilityChecks(watches);
+  const bearers = bearersOf(config);
   return (check) => {
     const { host } = check;
+    const sleeper = check.definition.knowsSleep === true ? [] : bearers(check);
+    const bed = sleeper.find((name) => reachabilityOf(reachability, name) === 'asleep');
+    if (bed !== undefined) return resting(check, `host "${bed}" is asleep`);
     const isFar = check.definition.reach === 'host' && host?.config.via === 'ssh';
     if (isFar && reachabilityOf(reachability, host.name) === 'unreachable')
-      return `host "${host.name}" does not answer`;
+      return whole(check, `host "${host.name}" does not answer`);
     const sick = check.config.dependsOn.find((id) => isSick(watches.get(id)));
-    return sick === undefined ? undefined : `check "${sick}", which it depends on, is not well`;
+    return sick === undefined ? undefined : whole(check, `check "${sick}", which it depends on, is not well`);
   };
+}
+
+/** The hosts that carry what a check is about, nearest first; who asks whether a host is there is not borne by it. */
+function bearersOf({ hosts, services }: Pick<Config, 'hosts' | 'services'>): (check: BoundCheck) => string[] {
+  return (check) => {
+    const { host, service } = check.config;
+    const start = host ?? (service === undefined ? undefined : services[service]?.on);
+    const found: string[] = [];
+    for (let at = start; at !== undefined && !found.includes(at); at = hosts[at]?.on) found.push(at);
+    return asksReachability(check) ? found.slice(1) : found;
+  };
+}
+
+function isOnDemandService(check: BoundCheck, { services }: Pick<Config, 'services'>): boolean {
+  const { service } = check.config;
+  return service !== undefined && services[service]?.onDemand === true;
 }
 
 function isSick(watch: Watch | undefined): boolean {

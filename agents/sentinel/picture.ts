@@ -95,11 +95,15 @@ export function reachabilityChecks(watches: Watches): Reachability {
 export function reachabilityOf({ asking, looking }: Reachability, host: string): HostState['reachability'] {
   const asked = asking.get(host) ?? [];
   if (asked.some((watch) => problemsOf(watch).some((track) => isBad(track.state)))) return 'unreachable';
+  if (asked.some((watch) => problemsOf(watch).some((track) => track.asleep !== undefined))) return 'asleep';
   return [...asked, ...(looking.get(host) ?? [])].some(hasSeen) ? 'reachable' : 'unknown';
 }
 
 function hasSeen(watch: Watch): boolean {
-  return watch.lookedAt !== undefined && problemsOf(watch).some((track) => track.unseen === undefined);
+  return (
+    watch.lookedAt !== undefined &&
+    problemsOf(watch).some((track) => track.unseen === undefined && track.asleep === undefined)
+  );
 }
 
 function problemsOf({ tracks }: Watch): Track[] {
@@ -107,8 +111,10 @@ function problemsOf({ tracks }: Watch): Track[] {
 }
 
 /** The default `<host>-reachable`, or whatever the person wrote in its place. */
-function asksReachability(check: BoundCheck): boolean {
-  return check.id === `${check.config.host}-reachable` || check.options['condition'] === 'host-down';
+export function asksReachability({ id, kind, config, options }: BoundCheck): boolean {
+  if (config.host === undefined) return false;
+  if (kind === 'on-demand') return options['what'] === 'host';
+  return id === `${config.host}-reachable` || options['condition'] === 'host-down';
 }
 
 /** Bad at the last look that saw anything. */

@@ -26,8 +26,8 @@ interface RunnerOptions extends LookOptions {
   checks: readonly BoundCheck[];
   memories: Memories;
   metrics: Metrics;
-  /** Why a look cannot succeed now, so that it is not tried. */
-  blockedBy: (check: BoundCheck) => string | undefined;
+  /** What stands for a look that is not tried now: it cannot succeed, or its host is asleep. */
+  insteadOfLooking: (check: BoundCheck) => Observation | undefined;
   /** Has the last word on what was seen before it counts. */
   review: (check: BoundCheck, observations: Observation[]) => Promise<Observation[]>;
   onLook: (check: BoundCheck, result: LookResult, memory: string | undefined) => void;
@@ -149,8 +149,8 @@ export class Runner {
 
   async #observe(entry: Entry, of: Parameters<typeof observe>[2]): Promise<Observation[]> {
     const { check } = entry;
-    const reason = this.#options.blockedBy(check);
-    if (reason !== undefined) return [whole(check, reason)];
+    const instead = this.#options.insteadOfLooking(check);
+    if (instead !== undefined) return [instead];
     if (entry.lingering !== undefined) return [whole(check, 'the look before has not ended yet')];
     const { observations, lingering } = await observe(check, this.#options, of);
     entry.lingering = lingering;

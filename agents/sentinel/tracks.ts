@@ -6,6 +6,8 @@ import type { TrackState } from './state.ts';
 /** Alert names of what sentinel says about its own looking. */
 export const unknownCondition = 'check-unknown';
 export const staleCondition = 'check-stale';
+/** The name of a check that rests as a whole, with its host. Never a finding. */
+export const asleepCondition = 'check-asleep';
 
 export type TrackSort = 'problem' | 'unknown' | 'stale';
 

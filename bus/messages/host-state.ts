@@ -7,7 +7,7 @@ export const HostState = z.object({
   problem: z.boolean(),
   findings: z.number().int().nonnegative(),
   worst: Severity.optional(),
-  reachability: z.enum(['reachable', 'unreachable', 'unknown']),
+  reachability: z.enum(['reachable', 'unreachable', 'asleep', 'unknown']),
   at: Instant,
 });
 export type HostState = z.output<typeof HostState>;

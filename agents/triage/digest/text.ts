@@ -103,8 +103,9 @@ function checkedSection({ manifest }: DigestFacts): Section {
 }
 
 export function countsText(counts: Manifest['counts']): string {
-  const { checks, hosts, ok, pending, firing, unknown, stale } = counts;
-  return `${checks} checks on ${hosts} hosts: ${ok} ok, ${pending} pending, ${firing} firing, ${unknown} unknown, ${stale} stale`;
+  const { checks, hosts, ok, pending, firing, asleep, unknown, stale } = counts;
+  const resting = asleep === 0 ? '' : ` ${asleep} asleep,`;
+  return `${checks} checks on ${hosts} hosts: ${ok} ok, ${pending} pending, ${firing} firing,${resting} ${unknown} unknown, ${stale} stale`;
 }
 
 function workSection(facts: DigestFacts, timeZone: string): Section {
