@@ -46,6 +46,13 @@ describe('by default', () => {
     expect(others.map(({ dependsOn }) => dependsOn)).toEqual(others.map(() => ['pve3-reachable']));
   });
 
+  test('a device without a login is pinged where its address is written', () => {
+    const devices = { freebox: { via: 'none', address: '192.168.1.254' }, shelf: { via: 'none' } };
+    expect(checksOf({ hosts: devices })).toMatchObject([
+      { id: 'freebox-reachable', kind: 'ping', options: { condition: 'host-down', address: '192.168.1.254' } },
+    ]);
+  });
+
   test('a remote host without a login is only reached', () => {
     expect(checksOf({ hosts: { nas: {} } }).map(({ id }) => id)).toEqual(['nas-reachable']);
   });

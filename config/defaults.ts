@@ -33,6 +33,7 @@ export function defaultChecks(config: Config, chosen: readonly CheckConfig[]): C
 }
 
 function reachability(name: string, host: HostConfig): DefaultCheck[] {
+  if (host.via === 'none') return pinged(name, host);
   if (host.via !== 'ssh') return [];
   if (host.onDemand !== undefined) return [sleeping(name, host)];
   return [
@@ -50,6 +51,13 @@ function reachability(name: string, host: HostConfig): DefaultCheck[] {
       },
     },
   ];
+}
+
+/** A device without a login is asked for an echo, once its address is written: many names of an inventory resolve nowhere. */
+function pinged(name: string, { address, onDemand }: HostConfig): DefaultCheck[] {
+  if (address === undefined || onDemand !== undefined) return [];
+  const written = { kind: 'ping', every: '30s', timeout: '8s', condition: 'host-down', address };
+  return [{ suffix: 'reachable', host: name, written }];
 }
 
 /** A host that may rest is asked whether it is awake: silence is no problem. */

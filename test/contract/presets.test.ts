@@ -28,7 +28,13 @@ const sample: Record<string, unknown> = {
   list: ['one'],
 };
 /** Where a parameter wants more than its type says. */
-const special: Record<string, unknown> = {};
+const special: Record<string, unknown> = {
+  'website.domain': 'example.org',
+  'lets-encrypt-site.domain': 'example.org',
+  'ssh-server.hostKeys': ['SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'],
+  'acme-sh.files': ['/etc/ssl/acme/*.pem'],
+  'certbot.ports': [443],
+};
 
 function useOf(preset: Preset, wants: (parameter: Preset['parameters'][string]) => boolean): Record<string, unknown> {
   const chosen = Object.entries(preset.parameters).filter(([, parameter]) => wants(parameter));

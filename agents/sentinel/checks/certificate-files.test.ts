@@ -139,7 +139,7 @@ describe.skipIf(!hasOpenssl)('files (needs openssl)', () => {
         args: ['-p', work.path, '-c', join(work.path, 'nginx.conf'), '-e', join(work.path, 'error.log')],
         isReady: async () => (await shakeHands(endpoint, checkContext())).is === 'shown',
       });
-      const asked = { files: [`${work.path}/live/*/fullchain.pem`], servedAt: [{ port }] };
+      const asked = { files: [`${work.path}/live/*/fullchain.pem`], servedPorts: [port] };
       const served = async (): Promise<Observation | undefined> =>
         (await look(asked)).find(({ condition }) => condition === 'certificate-not-reloaded');
       expect(await served()).toMatchObject({ reading: { is: 'state', ok: true } });

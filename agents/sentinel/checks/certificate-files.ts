@@ -41,6 +41,11 @@ const ServedAt = z.strictObject({
 const Options = z.strictObject({
   files: z.array(FilePattern).min(1).max(20).describe('Files with certificates (PEM); `*` stands for any name.'),
   servedAt: z.array(ServedAt).max(10).default([]).describe('Servers that must show what the files hold.'),
+  servedPorts: z
+    .array(z.number().int().min(1).max(65_535))
+    .max(10)
+    .default([])
+    .describe('Ports of the host whose TLS servers must show what the files hold; the short way of `servedAt`.'),
   reloadWithin: durationOr('1h').describe('How long after a renewal a server may show the certificate before it.'),
   renewedBy: z
     .enum(renewers)
@@ -102,7 +107,7 @@ async function observeAllServed(
   options: Options,
   context: CheckContext,
 ): Promise<Observation[]> {
-  const pairs = options.servedAt.flatMap((at) =>
+  const pairs = servers(options).flatMap((at) =>
     files.filter(({ path }) => matchesAny(path, [at.file])).map((file) => ({ file, at })),
   );
   const looks = pairs.slice(0, maximumHandshakes).map(({ file, at }) => {
@@ -120,13 +125,17 @@ async function observeAllServed(
   return [...new Map(found.map((one) => [one.resource, one])).values()];
 }
 
+function servers({ servedAt, servedPorts }: Options): z.output<typeof ServedAt>[] {
+  return [...servedAt, ...servedPorts.map((port) => ({ file: '*', port }))];
+}
+
 function addressOf({ host }: CheckContext): string {
   if (host === undefined || host.config.via === 'local') return '127.0.0.1';
   return host.config.address ?? host.name;
 }
 
 async function gather(options: Options, context: CheckContext, { condition }: Observation): Promise<Evidence[]> {
-  const port = condition === 'certificate-not-reloaded' ? (options.servedAt[0]?.port ?? 0) : 0;
+  const port = condition === 'certificate-not-reloaded' ? (servers(options)[0]?.port ?? 0) : 0;
   const argv = ['sh', '-c', certificateEvidenceScript, 'sh', options.renewedBy ?? 'none', String(port)];
   const answer = readCommand(await context.probe.run(argv, { timeoutMs: 5_000, signal: context.signal }));
   if (!answer.ok) return [];
