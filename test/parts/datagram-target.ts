@@ -1,6 +1,5 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 
 /** A UDP server that answers each datagram with what `reply` makes of it, and nothing when it makes nothing. */
 export interface DatagramTarget extends AsyncDisposable {
@@ -15,12 +14,12 @@ export async function startDatagramTarget(
   const received: Buffer[] = [];
   socket.on('message', (datagram, { port, address }) => {
     received.push(datagram);
-    for (const answer of [reply(datagram) ?? []].flat()) socket.send(answer as Buffer, port, address);
+    for (const answer of [reply(datagram) ?? []].flat()) socket.send(answer, port, address);
   });
   socket.bind(0, '127.0.0.1');
   await once(socket, 'listening');
   return {
-    port: (socket.address() as AddressInfo).port,
+    port: socket.address().port,
     received,
     async [Symbol.asyncDispose]() {
       const closed = once(socket, 'close');

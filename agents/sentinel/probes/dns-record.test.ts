@@ -1,5 +1,5 @@
 import { encode } from 'dns-packet';
-import fc from 'fast-check';
+import { array, assert, asyncProperty, nat, oneof, pre, property, tuple, uint8Array } from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { checkContext } from '../../../test/parts/check-context.ts';
 import { startDatagramTarget } from '../../../test/parts/datagram-target.ts';
@@ -21,10 +21,10 @@ describe('serials', () => {
   });
 
   test('distance turns its sign with its sides and adding it leads back', () => {
-    fc.assert(
-      fc.property(fc.nat(0xffff_ffff), fc.nat(0xffff_ffff), (a, b) => {
+    assert(
+      property(nat(0xffff_ffff), nat(0xffff_ffff), (a, b) => {
         const there = serialDistance(a, b);
-        fc.pre(there !== undefined);
+        pre(there !== undefined);
         expect(there === 0 ? 0 : -there).toBe(serialDistance(b, a));
         expect((b + there) >>> 0).toBe(a);
       }),
@@ -72,14 +72,14 @@ test('whatever a server sends is an end with bounded words', async () => {
     recursion: false,
     giveUpAfterMs: 1_000,
   } as const;
-  const mutated = fc.array(fc.tuple(fc.nat(whole.length - 1), fc.nat(255)), { maxLength: 8 }).map((changes) => {
+  const mutated = array(tuple(nat(whole.length - 1), nat(255)), { maxLength: 8 }).map((changes) => {
     const bytes = Buffer.from(whole);
     for (const [at, value] of changes) bytes[at] = value;
     return bytes.subarray(2);
   });
-  const random = fc.uint8Array({ minLength: 10, maxLength: 600 }).map((bytes) => Buffer.from(bytes));
-  await fc.assert(
-    fc.asyncProperty(fc.oneof(mutated, random), async (bytes) => {
+  const random = uint8Array({ minLength: 10, maxLength: 600 }).map((bytes) => Buffer.from(bytes));
+  await assert(
+    asyncProperty(oneof(mutated, random), async (bytes) => {
       reply = bytes;
       const lines = answerLines(await askDns(question, checkContext()));
       expect(lines.length).toBeGreaterThan(0);

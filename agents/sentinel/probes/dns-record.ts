@@ -20,22 +20,22 @@ export function valueOf(record: Answer): string {
   if (typeof record.data === 'string' && record.type !== 'TXT') return plainValue(record.data);
   switch (record.type) {
     case 'MX':
-      return `${record.data.preference ?? 0} ${plainValue(record.data.exchange)}`;
-    case 'SRV': {
-      const { priority = 0, weight = 0, port, target } = record.data;
-      return `${priority} ${weight} ${port} ${plainValue(target)}`;
-    }
-    case 'SOA': {
-      const { mname, rname, serial, refresh, retry, expire, minimum } = record.data;
-      return oneLine(`${mname} ${rname} ${serial} ${refresh} ${retry} ${expire} ${minimum}`, 300);
-    }
+      return `${record.data.preference} ${plainValue(record.data.exchange)}`;
+    case 'SRV':
+      return `${record.data.priority} ${record.data.weight} ${record.data.port} ${plainValue(record.data.target)}`;
+    case 'SOA':
+      return soaText(record.data);
     case 'TXT':
       return oneLine([record.data].flat().map(String).join(''), 300);
     case 'CAA':
-      return oneLine(`${record.data.flags ?? 0} ${record.data.tag} ${record.data.value}`, 300);
+      return oneLine(`${record.data.flags} ${record.data.tag} ${record.data.value}`, 300);
     default:
       return '(data)';
   }
+}
+
+function soaText({ mname, rname, serial, refresh, retry, expire, minimum }: SoaData): string {
+  return oneLine(`${mname} ${rname} ${serial} ${refresh} ${retry} ${expire} ${minimum}`, 300);
 }
 
 /** Without case, without the last dot, and addresses in their short form: as two ways to write one value compare. */
