@@ -34,6 +34,8 @@ const special: Record<string, unknown> = {
   'ssh-server.hostKeys': ['SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'],
   'acme-sh.files': ['/etc/ssl/acme/*.pem'],
   'certbot.ports': [443],
+  'certificate-files.files': ['/etc/ssl/site.pem'],
+  'certificate-files.ports': [443],
 };
 
 function useOf(preset: Preset, wants: (parameter: Preset['parameters'][string]) => boolean): Record<string, unknown> {

@@ -264,6 +264,19 @@ test('slowness is a level of its own, and none while the answer is wrong', async
   expect(await check.observe(slow, checkContext())).toHaveLength(1);
 });
 
+test('evidence of a closed port has a second look and what else answers there', async () => {
+  const port = await freePort();
+  const asked = options(`http://127.0.0.1:${port}/`);
+  const context = checkContext();
+  const [first] = await check.observe(asked, context);
+  const evidence = (first && (await check.evidence.gather(asked, context, first))) ?? [];
+  expect(evidence.map(({ title }) => title)).toEqual([
+    `A second look at http://127.0.0.1:${port}/`,
+    'What else answers at 127.0.0.1',
+  ]);
+  expect(evidence[1]?.lines).toContain(`port ${port}: connection refused`);
+});
+
 test('evidence shows the answer, bounded and in one piece', async () => {
   await using target = await startHttpTarget({
     behaviour: { does: 'answer', status: 503, body: `upstream down\n${'y'.repeat(10_000)}\n`.repeat(100) },

@@ -6,13 +6,19 @@ import { resolveSecret } from '#config/secrets.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { resolveAddresses } from '#agents/sentinel/probes/addresses.ts';
 import { readAuthorities, readClientCertificate } from '#agents/sentinel/probes/authority.ts';
-import { isSoonReplaced, observeLifetime, rememberedChain } from '#agents/sentinel/probes/certificate.ts';
+import {
+  certificateText,
+  isSoonReplaced,
+  observeLifetime,
+  rememberedChain,
+} from '#agents/sentinel/probes/certificate.ts';
 import { startDeadline } from '#agents/sentinel/probes/deadline.ts';
 import { chainKey, type HttpAgents, httpAgents, type TlsChoice } from '#agents/sentinel/probes/http-agents.ts';
 import type { ExchangeEnd, HttpPlan } from '#agents/sentinel/probes/http-exchange.ts';
 import { type Expectation, expectationOf, headerText, statusText } from '#agents/sentinel/probes/http-expect.ts';
 import { Follow, type FollowedEnd, publicHeaders } from '#agents/sentinel/probes/http-follow.ts';
 import { HttpOptions } from '#agents/sentinel/probes/http-options.ts';
+import { lookNearby } from '#agents/sentinel/probes/nearby.ts';
 import { remember } from '#agents/sentinel/probes/remembered.ts';
 import { evidenceOf, oneLine, resourceName } from '#agents/sentinel/probes/text.ts';
 
@@ -23,7 +29,11 @@ export const check = defineCheck({
   reach: 'network',
   resourceOf: (options) => prepared(options).resource,
   observe,
-  evidence: { about: 'the addresses of the name, and the status, headers and first lines of a second answer', gather },
+  evidence: {
+    about:
+      'the addresses of the name, the certificates, and a second answer with its first lines or what else answers there',
+    gather,
+  },
 });
 
 /** What of the options is the same at each look. */
@@ -204,23 +214,40 @@ function lifetime(agents: HttpAgents, context: CheckContext, of: { url: URL; res
 
 const evidenceHeaders = ['server', 'date', 'content-type', 'location', 'retry-after', 'via'];
 
-async function gather(options: HttpOptions, context: CheckContext): Promise<Evidence[]> {
+async function gather(options: HttpOptions, context: CheckContext, { condition }: Observation): Promise<Evidence[]> {
   const { url, resource } = prepared(options);
-  const addresses = await resolveAddresses(url.hostname.replaceAll(/[[\]]/g, ''), context.signal);
+  const name = url.hostname.replaceAll(/[[\]]/g, '');
+  const addresses = await resolveAddresses(name, context.signal);
+  const chain = condition === 'certificate-expiring' ? rememberedChain(context.memory).map(certificateText) : [];
+  const known = [...addresses, ...evidenceOf('state', 'Certificates shown', chain)];
   const ready = prepareExchange(options, context, true);
   // What is not a plain question is not asked a second time.
-  if (!ready.ok || (options.method !== 'GET' && options.method !== 'HEAD')) return addresses;
-  const { end, url: last } = await ask(options, context, ready);
-  if (end.is === 'failed') return [...addresses, ...evidenceOf('state', `A second look at ${resource}`, [end.text])];
+  if (!ready.ok || (options.method !== 'GET' && options.method !== 'HEAD')) return known;
+  const { end, url: last } = await ask(
+    { ...options, giveUpAfter: Math.min(options.giveUpAfter, 2_500) },
+    context,
+    ready,
+  );
+  if (end.is === 'failed') {
+    const port = Number(url.port) || (url.protocol === 'https:' ? 443 : 80);
+    const second = evidenceOf('state', `A second look at ${resource}`, [end.text]);
+    return [...known, ...second, ...(await lookNearby(name, context, [port]))];
+  }
+  return [...known, ...shownAnswer(end, { asked: url, last, resource })];
+}
+
+function shownAnswer(
+  end: Extract<ExchangeEnd, { is: 'answered' }>,
+  of: { asked: URL; last: URL; resource: string },
+): Evidence[] {
   const headers = evidenceHeaders.flatMap((name) => {
     const value = headerText(end.headers[name]);
     return value === '' ? [] : [`${name}: ${value}`];
   });
-  const from = last.href === url.href ? [] : [`redirected to ${last.origin}${last.pathname}`];
+  const from = of.last.href === of.asked.href ? [] : [`redirected to ${of.last.origin}${of.last.pathname}`];
   const lines = end.body.slice(0, 20_000).split('\n').slice(0, 20);
   return [
-    ...addresses,
-    ...evidenceOf('state', `Answer of ${resource}`, [statusText(end.status), ...from, ...headers]),
+    ...evidenceOf('state', `Answer of ${of.resource}`, [statusText(end.status), ...from, ...headers]),
     ...evidenceOf('log', 'Its first lines', lines),
   ];
 }

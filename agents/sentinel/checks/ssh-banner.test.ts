@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -64,6 +65,24 @@ describe.skipIf(!hasSshd)(`OpenSSH${lacksSshd}`, () => {
     expect(difference?.lines.join('\n')).toMatch(
       /last greeting: SSH-2.*\nknown host keys: .*\ngreeting now: .*\nhost key now: SHA256:/,
     );
+  });
+
+  test('a copy of the right host key without its private part is critical', async () => {
+    await using sshd = await startSshd();
+    await using impostor = await startTcpTarget((socket) => {
+      const behind = connect({ host: '127.0.0.1', port: sshd.target.port });
+      behind.on('error', () => socket.destroy());
+      socket.on('data', (chunk) => behind.write(chunk)).on('close', () => behind.destroy());
+      behind.on('data', (chunk: Buffer) => {
+        const isReply = chunk[5] === 31;
+        const at = chunk.lastIndexOf('ssh-ed25519') + 20;
+        if (isReply) chunk[at] = (chunk[at] ?? 0) ^ 1;
+        socket.write(chunk);
+      });
+    });
+    const found = of('ssh-host-key-changed', await look(impostor.port, { hostKeys: sshd.target.hostKeys }));
+    expect(found).toMatchObject({ reading: { is: 'state', ok: false, severity: 'critical' } });
+    expect(found.summary).toContain('does not prove that it is its own');
   });
 
   test('what is broken is told where it is offered, and only there', async () => {

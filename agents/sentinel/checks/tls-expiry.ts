@@ -6,6 +6,7 @@ import { resolveAddresses } from '#agents/sentinel/probes/addresses.ts';
 import { readAuthorities } from '#agents/sentinel/probes/authority.ts';
 import {
   type Certificate,
+  certificateText,
   chainOf,
   distrust,
   observeLifetime,
@@ -154,9 +155,4 @@ function secondLook(now: Handshake, before: readonly Certificate[]): string[] {
   const chain = chainOf(now.peer);
   if (chain[0]?.fingerprint === before[0]?.fingerprint) return [`${now.protocol}, the same certificate`];
   return [`${now.protocol}, another certificate:`, ...chain.map(certificateText)];
-}
-
-function certificateText({ name, issuer, notBefore, notAfter, fingerprint }: Certificate): string {
-  const span = [notBefore, notAfter].map((at) => (Number.isFinite(at) ? new Date(at).toISOString() : '-')).join(' to ');
-  return `${name}: ${span}, by ${issuer ?? 'an unnamed issuer'}, SHA-256 ${fingerprint}`;
 }

@@ -57,6 +57,12 @@ function textOf(name: string | string[] | undefined): string {
   return Array.isArray(name) ? name.join(', ') : (name ?? '');
 }
 
+/** A certificate as a line of evidence. */
+export function certificateText({ name, issuer, notBefore, notAfter, fingerprint }: Certificate): string {
+  const span = [notBefore, notAfter].map((at) => (Number.isFinite(at) ? new Date(at).toISOString() : '-')).join(' to ');
+  return `${name}: ${span}, by ${issuer ?? 'an unnamed issuer'}, SHA-256 ${fingerprint}`;
+}
+
 /** What was seen last: a handshake that fails now does not make a certificate younger. */
 export function rememberedChain(memory: CheckMemory): Certificate[] {
   const chain = memory.get('chain');
