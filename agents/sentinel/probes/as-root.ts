@@ -31,7 +31,7 @@ export function rootHint(what: string): string {
 
 /** Whether a command was refused for want of rights, by itself or by sudo. */
 export function isRefused(text: string): boolean {
-  return /permission denied|operation not permitted|must be root|non-root user|a password is required|not allowed to execute|not in the sudoers|root privileges|superuser/i.test(
+  return /permission denied|operation not permitted|(?:must|need to) be root|non-root user|a password is required|not allowed to execute|not in the sudoers|root privileges|superuser/i.test(
     text,
   );
 }
