@@ -4,6 +4,8 @@ import { scrub } from '#bus/scrub.ts';
 import { formatDuration } from '#config/duration.ts';
 import { toInstant } from '#agents/runtime/clock.ts';
 import { Slots } from '#agents/runtime/slots.ts';
+import { HostChanges } from './changes.ts';
+import type { CheckContext } from './check.ts';
 import { byItself, type History, type PastOccurrence } from './history.ts';
 import { type LedgerEvent, seriesOf } from './ledger.ts';
 import { contextFor, type LookOptions } from './look.ts';
@@ -24,10 +26,14 @@ interface EvidenceOptions extends LookOptions {
   memories: Memories;
 }
 
-/** Looks around at the moment a finding fires: what the kind finds on the host, the last values, how it went before. */
+/**
+ * Looks around at the moment a finding fires: what the kind finds, what changed on the host, the last values, how it went
+ * before.
+ */
 export class EvidenceGatherer {
   readonly #options: EvidenceOptions;
   readonly #slots = new Slots(gatheredAtOnce);
+  readonly #changes = new HostChanges();
   #waiting = 0;
 
   constructor(options: EvidenceOptions) {
@@ -45,8 +51,9 @@ export class EvidenceGatherer {
       const leave = await this.#slots.take(signal);
       try {
         const own = [...this.#values(event), ...pastOf(event.finding, this.#options.history)];
-        const found = await this.#ofKind(event, signal);
-        return [...found.slice(0, maximumPieces - own.length), ...own].map(bounded);
+        const [found, changes] = await Promise.all([this.#ofKind(event, signal), this.#before(event, signal)]);
+        const room = maximumPieces - own.length - changes.length;
+        return [...found.slice(0, room), ...changes, ...own].map(bounded);
       } finally {
         leave();
       }
@@ -55,9 +62,31 @@ export class EvidenceGatherer {
     }
   }
 
-  async #ofKind({ watch, track }: LedgerEvent, signal: AbortSignal): Promise<Evidence[]> {
-    const { check } = watch;
-    if (track.last === undefined) return [];
+  #ofKind(event: LedgerEvent, signal: AbortSignal): Promise<Evidence[]> {
+    const { check } = event.watch;
+    const { last } = event.track;
+    if (last === undefined) return Promise.resolve([]);
+    return this.#inTime(event, signal, (inner) =>
+      check.definition.evidence.gather(check.options, this.#contextFor(event, inner), last),
+    );
+  }
+
+  #before(event: LedgerEvent, signal: AbortSignal): Promise<Evidence[]> {
+    const onset = Date.parse(event.finding.startsAt);
+    return this.#inTime(event, signal, () => this.#changes.before(onset, this.#contextFor(event, signal), signal));
+  }
+
+  #contextFor({ watch: { check } }: LedgerEvent, signal: AbortSignal): CheckContext {
+    const { memory } = this.#options.memories.openFor(check.id);
+    return contextFor(check, this.#options, { memory, signal });
+  }
+
+  /** What work finds within the time for it; nothing when it is late or fails. */
+  async #inTime(
+    { watch }: LedgerEvent,
+    signal: AbortSignal,
+    work: (inner: AbortSignal) => Promise<Evidence[]>,
+  ): Promise<Evidence[]> {
     const time = new AbortController();
     const inner = AbortSignal.any([signal, time.signal]);
     const { promise: over, resolve } = Promise.withResolvers<Evidence[]>();
@@ -65,14 +94,11 @@ export class EvidenceGatherer {
       resolve([]);
       time.abort();
     });
-    const { memory } = this.#options.memories.openFor(check.id);
-    const context = contextFor(check, this.#options, { memory, signal: inner });
-    const { last } = track;
     const found = Promise.resolve()
-      .then(() => check.definition.evidence.gather(check.options, context, last))
+      .then(() => work(inner))
       .catch((error: unknown) => {
         if (!inner.aborted) {
-          this.#options.log.warn({ check: check.id, reason: messageOf(error) }, 'evidence could not be gathered');
+          this.#options.log.warn({ check: watch.check.id, reason: messageOf(error) }, 'evidence could not be gathered');
         }
         return [];
       });

@@ -1,12 +1,11 @@
 import type { Evidence } from '#bus/messages/finding.ts';
-import { formatDuration } from '#config/duration.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { readCommand } from '#agents/sentinel/probes/command-reading.ts';
 import { type HostLook, hostPartObservers, wantsUpdates } from '#agents/sentinel/probes/host-look.ts';
 import { HostOptions, hostParts } from '#agents/sentinel/probes/host-options.ts';
 import { hostEvidenceScript, hostScript } from '#agents/sentinel/probes/host-script.ts';
 import { splitSections } from '#agents/sentinel/probes/sections.ts';
-import { counted, evidenceOf, oneLine } from '#agents/sentinel/probes/text.ts';
+import { counted, evidenceOf } from '#agents/sentinel/probes/text.ts';
 
 /** Longer than any check should take: the signal of the look ends it before. */
 const execTimeoutMs = 60_000;
@@ -22,7 +21,7 @@ export const check = defineCheck({
   reach: 'host',
   resourceOf: () => 'host',
   observe,
-  evidence: { about: 'the largest folders or processes, package changes and the time of the last boot', gather },
+  evidence: { about: 'the largest folders, or the processes that take most', gather },
 });
 
 async function observe(options: HostOptions, context: CheckContext): Promise<Observation[]> {
@@ -85,8 +84,6 @@ async function gather(_options: HostOptions, context: CheckContext, observation:
     ...evidenceOf('state', 'Largest folders (KiB)', lines('largest')),
     ...evidenceOf('state', 'Processes by memory', lines('memory')),
     ...evidenceOf('state', 'Processes by CPU', lines('cpu')),
-    ...evidenceOf('change', 'Package changes (dpkg.log)', lines('packages')),
-    ...evidenceOf('change', 'Running since', uptimeLines(lines('uptime'))),
   ];
 }
 
@@ -103,9 +100,4 @@ function topicOf(condition: string): 'filesystem' | 'memory' | 'load' | 'none' {
     default:
       return 'none';
   }
-}
-
-function uptimeLines(lines: readonly string[]): string[] {
-  const seconds = Number.parseFloat(lines.find((line) => line !== '') ?? '');
-  return Number.isFinite(seconds) ? [oneLine(`booted ${formatDuration(Math.floor(seconds / 60) * 60_000)} ago`)] : [];
 }

@@ -42,7 +42,7 @@ export const check = defineCheck({
   reach: 'host',
   resourceOf: () => allUnits,
   observe,
-  evidence: { about: 'the journal of the unit, its state and package changes', gather },
+  evidence: { about: 'the journal of the unit and its state', gather },
 });
 
 async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
@@ -188,6 +188,5 @@ async function gather(_options: Options, context: CheckContext, observation: Obs
   return [
     ...evidenceOf('log', `Journal of ${unit}`, parseJournal(sections.get('journal')?.text ?? '')),
     ...evidenceOf('state', `systemctl show ${unit}`, lines('status')),
-    ...evidenceOf('change', 'Package changes (dpkg.log)', lines('packages')),
   ];
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Observation } from '#agents/sentinel/check.ts';
-import { parseStatusText, zoneOffsetMs } from '#agents/sentinel/probes/zfs.ts';
+import { parseStatusText } from '#agents/sentinel/probes/zfs.ts';
+import { zoneOffsetMs } from '#agents/sentinel/probes/zone.ts';
 import { checkContext } from '../../../test/parts/check-context.ts';
 import { FakeCommands } from '../../../test/parts/fake-commands.ts';
 import { kindContract } from '../../../test/parts/kind-contract.ts';

@@ -11,8 +11,8 @@ import {
   parseStatusText,
   type Pool,
   type PoolStatus,
-  zoneOffsetMs,
 } from '#agents/sentinel/probes/zfs.ts';
+import { zoneOffsetMs } from '#agents/sentinel/probes/zone.ts';
 
 const all = 'pools';
 const dayMs = 86_400_000;

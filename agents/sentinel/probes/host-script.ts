@@ -63,15 +63,10 @@ part() { name=$1; shift; echo; echo "@@$name"; "$@" 2>/dev/null; echo; echo "@@e
 largest() { limit 8 nice -n 19 du -xkd 3 -- "$1" | sort -rn | head -n 12; }
 by_memory() { ps -eo rss,pid,user,comm --sort=-rss | head -n 11; }
 by_cpu() { ps -eo pcpu,pid,stat,user,comm --sort=-pcpu | head -n 11; }
-# What is told as a change is from the last day; dpkg writes local time, as date does.
-since=$(date -d '1 day ago' '+%F %T' 2>/dev/null)
-packages() { tail -n 400 /var/log/dpkg.log | awk -v since="$since" '$0 >= since' | grep -E ' (install|upgrade|remove|purge) ' | tail -n 12; }
 case $1 in
   filesystem) part largest largest "$2" ;;
   memory) part memory by_memory ;;
   load) part cpu by_cpu ;;
 esac
-[ -r /var/log/dpkg.log ] && part packages packages
-part uptime cat /proc/uptime
 exit 0
 `;

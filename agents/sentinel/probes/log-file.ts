@@ -1,4 +1,4 @@
-import type { CheckContext } from '#agents/sentinel/check.ts';
+import type { CheckContext, CheckMemory } from '#agents/sentinel/check.ts';
 import { askHost, linesOf, partFailure, scriptHead } from './host-answer.ts';
 import type { NewLines } from './journal-lines.ts';
 import type { TimedLine } from './line-count.ts';
@@ -36,7 +36,7 @@ part readable test -r "$path"
 /** Whole lines written to a file since the last look. The first look reads nothing: it cannot tell old from new. */
 export async function newFileLines(context: CheckContext, path: string): Promise<NewLines<TimedLine>> {
   const place = placeIn(context.memory.get('place'));
-  const values = [path, place?.inode ?? '', String(place?.offset ?? 0)];
+  const values = place === undefined ? [path, '', '0'] : [path, place.inode, String(place.offset)];
   const answer = await askHost(context, { script, values, maximumOutputBytes: 4 * maximumBytes });
   if (!answer.ok) return answer;
   const file = fileIn(answer.sections, path);
@@ -47,16 +47,27 @@ export async function newFileLines(context: CheckContext, path: string): Promise
     remember(context.memory, 'place', { inode: file.inode, offset: isEmptied ? 0 : file.size });
     return { ok: true, lines: [], isCut: false };
   }
-  const piece = decoded(linesOf(answer.sections, 'read')[0]);
+  const rest = decoded(answer.sections, 'rest');
+  const piece = decoded(answer.sections, 'read');
   const whole = piece.subarray(0, piece.lastIndexOf(0x0a) + 1);
-  // A line longer than a whole look has no end within it: it is skipped.
-  const taken = whole.length === 0 && piece.length >= maximumBytes ? piece.length : whole.length;
-  const offset = (place.inode === file.inode ? place.offset : 0) + taken;
-  const behind = file.size - offset;
-  remember(context.memory, 'place', { inode: file.inode, offset: behind > furthestBehind ? file.size : offset });
-  const texts = [...linesIn(decoded(linesOf(answer.sections, 'rest')[0])), ...linesIn(whole)];
+  const from = place.inode === file.inode ? place.offset : 0;
+  const behind = goOn(context.memory, { ...file, from, read: piece.length, whole: whole.length });
   const at = context.clock.now();
-  return { ok: true, lines: texts.map((text) => ({ at, text })), isCut: behind > 0 && taken >= maximumBytes / 2 };
+  const lines = [...linesIn(rest), ...linesIn(whole)].map((text) => ({ at, text }));
+  return { ok: true, lines, isCut: behind > 0 && piece.length >= maximumBytes };
+}
+
+/** Remembers where the next look begins and gives the bytes that are left for it. */
+function goOn(
+  memory: CheckMemory,
+  of: { inode: string; size: number; from: number; read: number; whole: number },
+): number {
+  // A line longer than a whole look has no end within it: it is skipped.
+  const taken = of.whole === 0 && of.read >= maximumBytes ? of.read : of.whole;
+  const offset = of.from + taken;
+  const behind = of.size - offset;
+  remember(memory, 'place', { inode: of.inode, offset: behind > furthestBehind ? of.size : offset });
+  return behind;
 }
 
 function fileIn(
@@ -78,8 +89,8 @@ function placeIn(value: unknown): Place | undefined {
     : undefined;
 }
 
-function decoded(base64: string | undefined): Buffer {
-  return Buffer.from(base64 ?? '', 'base64');
+function decoded(sections: ReadonlyMap<string, Section>, name: string): Buffer {
+  return Buffer.from(linesOf(sections, name)[0] ?? '', 'base64');
 }
 
 function linesIn(bytes: Buffer): string[] {

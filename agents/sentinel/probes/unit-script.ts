@@ -25,15 +25,11 @@ fi
 exit 0
 `;
 
-/** The last lines of a unit, its status and what was installed lately. */
+/** The last lines of a unit and its status. */
 export const unitEvidenceScript = String.raw`
 export LC_ALL=C
 part() { name=$1; shift; echo; echo "@@$name"; "$@" 2>/dev/null; echo; echo "@@end $name 0"; }
-# What is told as a change is from the last day; dpkg writes local time, as date does.
-since=$(date -d '1 day ago' '+%F %T' 2>/dev/null)
-packages() { tail -n 400 /var/log/dpkg.log | awk -v since="$since" '$0 >= since' | grep -E ' (install|upgrade|remove|purge) ' | tail -n 12; }
 part journal journalctl --no-pager -o json -n 30 --unit="$1"
 part status systemctl show --no-pager -p Result,ExecMainCode,ExecMainStatus,NRestarts,StateChangeTimestamp,FragmentPath,NeedDaemonReload,MemoryCurrent -- "$1"
-[ -r /var/log/dpkg.log ] && part packages packages
 exit 0
 `;
