@@ -1,0 +1,229 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { fingerprintOf } from '#bus/fingerprint.ts';
+import { finding, type Finding } from '#bus/messages/finding.ts';
+import { startAlertmanager, webhookConfig } from '../parts/alertmanager.ts';
+import type { TestBroker } from '../parts/broker.ts';
+import { describeWith } from '../parts/daemon.ts';
+import { freePort } from '../parts/free-port.ts';
+import { Lares } from '../parts/lares.ts';
+import { startMosquitto } from '../parts/mosquitto.ts';
+import { PlainMosquitto } from '../parts/plain-mosquitto.ts';
+import { startPrometheus } from '../parts/prometheus.ts';
+import { until } from '../parts/until.ts';
+import { startVictoriaMetrics, startVmalert } from '../parts/victoria-metrics.ts';
+
+const run = promisify(execFile);
+const token = 'c0ffee00c0ffee00c0ffee00c0ffee00';
+const programs = ['mosquitto', 'prometheus', 'prometheus-alertmanager', 'amtool', 'victoria-metrics', 'vmalert'];
+
+/** Lares with doors for everybody, and an ear on its bus. */
+class House implements AsyncDisposable {
+  readonly lares: Lares;
+  readonly findings: Finding[] = [];
+  readonly port: number;
+  readonly strangers: PlainMosquitto;
+  readonly #bus: TestBroker;
+
+  private constructor(of: { port: number; bus: TestBroker; strangers: PlainMosquitto }) {
+    this.port = of.port;
+    this.#bus = of.bus;
+    this.strangers = of.strangers;
+    const secret = { token: { file: 'intake.token' } };
+    this.lares = new Lares({
+      http: { port: of.port },
+      bus: { url: of.bus.url, username: '{agent}', password: { file: '{agent}.password' } },
+      defaultChecks: false,
+      digest: { enabled: false },
+      terminal: false,
+      hosts: { web: { address: '10.9.8.7' }, db: { address: 'db.example.org' } },
+      intake: {
+        prometheus: { kind: 'alertmanager', ...secret },
+        vmalert: { kind: 'alertmanager', ...secret },
+        alertmanager: { kind: 'alertmanager-webhook', ...secret },
+        guardian: { kind: 'guardian-events', url: of.strangers.url },
+        sensors: {
+          kind: 'mqtt',
+          url: of.strangers.url,
+          topics: ['sensors/+/alarm'],
+          map: { title: 'what', host: 'topic[1]', status: 'state' },
+        },
+      },
+    });
+    writeFileSync(join(this.lares.folder, 'intake.token'), token, { mode: 0o600 });
+    for (const [agent, password] of Object.entries(of.bus.credentials)) {
+      writeFileSync(join(this.lares.folder, `${agent}.password`), password, { mode: 0o600 });
+    }
+    of.bus.connect('console').subscribe(finding, (message) => void this.findings.push(message));
+  }
+
+  static async open(): Promise<House> {
+    const house = new House({
+      port: await freePort(),
+      bus: await startMosquitto(),
+      strangers: await PlainMosquitto.start(),
+    });
+    await house.lares.start();
+    return house;
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.port}`;
+  }
+
+  async finding(status: Finding['status'], alertname: string): Promise<Finding> {
+    const find = (): Finding | undefined => this.findings.findLast(({ labels }) => labels['alertname'] === alertname);
+    await until(() => find()?.status === status, `${alertname} to be ${status}\n${this.lares.output}`, 30_000);
+    return find() as Finding;
+  }
+
+  amtool(...argv: string[]): Promise<{ stdout: string }> {
+    return run('amtool', ['--alertmanager.url', `http://${this.address}/in/prometheus/${token}`, ...argv]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.lares[Symbol.asyncDispose]();
+    await this.#bus[Symbol.asyncDispose]();
+    await this.strangers[Symbol.asyncDispose]();
+  }
+}
+
+describeWith(programs, 'those who find things themselves', () => {
+  let house: House;
+  beforeAll(async () => {
+    house = await House.open();
+  }, 90_000);
+  afterAll(() => house[Symbol.asyncDispose](), 30_000);
+
+  test('Prometheus, told only where its Alertmanager is, reports what fires and what is over; amtool reads it', async () => {
+    const port = await freePort();
+    const target = `127.0.0.1:${port}`;
+    const alertmanager = {
+      static_configs: [{ targets: [house.address] }],
+      path_prefix: '/in/prometheus',
+      authorization: { credentials: token },
+    };
+    const rule = {
+      alert: 'TargetDown',
+      expr: 'up{job="web"} == 0',
+      labels: { severity: 'page' },
+      annotations: { summary: '{{ $labels.instance }} does not answer' },
+    };
+    await using _prometheus = await startPrometheus({
+      config: {
+        alerting: { alertmanagers: [alertmanager] },
+        scrape_configs: [{ job_name: 'web', static_configs: [{ targets: [target], labels: { host: 'web' } }] }],
+      },
+      rules: { groups: [{ name: 'g', rules: [rule] }] },
+    });
+    const fired = await house.finding('firing', 'TargetDown');
+    const labels = { alertname: 'TargetDown', host: 'web', instance: target, job: 'web', severity: 'page' };
+    expect(fired).toMatchObject({
+      fingerprint: fingerprintOf(labels),
+      severity: 'critical',
+      host: 'web',
+      check: 'prometheus',
+      summary: `${target} does not answer`,
+    });
+    const { stdout } = await house.amtool('alert', 'query', '-o', 'json', 'alertname=TargetDown');
+    expect(JSON.parse(stdout)).toMatchObject([{ labels, fingerprint: fired.fingerprint, status: { state: 'active' } }]);
+    expect((await house.amtool('alert', 'query', 'alertname=Nothing')).stdout.trim().split('\n')).toHaveLength(1);
+
+    const server = createServer((_request, response) => response.end('answers 1\n')).listen(port, '127.0.0.1');
+    await once(server, 'listening');
+    try {
+      const over = await house.finding('resolved', 'TargetDown');
+      expect(over.occurrence).toBe(fired.occurrence);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  }, 90_000);
+
+  test('vmalert does the same with the token in the address', async () => {
+    await using metrics = await startVictoriaMetrics();
+    await metrics.write('probe_success{instance="db.example.org:5432"} 0');
+    await until(async () => (await metrics.query('probe_success')).length === 1, 'the written value');
+    const rule = { alert: 'ProbeFailed', expr: 'probe_success == 0', annotations: { summary: 'probe failed' } };
+    await using _vmalert = await startVmalert({
+      rules: { groups: [{ name: 'g', rules: [rule] }] },
+      datasource: metrics.url,
+      notifier: `http://${house.address}/in/vmalert/${token}`,
+    });
+    expect(await house.finding('firing', 'ProbeFailed')).toMatchObject({
+      host: 'db',
+      severity: 'warning',
+      kind: 'alertmanager',
+    });
+    await metrics.write('probe_success{instance="db.example.org:5432"} 1');
+    await house.finding('resolved', 'ProbeFailed');
+  }, 90_000);
+
+  test('Alertmanager tells through its webhook', async () => {
+    const url = `http://${house.address}/in/alertmanager`;
+    await using alertmanager = await startAlertmanager({
+      config: webhookConfig(url, { authorization: { credentials: token } }),
+    });
+    const alert = {
+      labels: { alertname: 'FromAlertmanager', instance: '10.9.8.7:9100', severity: 'info' },
+      annotations: { summary: 'so it is' },
+    };
+    await alertmanager.post(alert);
+    expect(await house.finding('firing', 'FromAlertmanager')).toMatchObject({
+      fingerprint: fingerprintOf(alert.labels),
+      host: 'web',
+      severity: 'info',
+      summary: 'so it is',
+    });
+    await alertmanager.post({ ...alert, endsAt: new Date().toISOString() });
+    await house.finding('resolved', 'FromAlertmanager');
+  }, 60_000);
+
+  test('agents and sensors tell over a broker of their own, which may go away and come back', async () => {
+    const event = { source: 'openfang', cron: 'disk', host: 'web', symptom: 'disk 91% on /var', context: { used: 91 } };
+    const say = (severity: string): Promise<void> =>
+      house.strangers.publish(`pixelium/guardian/disk/${severity}`, {
+        ...event,
+        severity,
+        timestamp: new Date().toISOString(),
+      });
+    await say('info');
+    await say('critical');
+    const fired = await house.finding('firing', 'disk');
+    expect(fired).toMatchObject({ severity: 'critical', host: 'web', summary: 'web: disk 91% on /var' });
+    await house.strangers.kill();
+    await house.strangers.resume();
+    const leak = { what: 'leak', state: 'wet' };
+    await until(async () => {
+      await house.strangers.publish('sensors/cellar/alarm', leak, true);
+      return house.findings.some(({ labels }) => labels['alertname'] === 'leak');
+    }, 'the sensor to be heard again');
+    expect(await house.finding('firing', 'leak')).toMatchObject({ labels: { alertname: 'leak', host: 'cellar' } });
+    await house.strangers.publish('sensors/cellar/alarm', { ...leak, state: 'ok' }, true);
+    await house.finding('resolved', 'leak');
+    await say('ok');
+    expect((await house.finding('resolved', 'disk')).occurrence).toBe(fired.occurrence);
+  }, 60_000);
+
+  test('what they told is known to people, written down, and outlives the process', async () => {
+    const body = JSON.stringify([
+      { labels: { alertname: 'Lasting', instance: 'web' }, annotations: { summary: 'it lasts' } },
+    ]);
+    const headers = { authorization: `Bearer ${token}` };
+    const posted = await fetch(`http://${house.address}/api/v2/alerts`, { method: 'POST', body, headers });
+    expect(posted.status).toBe(200);
+    const fired = await house.finding('firing', 'Lasting');
+    await house.lares.end('SIGKILL');
+    await house.lares.start();
+    const { stdout } = await house.amtool('alert', 'query', '-o', 'json', 'alertname=Lasting');
+    expect(JSON.parse(stdout)).toMatchObject([{ fingerprint: fired.fingerprint }]);
+    await until(async () => (await house.lares.run('incidents', '--json')).stdout.includes('it lasts'), 'the incident');
+    expect((await house.lares.run('audit', 'verify')).status).toBe(0);
+    expect(house.lares.output).not.toContain(token);
+  }, 60_000);
+});
