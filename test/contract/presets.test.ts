@@ -29,6 +29,13 @@ const sample: Record<string, unknown> = {
 };
 /** Where a parameter wants more than its type says. */
 const special: Record<string, unknown> = {
+  'proxmox.otherUrls': ['https://10.0.0.8:8006'],
+  'proxmox.ignoreGuests': [101],
+  'proxmox.mayStop': [102],
+  'proxmox.mustRun': [103],
+  'proxmox-backup.certificateFingerprint': Array.from({ length: 32 }, () => 'AB').join(':'),
+  'on-demand.ports': [22],
+  'on-demand.cron': '8 0 * * *',
   'website.domain': 'example.org',
   'lets-encrypt-site.domain': 'example.org',
   'ssh-server.hostKeys': ['SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'],
