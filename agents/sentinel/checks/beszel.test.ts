@@ -1,0 +1,102 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import type { Observation } from '#agents/sentinel/check.ts';
+import { closeHttpAgents } from '#agents/sentinel/probes/http-agents.ts';
+import { checkContext } from '../../../test/parts/check-context.ts';
+import { type ApiRequest, startFakeApi } from '../../../test/parts/fake-api.ts';
+import { kindContract } from '../../../test/parts/kind-contract.ts';
+import { createVirtualClock } from '../../../test/parts/virtual-clock.ts';
+import { words } from '../../../test/parts/words.ts';
+import { check } from './beszel.ts';
+
+kindContract(check, (port) => ({ url: `http://127.0.0.1:${port}` }));
+
+process.env['LARES_TEST_BESZEL'] = 'beszel-test-password';
+const login = { user: 'lares@example.org', password: { env: 'LARES_TEST_BESZEL' } };
+const now = Date.parse('2026-11-20T12:00:00Z');
+afterEach(closeHttpAgents);
+
+const look = (given: object): Promise<Observation[]> =>
+  check.observe(check.options.parse(given), checkContext({ clock: createVirtualClock(now) }));
+
+const system = (name: string, more: object = {}) => ({
+  name,
+  host: '10.0.0.7',
+  status: 'up',
+  updated: '2026-11-20 11:59:30.000Z',
+  info: { cpu: 12, mp: 40, dp: 50, sv: [60, 0] },
+  ...more,
+});
+
+/** The hub as PocketBase answers: a junk token gets 200 and an empty list. */
+function hub(items: object[]) {
+  const state = { good: new Set<string>(), logins: 0 };
+  const answer = ({ path, body, headers }: ApiRequest) => {
+    if (path === '/api/health') return { body: { message: 'API is healthy.', code: 200, data: {} } };
+    const isGood = state.good.has(headers.authorization ?? '');
+    if (path === '/api/collections/users/auth-with-password') {
+      state.logins += 1;
+      const { password } = JSON.parse(body) as { password: string };
+      if (password !== 'beszel-test-password') return { status: 400, body: { message: 'Failed to authenticate.' } };
+      state.good.add(`token${state.logins}`);
+      return { body: { token: `token${state.logins}`, record: {} } };
+    }
+    if (path === '/api/collections/users/auth-refresh')
+      return isGood ? { body: { token: headers.authorization } } : { status: 401 };
+    const shown = isGood ? items : [];
+    return { body: { page: 1, perPage: 200, totalItems: shown.length, totalPages: 1, items: shown } };
+  };
+  return { answer, state };
+}
+
+describe('Beszel', () => {
+  test('is looked at with one login, and a token that ended is made anew', async () => {
+    const { answer, state } = hub([system('pve1')]);
+    await using api = await startFakeApi(answer);
+    const given = { url: api.url, ...login };
+    await look(given);
+    expect(words(await look(given))).toEqual([
+      'beszel-down beszel ok',
+      'system-down systems ok',
+      'system-down pve1 ok',
+      'system-disk-full pve1 level',
+      'system-services-failed pve1 ok',
+    ]);
+    expect(state.logins).toBe(1);
+    state.good.clear();
+    expect(words(await look(given))).toContain('system-down pve1 ok');
+    expect(state.logins).toBe(2);
+  });
+
+  test('that shows an empty list is unknown, never well', async () => {
+    await using api = await startFakeApi(hub([]).answer);
+    expect(words(await look({ url: api.url, ...login })).at(-1)).toBe('system-down systems unknown');
+  });
+
+  test('tells systems that are down, silent, full, paused or have failed services', async () => {
+    const items = [
+      system('down', { status: 'down' }),
+      system('silent', { updated: '2026-11-20 11:00:00.000Z' }),
+      system('full', { info: { dp: 97, sv: [60, 2] } }),
+      system('paused', { status: 'paused' }),
+    ];
+    await using api = await startFakeApi(hub(items).answer);
+    const found = await look({ url: api.url, ...login });
+    expect(words(found).slice(2)).toEqual([
+      'system-down down critical',
+      'system-down silent unknown',
+      'system-down full ok',
+      'system-disk-full full level',
+      'system-services-failed full warning',
+      'system-down paused asleep',
+    ]);
+    const options = check.options.parse({ url: api.url, ...login });
+    const [evidence] = await check.evidence.gather(options, checkContext(), found[4] as Observation);
+    expect(evidence?.lines).toEqual(['up at 10.0.0.7', 'disk 97 %']);
+  });
+
+  test('that refuses the password is unknown inside', async () => {
+    await using api = await startFakeApi(hub([system('pve1')]).answer);
+    const found = await look({ url: api.url, user: 'other@example.org', password: { env: 'HOME' } });
+    expect(words(found)).toEqual(['beszel-down beszel ok', 'system-down systems unknown']);
+  });
+});

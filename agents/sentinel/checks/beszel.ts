@@ -1,0 +1,174 @@
+import { z } from 'zod';
+import { durationOr, formatDuration } from '#config/duration.ts';
+import { SecretRef } from '#config/schema.ts';
+import type { Evidence } from '#bus/messages/finding.ts';
+import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
+import { type Api, type ApiAnswer, apiOptions, createApi, presence, secretOf } from '#agents/sentinel/probes/api.ts';
+import { asleep, level, state, unseen } from '#agents/sentinel/probes/reading.ts';
+import { counted, evidenceOf } from '#agents/sentinel/probes/text.ts';
+
+const Options = z.strictObject({
+  ...apiOptions,
+  user: z.string().min(1).max(200).optional().describe('E-mail of a read-only user with whom the systems are shared.'),
+  password: SecretRef.optional().describe('Password of that user; with it all systems are watched.'),
+  silentAfter: durationOr('5m').describe('A system that is up and was not updated for so long is not known.'),
+  ignore: z.array(z.string().max(100)).max(200).default([]).describe('Names of systems to leave out.'),
+});
+type Options = z.output<typeof Options>;
+
+/** PocketBase's answers and Beszel 0.18's collection `systems`. */
+const Session = z.object({ token: z.string() });
+const Systems = z.object({
+  totalItems: z.number(),
+  items: z.array(
+    z.object({
+      name: z.string(),
+      host: z.string().default(''),
+      status: z.string(),
+      updated: z.string().default(''),
+      info: z
+        .object({
+          cpu: z.number().optional(),
+          mp: z.number().optional(),
+          dp: z.number().optional(),
+          sv: z.array(z.number()).optional(),
+        })
+        .nullish(),
+    }),
+  ),
+});
+type System = z.output<typeof Systems>['items'][number];
+
+/** Tokens by address and user: a login is not free for the hub, and a token lives for days. */
+const tokens = new Map<string, string>();
+
+export const check = defineCheck({
+  kind: 'beszel',
+  about: 'Beszel: whether the hub answers, and systems that are down, silent, full or have failed services.',
+  options: Options,
+  reach: 'network',
+  resourceOf: () => 'beszel',
+  observe,
+  evidence: { about: 'the last values of the system as the hub has them', gather },
+});
+
+async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
+  const api = createApi(options, context);
+  const health = await api.json(z.object({ code: z.number() }), { path: '/api/health' });
+  const there = presence(health, { condition: 'beszel-down', resource: 'beszel', name: 'the hub of Beszel' });
+  if (health.is !== 'value' || options.password === undefined) return [there];
+  const systems = await systemsOf(api, options, context);
+  if (systems.is !== 'value') return [there, unseen({ condition: 'system-down', resource: 'systems' }, systems.reason)];
+  const watched = systems.value.items.filter(({ name }) => !options.ignore.includes(name));
+  const summary = `Beszel knows ${counted(watched.length, 'system')}`;
+  return [
+    there,
+    state({ condition: 'system-down', resource: 'systems', summary, ok: true, severity: 'critical' }),
+    ...unique(watched).flatMap((system) => judge(system, options, context.clock.now())),
+  ];
+}
+
+function unique(systems: readonly System[]): System[] {
+  return [...new Map(systems.map((system) => [system.name, system])).values()].slice(0, 200);
+}
+
+/**
+ * All systems. A junk or old token is no error to PocketBase: its list rules filter, and the answer is 200 and empty. So
+ * the token is refreshed first, which is refused when it is not good.
+ */
+async function systemsOf(
+  api: Api,
+  options: Options,
+  context: CheckContext,
+): Promise<ApiAnswer<z.output<typeof Systems>>> {
+  const token = await tokenOf(api, options, context);
+  if (token.is !== 'value') return token;
+  const query = { perPage: 200 };
+  const headers = { authorization: token.value };
+  const systems = await api.json(Systems, { path: '/api/collections/systems/records', query, headers });
+  if (systems.is !== 'value' || systems.value.totalItems > 0) return systems;
+  return { is: 'unreadable', reason: 'it shows no system to this user: share them with it' };
+}
+
+async function tokenOf(api: Api, options: Options, context: CheckContext): Promise<ApiAnswer<string>> {
+  const key = `${options.url} ${options.user ?? ''}`;
+  const known = tokens.get(key);
+  if (known === undefined) return login(api, options, { key, context });
+  const headers = { authorization: known };
+  const fresh = await api.json(Session, { method: 'POST', path: '/api/collections/users/auth-refresh', headers });
+  if (fresh.is === 'refused') return login(api, options, { key, context });
+  return fresh.is === 'value' ? keep(key, fresh) : fresh;
+}
+
+async function login(
+  api: Api,
+  options: Options,
+  { key, context }: { key: string; context: CheckContext },
+): Promise<ApiAnswer<string>> {
+  const password = options.password === undefined ? undefined : secretOf(options.password, context);
+  if (password?.ok !== true) return { is: 'unable', reason: password?.reason ?? 'no password is given' };
+  const body = { identity: options.user ?? '', password: password.value };
+  const session = await api.json(Session, { method: 'POST', path: '/api/collections/users/auth-with-password', body });
+  return session.is === 'value' ? keep(key, session) : session;
+}
+
+function keep(key: string, session: Extract<ApiAnswer<{ token: string }>, { is: 'value' }>): ApiAnswer<string> {
+  tokens.set(key, session.value.token);
+  return { ...session, value: session.value.token };
+}
+
+function judge(system: System, options: Options, now: number): Observation[] {
+  const { name, status, info } = system;
+  const said = { condition: 'system-down', resource: name, labels: { system: name.slice(0, 100) } };
+  if (status === 'paused') return [asleep({ ...said, summary: `${name} is paused in Beszel` }, 'it is paused')];
+  const silent = now - Date.parse(system.updated.replace(' ', 'T'));
+  if (status === 'up' && silent > options.silentAfter) {
+    const span = formatDuration(Math.floor(silent / 60_000) * 60_000);
+    return [unseen(said, `Beszel calls it up but has heard nothing for ${span}`)];
+  }
+  const down = state({
+    ...said,
+    summary: `${name} is ${status}, says Beszel`,
+    ok: status !== 'down',
+    severity: 'critical',
+  });
+  if (status !== 'up' || info === null || info === undefined) return [down];
+  const failed = info.sv?.[1] ?? 0;
+  return [
+    down,
+    ...(info.dp === undefined ? [] : [diskOf(said, name, info.dp)]),
+    state({
+      ...said,
+      condition: 'system-services-failed',
+      summary: `${counted(failed, 'service')} of ${name} failed`,
+      ok: failed === 0,
+      severity: 'warning',
+    }),
+  ];
+}
+
+function diskOf(said: { resource: string; labels: Record<string, string> }, name: string, used: number): Observation {
+  const summary = `the disk of ${name} is ${used} % full`;
+  return level({
+    ...said,
+    condition: 'system-disk-full',
+    summary,
+    value: used,
+    unit: '%',
+    bad: 'above',
+    warning: 85,
+    critical: 95,
+  });
+}
+
+async function gather(options: Options, context: CheckContext, observation: Observation): Promise<Evidence[]> {
+  if (options.password === undefined) return [];
+  const systems = await systemsOf(createApi(options, context), options, context);
+  if (systems.is !== 'value') return [];
+  const own = systems.value.items.find(({ name }) => name === observation.labels?.['system']);
+  if (own === undefined) return [];
+  const { cpu, mp, dp } = own.info ?? {};
+  const values = { CPU: cpu, memory: mp, disk: dp };
+  const lines = Object.entries(values).flatMap(([what, value]) => (value === undefined ? [] : [`${what} ${value} %`]));
+  return evidenceOf('values', `Last values of ${own.name}, ${own.updated}`, [`${own.status} at ${own.host}`, ...lines]);
+}
