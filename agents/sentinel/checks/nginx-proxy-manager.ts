@@ -9,7 +9,8 @@ import { counted, evidenceOf } from '#agents/sentinel/probes/text.ts';
 const Options = z.strictObject({
   ...apiOptions,
   user: z
-    .email()
+    .string()
+    .min(1)
     .max(200)
     .optional()
     .describe('E-mail of a user without two-factor login; with a password hosts are watched.'),
