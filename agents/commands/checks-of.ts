@@ -1,13 +1,14 @@
 import { ConfigFailure, inOrder } from '#config/fault.ts';
 import { loadConfig, type LoadedConfig } from '#config/load.ts';
 import { unreadableKind } from '#config/salvage.ts';
+import type { Config } from '#config/schema.ts';
+import { bindIntakes } from '../sentinel/foreign/bind.ts';
 import { bindShippedSources } from '../sentinel/inventory/registry.ts';
-import { type BoundCheck, bindShipped } from '../sentinel/registry.ts';
+import { type BoundCheck, bindShipped, type Fault } from '../sentinel/registry.ts';
 
 /** The checks of a configuration with their kinds. Throws a ConfigFailure with every fault at its line. */
 export async function bindLoaded(loaded: LoadedConfig): Promise<BoundCheck[]> {
-  const { checks, faults } = await bindShipped(loaded.config);
-  faults.push(...(await bindShippedSources(loaded.config)).faults);
+  const { checks, faults } = await bindAll(loaded.config);
   if (faults.length === 0) return checks;
   throw new ConfigFailure(
     faults.map((fault) => ({
@@ -19,6 +20,14 @@ export async function bindLoaded(loaded: LoadedConfig): Promise<BoundCheck[]> {
   );
 }
 
+/** What only the kinds know of the options of checks, of what tells the inventory and of who may report. */
+async function bindAll(config: Config): Promise<{ checks: BoundCheck[]; faults: Fault[] }> {
+  const { checks, faults } = await bindShipped(config);
+  const sources = await bindShippedSources(config);
+  const intakes = await bindIntakes(config);
+  return { checks, faults: [...faults, ...sources.faults, ...intakes.faults] };
+}
+
 /** `loadConfig` that adds the faults of the checks' own options, which only their kinds know: all are told at once. */
 export async function loadWithKinds(file: string | undefined): Promise<LoadedConfig> {
   try {
@@ -26,7 +35,7 @@ export async function loadWithKinds(file: string | undefined): Promise<LoadedCon
   } catch (error) {
     if (!(error instanceof ConfigFailure) || error.usable === undefined) throw error;
     const { config, place } = error.usable;
-    const faults = [...(await bindShipped(config)).faults, ...(await bindShippedSources(config)).faults];
+    const { faults } = await bindAll(config);
     const further = faults
       .filter(
         ({ path: [section, index] }) => section !== 'checks' || config.checks[Number(index)]?.kind !== unreadableKind,

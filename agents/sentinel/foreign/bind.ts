@@ -25,9 +25,17 @@ export async function bindIntakes(config: Config): Promise<{ sources: Source[]; 
     const bound = bindOne(name, intake, kinds.get(intake.kind));
     if (bound === undefined) faults.push({ path: ['intake', name, 'kind'], message: unknownKind(intake.kind, known) });
     else if (Array.isArray(bound)) faults.push(...bound);
+    else if (isHomeless(bound, config)) faults.push({ path: ['intake', name], message: homeless });
     else sources.push(bound);
   }
   return { sources, faults };
+}
+
+const homeless = 'needs a "url": the broker inside Lares has no other clients';
+
+function isHomeless({ definition, options }: Source, config: Config): boolean {
+  const wanted = definition.subscription?.(options);
+  return wanted !== undefined && wanted.broker === undefined && config.bus.url === undefined;
 }
 
 function unknownKind(kind: string, known: readonly string[]): string {

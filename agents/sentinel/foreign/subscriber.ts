@@ -153,10 +153,7 @@ type Broker = NonNullable<Subscription['broker']>;
 function brokerOf(wanted: Subscription, source: Source, { config }: SubscriberOptions): Broker {
   if (wanted.broker !== undefined) return wanted.broker;
   const { url, username, password, caFile } = config.bus;
-  if (url === undefined) {
-    const reason = 'it needs a "url": the broker inside Lares has no other clients';
-    throw new Failure(`Cannot listen for the intake "${source.name}": ${reason}`, { recoverable: false });
-  }
+  if (url === undefined) throw new TypeError(`Cannot listen for "${source.name}": no broker was bound to it`);
   const forSentinel = (text: string): string => text.replaceAll('{agent}', 'sentinel');
   return {
     url,
