@@ -3,7 +3,9 @@ export function withSwitches<P extends object, S extends object>(part: P, state:
   for (const key of Object.keys(state) as (keyof S)[]) {
     Object.defineProperty(part, key, {
       get: () => state[key],
-      set: (value: S[keyof S]) => void (state[key] = value),
+      set(value: S[keyof S]) {
+        state[key] = value;
+      },
       enumerable: true,
     });
   }

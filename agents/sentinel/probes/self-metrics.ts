@@ -1,0 +1,112 @@
+import { z } from 'zod';
+import type { Severity } from '#bus/fields.ts';
+import type { CheckContext, Observation } from '#agents/sentinel/check.ts';
+import type { Api } from './api.ts';
+import { type ExposedMetric, exposedMetrics } from './exposition.ts';
+import { state, unseen } from './reading.ts';
+import { remember } from './remembered.ts';
+
+/** What a metric of a product's own /metrics page means for the product. */
+export interface SelfMetric {
+  metric: string;
+  /** `zero`, `one`: bad at that value. `rising`: a counter that is bad while it grows. */
+  bad: 'zero' | 'one' | 'rising';
+  condition: string;
+  severity: Severity;
+  /** Words for when it is bad; `of` is the value of `by`. */
+  says: (of: string) => string;
+  /** The label that tells several of one metric apart; the others are added up. */
+  by?: string;
+}
+
+/** After a counter has grown it counts as bad for so long: errors come in bursts. */
+const restlessMs = 5 * 60_000;
+
+const Counters = z.record(z.string(), z.object({ value: z.number(), roseAt: z.number() }));
+
+/** What the product says of itself on its /metrics page. An absent metric says nothing: versions differ. */
+export async function selfObservations(
+  api: Pick<Api, 'text'>,
+  of: { resource: string; metrics: readonly SelfMetric[]; gauges?: readonly string[] },
+  context: Pick<CheckContext, 'memory' | 'clock'>,
+): Promise<{ observations: Observation[]; exposed: ExposedMetric[] }> {
+  const answer = await api.text({ path: '/metrics' });
+  if (answer.is !== 'value') {
+    return { observations: [unseen({ condition: 'self-metrics', resource: of.resource }, answer.reason)], exposed: [] };
+  }
+  const exposed = exposedMetrics(
+    answer.value,
+    new Set([...of.metrics.map(({ metric }) => metric), ...(of.gauges ?? [])]),
+  );
+  if (exposed.length === 0) {
+    const said = { condition: 'self-metrics', resource: of.resource };
+    return { observations: [unseen(said, 'its /metrics page has none of its own metrics')], exposed };
+  }
+  const known = Counters.safeParse(context.memory.get('counters'));
+  const counters = new CounterHistory(known.success ? known.data : {}, context.clock.now());
+  const observations = of.metrics.flatMap((metric) => judge(metric, exposed, { resource: of.resource, counters }));
+  remember(context.memory, 'counters', counters.after);
+  return { observations: worstOnly(observations), exposed };
+}
+
+class CounterHistory {
+  readonly after: z.output<typeof Counters> = {};
+  readonly #before: z.output<typeof Counters>;
+  readonly #now: number;
+
+  constructor(before: z.output<typeof Counters>, now: number) {
+    this.#before = before;
+    this.#now = now;
+  }
+
+  /** Whether a counter grew lately. The first sight of it says nothing; a restart begins at 0 again. */
+  isRising(key: string, value: number): boolean {
+    const before = this.#before[key];
+    const grew = before !== undefined && (value > before.value || (value < before.value && value > 0));
+    const roseAt = grew ? this.#now : (before?.roseAt ?? 0);
+    this.after[key] = { value, roseAt };
+    return this.#now - roseAt < restlessMs;
+  }
+}
+
+function judge(
+  metric: SelfMetric,
+  exposed: readonly ExposedMetric[],
+  of: { resource: string; counters: CounterHistory },
+): Observation[] {
+  const sums = new Map<string, number>();
+  for (const { name, labels, value } of exposed) {
+    if (name !== metric.metric || !Number.isFinite(value)) continue;
+    const key = metric.by === undefined ? '' : (labels[metric.by] ?? '');
+    sums.set(key, (sums.get(key) ?? 0) + value);
+  }
+  return [...sums].slice(0, 100).map(([which, value]) => {
+    const isBad =
+      metric.bad === 'rising'
+        ? of.counters.isRising(`${metric.metric} ${which}`, value)
+        : value === (metric.bad === 'zero' ? 0 : 1);
+    return state({
+      condition: metric.condition,
+      resource: which === '' ? of.resource : which,
+      summary: isBad ? metric.says(which) : `${metric.metric} is well`,
+      ...(which !== '' && metric.by !== undefined && { labels: { [metric.by]: which } }),
+      ok: !isBad,
+      severity: metric.severity,
+    });
+  });
+}
+
+/** Several metrics may tell the same trouble of the same thing. */
+function worstOnly(observations: readonly Observation[]): Observation[] {
+  const kept = new Map<string, Observation>();
+  for (const observation of observations) {
+    const key = `${observation.condition}\0${observation.resource}`;
+    const isBad = observation.reading.is === 'state' && !observation.reading.ok;
+    if (isBad || !kept.has(key)) kept.set(key, observation);
+  }
+  return [...kept.values()];
+}
+
+export function metricValue(exposed: readonly ExposedMetric[], name: string): number | undefined {
+  return exposed.find((metric) => metric.name === name)?.value;
+}
