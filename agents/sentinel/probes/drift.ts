@@ -34,7 +34,6 @@ interface DriftMemory {
 const defaultMaximumBytes = 50_000;
 const longestValue = 40;
 const noteLength = 120;
-const maximumChanges = 100;
 
 /**
  * Compares what is there with what usually is. The first look is the usual state; a difference counts as a change until
@@ -93,7 +92,6 @@ function changesOf(memory: DriftMemory): Change[] {
   const usual = new Map(Object.entries(memory.usual));
   return Object.entries(memory.changed)
     .toSorted(([a, one], [b, other]) => one.since - other.since || (a < b ? -1 : 1))
-    .slice(0, maximumChanges)
     .map(([name, { since, is, note }]) => {
       const was = usual.get(name);
       return { name, since, note, ...(was !== undefined && { was }), ...(is !== null && { is }) };
