@@ -6,12 +6,13 @@ import { oneLine } from './text.ts';
 
 const maximumRecords = 100;
 
-/** The values of one type in an answer, in the form that people write: `10 mail.example.org` for an MX. */
+/** The values of one type in an answer, sorted because servers turn them, in the form that people write: `10 mail.example.org` for an MX. */
 export function valuesOf(message: DnsMessage, type: string): string[] {
   return (message.answers ?? [])
     .filter((record) => record.type === type)
     .slice(0, maximumRecords)
-    .map(valueOf);
+    .map(valueOf)
+    .toSorted();
 }
 
 /** The data of a record as one bounded line. */

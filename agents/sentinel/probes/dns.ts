@@ -1,10 +1,8 @@
 import { randomInt } from 'node:crypto';
-import { createSocket } from 'node:dgram';
-import { lookup } from 'node:dns/promises';
-import { isIP } from 'node:net';
 import type { DecodedPacket, Packet, RecordType } from 'dns-packet';
 import { formatDuration } from '#config/duration.ts';
 import type { CheckContext } from '#agents/sentinel/check.ts';
+import { exchangeDatagrams } from './datagrams.ts';
 import { type DnsTls, exchangeStream } from './dns-stream.ts';
 import type { Endpoint } from './endpoint.ts';
 import { classifyNetworkError } from './network-error.ts';
@@ -85,7 +83,19 @@ interface Surroundings {
 async function exchange(of: Query, { signal, clock }: Surroundings): Promise<Exchange> {
   const { server, transport, tls } = of.question;
   if (transport === 'udp') {
-    const reply = await exchangeDatagrams(of, { signal, clock });
+    const reply = await exchangeDatagrams<Buffer | 'truncated'>(
+      {
+        server,
+        make: () => of.query,
+        read: (datagram) => {
+          if (datagram.length < 12 || datagram.readUInt16BE(0) !== of.id) return undefined;
+          return (datagram.readUInt8(2) & 0x02) === 0 ? datagram : 'truncated';
+        },
+        tries: datagramTries,
+        everyMs: of.question.giveUpAfterMs / datagramTries,
+      },
+      { signal, clock },
+    );
     if (reply !== 'truncated') return { reply, over: 'udp' };
   }
   const streamed = await exchangeStream(
@@ -93,33 +103,6 @@ async function exchange(of: Query, { signal, clock }: Surroundings): Promise<Exc
     signal,
   );
   return { ...streamed, over: transport === 'tls' ? 'tls' : 'tcp' };
-}
-
-async function exchangeDatagrams(of: Query, { signal, clock }: Surroundings): Promise<Buffer | 'truncated'> {
-  const { server, giveUpAfterMs } = of.question;
-  const at = isIP(server.address) === 0 ? await lookup(server.address) : undefined;
-  signal.throwIfAborted();
-  const family = at?.family ?? isIP(server.address);
-  const socket = createSocket(family === 6 ? 'udp6' : 'udp4');
-  const { promise, resolve, reject } = Promise.withResolvers<Buffer | 'truncated'>();
-  let cancelResend = (): void => undefined;
-  const close = (): void => {
-    cancelResend();
-    socket.close();
-  };
-  signal.addEventListener('abort', close, { once: true });
-  socket.on('error', reject);
-  // Only datagrams of the address and port that were asked come through a connected socket.
-  socket.on('message', (datagram) => {
-    if (datagram.length < 12 || datagram.readUInt16BE(0) !== of.id) return;
-    resolve((datagram.readUInt8(2) & 0x02) !== 0 ? 'truncated' : datagram);
-  });
-  const send = (triesLeft: number): void => {
-    socket.send(of.query, (error) => (error === null ? undefined : reject(error)));
-    if (triesLeft > 1) cancelResend = clock.after(giveUpAfterMs / datagramTries, () => send(triesLeft - 1));
-  };
-  socket.connect(server.port, at?.address ?? server.address, () => send(datagramTries));
-  return promise;
 }
 
 function packetOf({ name, type, recursion }: DnsQuestion, id: number): Packet {
