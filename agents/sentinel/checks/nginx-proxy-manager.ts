@@ -2,7 +2,15 @@ import { z } from 'zod';
 import { SecretRef } from '#config/schema.ts';
 import type { Evidence } from '#bus/messages/finding.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
-import { type Api, type ApiAnswer, apiOptions, createApi, presence, secretOf } from '#agents/sentinel/probes/api.ts';
+import {
+  answered,
+  type Api,
+  type ApiAnswer,
+  apiOptions,
+  createApi,
+  presence,
+  secretOf,
+} from '#agents/sentinel/probes/api.ts';
 import { level, state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { counted, evidenceOf } from '#agents/sentinel/probes/text.ts';
 
@@ -84,9 +92,7 @@ async function login(api: Api, options: Options, context: CheckContext): Promise
   const key = `${options.url} ${options.user ?? ''}`;
   const known = tokens.get(key);
   const now = context.clock.now();
-  const bearing = (token: string): ApiAnswer<Record<string, string>> => {
-    return { is: 'value', value: { authorization: `Bearer ${token}` }, status: 200, headers: {}, ms: 0 };
-  };
+  const bearing = (token: string): ApiAnswer<Record<string, string>> => answered({ authorization: `Bearer ${token}` });
   if (known !== undefined && known.expiresAt - now > 3_600_000) return bearing(known.token);
   const password = options.password === undefined ? undefined : secretOf(options.password, context);
   if (password?.ok !== true) return { is: 'unable', reason: password?.reason ?? 'no password is given' };

@@ -2,7 +2,16 @@ import { z } from 'zod';
 import { SecretRef } from '#config/schema.ts';
 import type { Evidence } from '#bus/messages/finding.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
-import { type Api, type ApiAnswer, apiOptions, createApi, presence, secretOf } from '#agents/sentinel/probes/api.ts';
+import {
+  answered,
+  type Api,
+  type ApiAnswer,
+  apiOptions,
+  cookiesOf,
+  createApi,
+  presence,
+  secretOf,
+} from '#agents/sentinel/probes/api.ts';
 import { level, state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { counted, evidenceOf, formatBytes } from '#agents/sentinel/probes/text.ts';
 
@@ -58,7 +67,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
 /** Without a login it answers 403 to everything: alive. */
 function aliveAnswer(answer: ApiAnswer<string>): ApiAnswer<string> {
   if (answer.is !== 'refused' || (answer.status !== 403 && answer.status !== 401)) return answer;
-  return { is: 'value', value: answer.body, status: answer.status, headers: {}, ms: 0 };
+  return answered(answer.body, answer.status);
 }
 
 function judge({ server_state: server, torrents }: MainData, options: Options): Observation[] {
@@ -114,7 +123,7 @@ function keyOf({ url, user }: Options): string {
 
 async function sessionOf(api: Api, options: Options, context: CheckContext): Promise<ApiAnswer<string>> {
   const known = sessions.get(keyOf(options));
-  if (known !== undefined) return { is: 'value', value: known, status: 200, headers: {}, ms: 0 };
+  if (known !== undefined) return answered(known);
   const password = options.password === undefined ? undefined : secretOf(options.password, context);
   if (password?.ok !== true) return { is: 'unable', reason: password?.reason ?? 'no password is given' };
   if (refused.get(keyOf(options)) === password.value) return wrongPassword;
@@ -130,19 +139,14 @@ async function sessionOf(api: Api, options: Options, context: CheckContext): Pro
     refused.set(keyOf(options), password.value);
     return wrongPassword;
   }
-  const cookie = cookieOf(answer.headers['set-cookie']);
+  // `SID`, and `QBT_SID_<port>` from 5.2 on.
+  const cookie = cookiesOf(answer.headers).find((pair) => /^[A-Z_0-9]*SID[^=]*=\S+$/.test(pair));
   if (cookie === undefined) return { is: 'unreadable', reason: 'its login gave no session' };
   sessions.set(keyOf(options), cookie);
   return { ...answer, value: cookie };
 }
 
 const wrongPassword = { is: 'unable', reason: 'it does not accept the user or the password' } as const;
-
-function cookieOf(header: string | string[] | undefined): string | undefined {
-  const cookies = header === undefined ? [] : Array.isArray(header) ? header : [header];
-  // `SID`, and `QBT_SID_<port>` from 5.2 on.
-  return cookies.map((cookie) => cookie.split(';')[0] ?? '').find((pair) => /^[A-Z_0-9]*SID[^=]*=\S+$/.test(pair));
-}
 
 async function gather(options: Options, context: CheckContext): Promise<Evidence[]> {
   if (options.password === undefined) return [];

@@ -4,6 +4,7 @@ import { SecretRef } from '#config/schema.ts';
 import type { Evidence } from '#bus/messages/finding.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import {
+  answered,
   type Api,
   type ApiAnswer,
   apiOptions,
@@ -77,13 +78,7 @@ function headersOf(options: Options, context: CheckContext): Headers | string {
 
 function projectsOf(api: Api, { project }: Options, headers: Headers): Promise<ApiAnswer<z.output<typeof Projects>>> {
   if (project === undefined) return api.json(Projects, { path: '/api/projects', headers });
-  return Promise.resolve({
-    is: 'value',
-    value: [{ id: project, name: `${project}` }],
-    status: 200,
-    headers: {},
-    ms: 0,
-  });
+  return Promise.resolve(answered([{ id: project, name: `${project}` }]));
 }
 
 interface Looking {

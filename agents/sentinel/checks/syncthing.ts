@@ -2,7 +2,15 @@ import { z } from 'zod';
 import { durationOr, formatDuration } from '#config/duration.ts';
 import { SecretRef } from '#config/schema.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
-import { type Api, type ApiAnswer, apiOptions, createApi, presence, secretOf } from '#agents/sentinel/probes/api.ts';
+import {
+  answered,
+  type Api,
+  type ApiAnswer,
+  apiOptions,
+  createApi,
+  presence,
+  secretOf,
+} from '#agents/sentinel/probes/api.ts';
 import { asleep, state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { counted, evidenceOf, oneLine } from '#agents/sentinel/probes/text.ts';
 
@@ -70,7 +78,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
 /** Before 1.22 there is no such route: the 403 for the missing key shows that somebody answers. */
 function aliveAnswer(answer: ApiAnswer<string>): ApiAnswer<string> {
   if (answer.is !== 'refused' || answer.status !== 403 || !answer.body.startsWith('CSRF Error')) return answer;
-  return { is: 'value', value: answer.body, status: 403, headers: {}, ms: 0 };
+  return answered(answer.body, answer.status);
 }
 
 type Keyed = <T>(schema: z.ZodType<T>, path: string, query?: Record<string, string>) => Promise<ApiAnswer<T>>;

@@ -85,6 +85,18 @@ export function createApi(options: ApiOptions, context: ApiContext): Api {
   };
 }
 
+/** A value that no call was needed for, or that another answer meant. */
+export function answered<T>(value: T, status = 200): Extract<ApiAnswer<T>, { is: 'value' }> {
+  return { is: 'value', value, status, headers: {}, ms: 0 };
+}
+
+/** The cookies that an answer sets, as `name=value`. */
+export function cookiesOf(headers: IncomingHttpHeaders): string[] {
+  const header = headers['set-cookie'];
+  const cookies = header === undefined ? [] : Array.isArray(header) ? header : [header];
+  return cookies.map((cookie) => cookie.split(';')[0] ?? '');
+}
+
 /** Reads a secret at each look, so that a renewed one is used without a restart. */
 export function secretOf(
   ref: SecretRef,
