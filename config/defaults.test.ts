@@ -53,6 +53,21 @@ describe('by default', () => {
     ]);
   });
 
+  test('what a check of the host looks at closer is left to it', () => {
+    const config = {
+      hosts: { web: { via: 'local' }, db: { via: 'local' } },
+      checks: [
+        { id: 'patches', kind: 'apt-updates', host: 'web' },
+        { id: 'ports', kind: 'listening-ports', host: 'web' },
+      ],
+    };
+    const resources = checksOf(config).filter(({ kind }) => kind === 'host-resources');
+    expect(resources.map(({ host, options }) => [host, options])).toEqual([
+      ['web', { off: ['updates', 'reboot', 'ports'] }],
+      ['db', {}],
+    ]);
+  });
+
   test('a remote host without a login is only reached', () => {
     expect(checksOf({ hosts: { nas: {} } }).map(({ id }) => id)).toEqual(['nas-reachable']);
   });

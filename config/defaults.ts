@@ -20,7 +20,7 @@ export function defaultChecks(config: Config, chosen: readonly CheckConfig[]): C
   const taken = new Set(chosen.map((check) => check.id));
   const written = new Set(chosen.map((check) => `${check.kind}\0${check.host ?? ''}`));
   return Object.entries(config.hosts).flatMap(([name, host]) => {
-    const wanted = [...reachability(name, host), ...looks(name, host)].filter(
+    const wanted = [...reachability(name, host), ...looks(name, host, written)].filter(
       (check) => !written.has(`${check.written.kind}\0${name}`),
     );
     const reachable = wanted.find((check) => check.suffix === 'reachable');
@@ -78,11 +78,21 @@ function sleeping(name: string, host: HostConfig): DefaultCheck {
   };
 }
 
+/** Kinds that look closer at what `host-resources` looks at too: with one of them that part is left to it. */
+const closer: Record<string, readonly string[]> = {
+  'apt-updates': ['updates', 'reboot'],
+  'nixos-generation': ['reboot'],
+  'listening-ports': ['ports'],
+  clock: ['clock'],
+};
+
 /** What is looked at on the host itself: here without a login, elsewhere only with one for reading. */
-function looks(name: string, host: HostConfig): DefaultCheck[] {
+function looks(name: string, host: HostConfig, chosen: ReadonlySet<string>): DefaultCheck[] {
   if (host.via === 'none' || (host.via === 'ssh' && host.read === undefined)) return [];
+  const left = Object.keys(closer).flatMap((kind) => (chosen.has(`${kind}\0${name}`) ? (closer[kind] ?? []) : []));
+  const off = left.length === 0 ? {} : { off: [...new Set(left)] };
   return [
-    { suffix: 'resources', host: name, written: { kind: 'host-resources', every: '60s' } },
+    { suffix: 'resources', host: name, written: { kind: 'host-resources', every: '60s', ...off } },
     { suffix: 'units', host: name, written: { kind: 'systemd-unit', every: '60s' } },
     { suffix: 'containers', host: name, written: { kind: 'docker-container', every: '60s' } },
   ];
