@@ -42,6 +42,8 @@ interface CommandSpec {
   /** In commander's syntax, with what each is: `[['[id]', 'identity of an incident']]`. */
   arguments?: readonly (readonly [string, string])[];
   options?: readonly (readonly [string, string, (string | string[] | boolean)?])[];
+  /** It needs no configuration, and works beside a faulty one: `loaded` is what fits this machine. */
+  standsAlone?: boolean;
   run(context: CommandContext): Promise<number>;
 }
 
@@ -78,7 +80,8 @@ async function runCommand(spec: CommandSpec, command: Command): Promise<number> 
   const signal = endingSignal();
   process.stdout.on('error', unprintable);
   try {
-    const loaded = await loadWithKinds(typeof values['config'] === 'string' ? values['config'] : findConfig());
+    const named = typeof values['config'] === 'string' ? values['config'] : findConfig();
+    const loaded = await loadWithKinds(spec.standsAlone === true ? undefined : named);
     const level = typeof values['logLevel'] === 'string' ? values['logLevel'] : loaded.config.logLevel;
     return await spec.run({
       loaded,
