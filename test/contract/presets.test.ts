@@ -43,6 +43,7 @@ const special: Record<string, unknown> = {
   'certbot.ports': [443],
   'certificate-files.files': ['/etc/ssl/site.pem'],
   'certificate-files.ports': [443],
+  'hardened-host.allowedPorts': ['22/tcp'],
 };
 
 function useOf(preset: Preset, wants: (parameter: Preset['parameters'][string]) => boolean): Record<string, unknown> {
