@@ -9,6 +9,7 @@ import { openReception, type Reception } from './foreign/reception.ts';
 import type { Source } from './foreign/source.ts';
 import { acceptHeartbeats } from './heartbeat/pings.ts';
 import { waitingFor } from './heartbeat/waiting.ts';
+import { type Discovery, openDiscovery } from './inventory/discovery.ts';
 import type { LedgerEvent } from './ledger.ts';
 import { assemble, type Parts } from './parts.ts';
 import { countAll, troubles } from './picture.ts';
@@ -47,6 +48,7 @@ class SentinelAgent implements Sentinel {
   readonly #gathering = new Set<Promise<void>>();
   #parts: Parts | undefined;
   #reception: Reception | undefined;
+  #discovery: Discovery | undefined;
   #cancelTick: () => void = () => undefined;
   #prunedAt = Number.NEGATIVE_INFINITY;
 
@@ -71,6 +73,8 @@ class SentinelAgent implements Sentinel {
     this.#reception = await openReception(this.#context, { foreign: parts.foreign, sources });
     parts.publisher.start();
     this.#tick(parts);
+    this.#discovery = await openDiscovery(this.#context, parts);
+    this.#discovery.start();
     this.#beginRound(parts);
     parts.rechecks.resume();
   }
@@ -85,6 +89,7 @@ class SentinelAgent implements Sentinel {
     parts.foreign.stop();
     await Promise.all([
       this.#reception?.stop(),
+      this.#discovery?.stop(),
       parts.runner.stop(),
       parts.rechecks.stop(),
       ...this.#gathering,

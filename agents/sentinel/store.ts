@@ -5,6 +5,7 @@ import { Run } from '#bus/messages/run.ts';
 import { Verdict } from '#bus/messages/verdict.ts';
 import { openStore, type Store } from '#agents/runtime/store.ts';
 import { foreignMigration } from './foreign/rows.ts';
+import type { Said } from './inventory/remember.ts';
 import type { TrackState } from './state.ts';
 import type { Track, TrackSort } from './tracks.ts';
 
@@ -24,6 +25,7 @@ const migrations = [
    CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;`,
   journalMigration,
   foreignMigration,
+  'CREATE TABLE discovered (source TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;',
 ];
 
 /** What a fingerprint is about; known long after the finding ended, because a run may be approved hours later. */
@@ -165,6 +167,16 @@ export class SentinelStore {
   openRechecks(): Run[] {
     const rows = this.rows.all('SELECT body FROM rechecks WHERE verdict IS NULL');
     return rows.map((row) => Run.parse(JSON.parse(String(row['body']))));
+  }
+
+  /** What a source of discovery said, as it was stored. */
+  discovered(source: string): Said | undefined {
+    const row = this.rows.get('SELECT body FROM discovered WHERE source = ?', source);
+    return row === undefined ? undefined : (JSON.parse(String(row['body'])) as Said);
+  }
+
+  saveDiscovered(source: string, said: Said): void {
+    this.rows.run('INSERT OR REPLACE INTO discovered VALUES (?, ?)', source, JSON.stringify(said));
   }
 
   counter(name: string): number {
