@@ -59,7 +59,9 @@ class House implements AsyncDisposable {
     for (const [agent, password] of Object.entries(of.bus.credentials)) {
       writeFileSync(join(this.lares.folder, `${agent}.password`), password, { mode: 0o600 });
     }
-    of.bus.connect('console').subscribe(finding, (message) => void this.findings.push(message));
+    of.bus
+      .connect('console', { clientIdSuffix: 'ear' })
+      .subscribe(finding, (message) => void this.findings.push(message));
   }
 
   static async open(): Promise<House> {
@@ -209,6 +211,32 @@ describeWith(programs, 'those who find things themselves', () => {
     await say('ok');
     expect((await house.finding('resolved', 'disk')).occurrence).toBe(fired.occurrence);
   }, 60_000);
+
+  test('thousands of alerts in one post are told within their limit, and are over in one post', async () => {
+    const headers = { authorization: `Bearer ${token}` };
+    const send = async (endsAt?: string): Promise<number> => {
+      const alerts = Array.from({ length: 5_000 }, (_, index) => ({
+        labels: { alertname: 'Storm', instance: `host-${index}`, severity: 'warning' },
+        annotations: { summary: `host-${index} is in the storm` },
+        ...(endsAt !== undefined && { endsAt }),
+      }));
+      const body = JSON.stringify(alerts);
+      return (await fetch(`http://${house.address}/in/prometheus/api/v2/alerts`, { method: 'POST', body, headers }))
+        .status;
+    };
+    const count = (status: Finding['status']): number =>
+      new Set(
+        house.findings
+          .filter((one) => one.labels['alertname'] === 'Storm' && one.status === status)
+          .map(({ fingerprint }) => fingerprint),
+      ).size;
+    expect(await send()).toBe(200);
+    await until(() => count('firing') === 500, 'all of them on the bus', 60_000);
+    expect((await house.finding('firing', 'intake-flood')).summary).toContain('4500 of its alerts were left out');
+    expect(await send(new Date().toISOString())).toBe(200);
+    await until(() => count('resolved') === 500, 'all of them to be over', 60_000);
+    expect((await house.lares.run('incidents', '--json')).stdout).toContain('were left out');
+  }, 150_000);
 
   test('what they told is known to people, written down, and outlives the process', async () => {
     const body = JSON.stringify([
