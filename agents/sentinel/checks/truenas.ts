@@ -1,0 +1,215 @@
+import { z } from 'zod';
+import { durationOr, formatDuration } from '#config/duration.ts';
+import { SecretRef } from '#config/schema.ts';
+import type { Evidence } from '#bus/messages/finding.ts';
+import type { Severity } from '#bus/fields.ts';
+import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
+import { type ApiAnswer, answered, presence, secretOf } from '#agents/sentinel/probes/api.ts';
+import { asleep, level, state, unseen } from '#agents/sentinel/probes/reading.ts';
+import { counted, evidenceOf } from '#agents/sentinel/probes/text.ts';
+import { callTruenas, type TruenasAt } from '#agents/sentinel/probes/truenas.ts';
+
+const Options = z.strictObject({
+  url: z
+    .url({ protocol: /^https$/, error: 'must start with https://: TrueNAS revokes a key that comes in clear text' })
+    .describe('Address of the web interface.'),
+  token: SecretRef.describe('API key of a user who may read.'),
+  user: z.string().min(1).max(100).optional().describe('Name of that user, needed from version 26 on.'),
+  caFile: z.string().max(1_000).optional().describe('Certificates (PEM) to trust beside the usual authorities.'),
+  verifyTls: z.boolean().default(true).describe('Whether the certificate must be trusted and for the name.'),
+  mayRest: z.boolean().default(false).describe('Whether the system sleeps at times: its silence is then no problem.'),
+  scrubAtMost: durationOr('35d').describe('A pool that was not scrubbed for longer is a warning.'),
+  ignoreApps: z.array(z.string().max(100)).max(100).default([]).describe('Names of apps that may be stopped.'),
+});
+type Options = z.output<typeof Options>;
+
+/** `pool.query`, `alert.list` and `app.query` of TrueNAS 25. Times are `{"$date": ms}`. */
+const Time = z.object({ $date: z.number() }).nullish();
+const Pools = z.array(
+  z.object({
+    name: z.string(),
+    status: z.string(),
+    healthy: z.boolean(),
+    status_detail: z.string().nullish(),
+    size: z.number().nullish(),
+    allocated: z.number().nullish(),
+    scan: z.object({ function: z.string().nullish(), end_time: Time, errors: z.number().nullish() }).nullish(),
+  }),
+);
+const Alerts = z.array(
+  z.object({
+    uuid: z.string(),
+    klass: z.string(),
+    level: z.string(),
+    formatted: z.string().nullish(),
+    dismissed: z.boolean(),
+  }),
+);
+const Apps = z.array(z.object({ name: z.string(), state: z.string() }));
+
+const severities: Record<string, Severity> = {
+  WARNING: 'warning',
+  ERROR: 'warning',
+  CRITICAL: 'critical',
+  ALERT: 'critical',
+  EMERGENCY: 'critical',
+};
+
+export const check = defineCheck({
+  kind: 'truenas',
+  about: 'TrueNAS 25 and newer: pools, their room and scrubs, its own alerts, and apps that crashed.',
+  options: Options,
+  reach: 'network',
+  resourceOf: () => 'truenas',
+  observe,
+  evidence: { about: 'its pools and its own alerts in full', gather },
+});
+
+function whereOf(options: Options, context: CheckContext): ApiAnswer<TruenasAt> {
+  const key = secretOf(options.token, context);
+  if (!key.ok) return { is: 'unable', reason: key.reason };
+  const { url, user, caFile, verifyTls } = options;
+  return answered({ url, key: key.value, user, caFile, verifyTls });
+}
+
+async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
+  const said = { condition: 'truenas-down', resource: 'truenas' };
+  const where = whereOf(options, context);
+  if (where.is !== 'value') return [unseen(said, where.reason)];
+  const pools = await callTruenas(where.value, { method: 'pool.query', params: [[], {}], schema: Pools }, context);
+  if (pools.is === 'silent' && options.mayRest) {
+    return [asleep({ ...said, summary: 'TrueNAS rests' }, `it may rest: ${pools.reason}`)];
+  }
+  const there = presence(pools, { ...said, name: 'TrueNAS' });
+  if (pools.is !== 'value') return [there];
+  const alerts = await callTruenas(where.value, { method: 'alert.list', params: [], schema: Alerts }, context);
+  const apps = await callTruenas(where.value, { method: 'app.query', params: [], schema: Apps }, context);
+  return [
+    there,
+    state({
+      condition: 'pool-unhealthy',
+      resource: 'pools',
+      summary: `looked at ${counted(pools.value.length, 'pool')}`,
+      ok: true,
+      severity: 'critical',
+    }),
+    ...pools.value.slice(0, 50).flatMap((pool) => judgePool(pool, options, context.clock.now())),
+    ...(alerts.is === 'value'
+      ? judgeAlerts(alerts.value)
+      : [unseen({ condition: 'truenas-alert', resource: 'alerts' }, alerts.reason)]),
+    // TrueNAS without apps does not know the method.
+    ...(apps.is === 'value' ? judgeApps(apps.value, options) : []),
+  ];
+}
+
+function judgePool(pool: z.output<typeof Pools>[number], options: Options, now: number): Observation[] {
+  const { name, status, healthy, status_detail: detail, size, allocated, scan } = pool;
+  const said = { resource: name, labels: { pool: name.slice(0, 100) } };
+  const why = detail === null || detail === undefined ? '' : `: ${detail}`;
+  const used = size && allocated ? (allocated / size) * 100 : undefined;
+  return [
+    state({
+      ...said,
+      condition: 'pool-unhealthy',
+      summary: `pool ${name} is ${status}${why}`,
+      ok: healthy && status === 'ONLINE',
+      severity: 'critical',
+    }),
+    ...(used === undefined
+      ? []
+      : [
+          level({
+            ...said,
+            condition: 'pool-full',
+            summary: `pool ${name} is ${used.toFixed(0)} % full`,
+            value: used,
+            unit: '%',
+            bad: 'above',
+            warning: 80,
+            critical: 90,
+          }),
+        ]),
+    ...scrubOf(said, scan, { name, options, now }),
+  ];
+}
+
+function scrubOf(
+  said: { resource: string; labels: Record<string, string> },
+  scan: z.output<typeof Pools>[number]['scan'],
+  { name, options, now }: { name: string; options: Options; now: number },
+): Observation[] {
+  const endedAt = scan?.function === 'SCRUB' ? scan.end_time?.$date : undefined;
+  if (endedAt === undefined) return [];
+  const age = now - endedAt;
+  const errors = scan?.errors ?? 0;
+  const span = formatDuration(Math.floor(age / 3_600_000) * 3_600_000);
+  return [
+    state({
+      ...said,
+      condition: 'pool-scrub-due',
+      summary: `pool ${name} was scrubbed ${span} ago, ${counted(errors, 'error')}`,
+      ok: age <= options.scrubAtMost && errors === 0,
+      severity: 'warning',
+      holdMs: 0,
+    }),
+  ];
+}
+
+function judgeAlerts(alerts: z.output<typeof Alerts>): Observation[] {
+  const open = alerts.filter(({ dismissed, level: word }) => !dismissed && severities[word] !== undefined);
+  return [
+    state({
+      condition: 'truenas-alert',
+      resource: 'alerts',
+      summary: `TrueNAS has ${counted(open.length, 'alert')}`,
+      ok: true,
+      severity: 'warning',
+    }),
+    ...open.slice(0, 200).map(({ uuid, klass, level: word, formatted }) =>
+      state({
+        condition: 'truenas-alert',
+        resource: `${klass} ${uuid.slice(0, 8)}`,
+        labels: { class: klass.slice(0, 100) },
+        summary: `TrueNAS: ${formatted ?? klass}`,
+        ok: false,
+        severity: severities[word] ?? 'warning',
+        holdMs: 0,
+      }),
+    ),
+  ];
+}
+
+function judgeApps(apps: z.output<typeof Apps>, { ignoreApps }: Options): Observation[] {
+  return apps
+    .filter(({ name }) => !ignoreApps.includes(name))
+    .slice(0, 100)
+    .map(({ name, state: now }) => {
+      const said = { condition: 'app-crashed', resource: name, labels: { app: name.slice(0, 100) } };
+      const summary = `app ${name} of TrueNAS is ${now}`;
+      if (now === 'STOPPED') return asleep({ ...said, summary }, 'it is stopped');
+      return state({ ...said, summary, ok: now !== 'CRASHED', severity: 'critical' });
+    });
+}
+
+async function gather(options: Options, context: CheckContext): Promise<Evidence[]> {
+  const where = whereOf(options, context);
+  if (where.is !== 'value') return [];
+  const pools = await callTruenas(where.value, { method: 'pool.query', params: [[], {}], schema: Pools }, context);
+  const alerts = await callTruenas(where.value, { method: 'alert.list', params: [], schema: Alerts }, context);
+  return [
+    ...evidenceOf(
+      'state',
+      'Pools',
+      pools.is === 'value'
+        ? pools.value.map(({ name, status, status_detail: why }) => `${name} ${status} ${why ?? ''}`.trim())
+        : [],
+    ),
+    ...evidenceOf(
+      'log',
+      'Alerts of TrueNAS',
+      alerts.is === 'value'
+        ? alerts.value.map(({ level: word, formatted, klass }) => `${word} ${formatted ?? klass}`)
+        : [],
+    ),
+  ];
+}
