@@ -59,7 +59,8 @@ export function newFinding(check: BoundCheck, track: Track, now: number): Findin
     kind: check.kind,
     ...(check.config.host !== undefined && { host: check.config.host }),
     resource: boundedResource(track.resource),
-    labels,
+    // Not part of what it is: who changes their mind about it gets no second finding.
+    labels: check.criticality === undefined ? labels : { ...labels, criticality: check.criticality },
     ...wordsOf(check, track),
     startsAt: toInstant(state.since),
     updatedAt: toInstant(now),

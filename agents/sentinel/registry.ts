@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { plainMessage } from '#config/fault.ts';
+import type { Criticality } from '#config/inventory-fields.ts';
 import { CheckCommon, type CheckConfig } from '#config/check-config.ts';
 import type { Config, HostConfig } from '#config/schema.ts';
 import { suggest } from '#config/suggest.ts';
@@ -19,6 +20,8 @@ export interface BoundCheck {
   definition: CheckDefinition;
   options: Record<string, unknown>;
   host?: { name: string; config: HostConfig };
+  /** How much what it looks at matters; absent when as usual. */
+  criticality?: Criticality;
   /** What a finding is about when the whole look fails. */
   resource: string;
   /** Between looks; for a cron expression the longest gap of its next runs. */
@@ -113,10 +116,16 @@ function bindOne({ check }: PlannedCheck, { config, kinds, known }: Binding): Bo
     definition,
     options: parsed.options,
     ...(host !== undefined && check.host !== undefined && { host: { name: check.host, config: host } }),
+    ...criticalityOf(check, config),
     resource: definition.resourceOf(parsed.options),
     intervalMs: intervalOf(check),
     isRemote: isRemote(host, parsed.options),
   };
+}
+
+function criticalityOf({ service, host }: CheckConfig, { services, hosts }: Config): Pick<BoundCheck, 'criticality'> {
+  const { criticality = 'normal' } = services[service ?? ''] ?? hosts[host ?? ''] ?? {};
+  return criticality === 'normal' ? {} : { criticality };
 }
 
 type Options = { ok: true; options: Record<string, unknown> } | { ok: false; faults: Fault[] };

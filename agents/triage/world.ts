@@ -10,6 +10,9 @@ export const reopenWindowMs = 10 * 60_000;
 /** How long what is over stays in memory; older findings are looked up in the store. */
 const memoryMs = 60 * 60_000;
 
+/** What is not said is normal. */
+const weights: Readonly<Record<string, number>> = { high: 1, low: -1 };
+
 interface KnownFinding {
   held: Held;
   clue: Clue;
@@ -56,11 +59,18 @@ export class World {
     return this.incidents.get(id) ?? this.#store.incidents.get(id);
   }
 
-  /** What people have to care about, the worst first. */
+  /** What people have to care about: the worst first, then what matters most to them, then what is oldest. */
   open(): IncidentRecord[] {
     return [...this.incidents.values()]
       .filter((incident) => !isOver(incident))
-      .toSorted((a, b) => compareSeverity(b.severity, a.severity) || a.startsAt - b.startsAt);
+      .toSorted(
+        (a, b) =>
+          compareSeverity(b.severity, a.severity) || this.#weightOf(b) - this.#weightOf(a) || a.startsAt - b.startsAt,
+      );
+  }
+
+  #weightOf({ root }: IncidentRecord): number {
+    return weights[this.findings.get(root)?.clue.labels['criticality'] ?? ''] ?? 0;
   }
 
   /** By id, or the only open one that begins so; without an id the only open one. */

@@ -1,9 +1,10 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { fingerprintOf } from '#bus/fingerprint.ts';
 import { type InventoryPicture, inventory } from '#bus/messages/inventory.ts';
 import { Folder } from '../../../test/parts/command.ts';
-import { SentinelStage } from '../../../test/parts/sentinel-stage.ts';
+import { SentinelStage, state } from '../../../test/parts/sentinel-stage.ts';
 import { until } from '../../../test/parts/until.ts';
 
 let stage: SentinelStage;
@@ -87,3 +88,20 @@ test('when nothing is discovered any more, the fleet is taken from the bus', asy
 test('a source that cannot be bound stops the start with its place', async () => {
   await expect(stage.start({ discovery: [{ source: 'ansible' }] })).rejects.toThrow('discovery.0.inventory');
 });
+
+test.each([
+  ['normal', undefined],
+  ['high', 'high'],
+] as const)(
+  'what matters %s is told with its findings, and is no part of what they are',
+  async (criticality, label) => {
+    stage.lever('door').observe = () => [state(false)];
+    const checks = [{ id: 'door', kind: 'lever', lever: 'door', host: 'pve', for: '0s' }];
+    await stage.start({ hosts: { pve: { via: 'local', criticality } }, checks });
+    await until(() => stage.findings.length > 0, 'the finding');
+    const [finding] = stage.findings;
+    expect(finding?.labels['criticality']).toBe(label);
+    const { criticality: _own, ...identity } = finding?.labels ?? {};
+    expect(finding?.fingerprint).toBe(fingerprintOf(identity));
+  },
+);

@@ -54,3 +54,13 @@ test('nothing can be run on what was only found', async () => {
   await story.clock.advance(40_000);
   expect(story.bus.sent.filter(({ kind }) => kind === 'proposal')).toEqual([]);
 });
+
+test('of two problems as bad as each other, the one that matters more comes first', async () => {
+  story = await Story.begin({ config: { hosts: { nas: {}, lab: {}, web: {} } } });
+  await story.fire({ name: 'host-down', host: 'lab', labels: { criticality: 'low' } });
+  await story.fire({ name: 'host-down', host: 'nas' });
+  await story.fire({ name: 'host-down', host: 'web', labels: { criticality: 'high' } });
+  await story.clock.advance(40_000);
+  const { incidents } = (await story.bus.ask('incidents')) as { incidents: { title: string }[] };
+  expect(incidents.map(({ title }) => title)).toEqual(['host-down of web', 'host-down of nas', 'host-down of lab']);
+});
