@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -9,6 +9,7 @@ import { fingerprintOf } from '#bus/fingerprint.ts';
 import { finding, type Finding } from '#bus/messages/finding.ts';
 import { startAlertmanager, webhookConfig } from '../parts/alertmanager.ts';
 import type { TestBroker } from '../parts/broker.ts';
+import { Folder } from '../parts/command.ts';
 import { describeWith } from '../parts/daemon.ts';
 import { freePort } from '../parts/free-port.ts';
 import { Lares } from '../parts/lares.ts';
@@ -20,7 +21,15 @@ import { startVictoriaMetrics, startVmalert } from '../parts/victoria-metrics.ts
 
 const run = promisify(execFile);
 const token = 'c0ffee00c0ffee00c0ffee00c0ffee00';
-const programs = ['mosquitto', 'prometheus', 'prometheus-alertmanager', 'amtool', 'victoria-metrics', 'vmalert'];
+const programs = [
+  'mosquitto',
+  'prometheus',
+  'prometheus-alertmanager',
+  'amtool',
+  'promtool',
+  'victoria-metrics',
+  'vmalert',
+];
 
 /** Lares with doors for everybody, and an ear on its bus. */
 class House implements AsyncDisposable {
@@ -93,6 +102,16 @@ class House implements AsyncDisposable {
     await this.#bus[Symbol.asyncDispose]();
     await this.strangers[Symbol.asyncDispose]();
   }
+}
+
+/** The configuration of another program as the guide shows it, with its files below a folder. */
+function shown(name: string, folder: string): string {
+  const guide = readFileSync(join(import.meta.dirname, '../../.github/deployment.md'), 'utf8');
+  const [, body = ''] = new RegExp(`^\`\`\`yaml\\n# ${name}\\n([\\s\\S]*?)^\`\`\`$`, 'm').exec(guide) ?? [];
+  const file = join(folder, name);
+  writeFileSync(join(folder, 'lares.token'), token, { mode: 0o600 });
+  writeFileSync(file, body.replaceAll(/\/etc\/(?:prometheus|alertmanager)\//g, `${folder}/`));
+  return file;
 }
 
 describeWith(programs, 'those who find things themselves', () => {
@@ -237,6 +256,14 @@ describeWith(programs, 'those who find things themselves', () => {
     await until(() => count('resolved') === 500, 'all of them to be over', 60_000);
     expect((await house.lares.run('incidents', '--json')).stdout).toContain('were left out');
   }, 150_000);
+
+  test('the guide shows configurations that their programs accept', async () => {
+    using folder = new Folder();
+    const checked = await run('promtool', ['check', 'config', shown('prometheus.yml', folder.path)]);
+    expect(checked.stdout).toContain('SUCCESS');
+    const read = await run('amtool', ['check-config', shown('alertmanager.yml', folder.path)]);
+    expect(read.stdout).toContain('1 receivers');
+  });
 
   test('what they told is known to people, written down, and outlives the process', async () => {
     const body = JSON.stringify([

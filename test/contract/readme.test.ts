@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { bindIntakes } from '#agents/sentinel/foreign/bind.ts';
 import { bindShipped, kindNames } from '#agents/sentinel/registry.ts';
 import { loadConfig } from '#config/load.ts';
 import { loadCatalogue } from '#playbooks/catalogue.ts';
@@ -35,8 +36,10 @@ function namesIn(row: string): string[] {
 }
 
 const blocks = ['README.md', '.github/deployment.md'].flatMap(blocksOf);
-// Prometheus' own configuration is no business of ours.
-const snippets = blocks.filter(({ yaml }) => !yaml.startsWith('scrape_configs:'));
+// The configurations of other programs are no business of ours; those with a name of theirs say whose they are.
+const snippets = blocks.filter(
+  ({ yaml }) => !/^(?:scrape_configs:|# (?:prometheus|alertmanager|gatus) ?\S*\.ya?ml$)/m.test(yaml),
+);
 
 test('the pages hold configurations', () => {
   expect(snippets.filter(({ file }) => file === 'README.md').length).toBeGreaterThanOrEqual(2);
@@ -48,6 +51,7 @@ test.each(snippets)('the configuration at $file:$line is valid', async ({ yaml }
   writeFileSync(file, yaml);
   const { config } = await loadConfig(file);
   expect((await bindShipped(config)).faults).toEqual([]);
+  expect((await bindIntakes(config)).faults).toEqual([]);
 });
 
 describe('the tables of the README', () => {
