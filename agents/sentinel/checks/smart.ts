@@ -15,9 +15,15 @@ const maximumDisks = 24;
 /** No `*`: in sudoers it would stand for further arguments as well, and some of smartctl's change the disk. */
 const commands = ['/usr/sbin/smartctl --json=c -n standby,3 -a -d auto /dev/sda'];
 
+/** `sda` or `/dev/sda`. */
+const Device = z
+  .string()
+  .regex(/^(?:\/dev\/)?[A-Za-z0-9][A-Za-z0-9/_.:-]{0,200}$/, 'must be a device such as /dev/sda')
+  .transform((name) => (name.startsWith('/') ? name : `/dev/${name}`));
+
 const Options = z.strictObject({
   devices: z
-    .array(z.string().regex(/^\/dev\/[A-Za-z0-9/_.:-]{1,200}$/, 'must be a device such as /dev/sda'))
+    .array(Device)
     .max(maximumDisks)
     .optional()
     .describe(
