@@ -1,70 +1,15 @@
-import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fingerprintOf } from '#bus/fingerprint.ts';
-import type { Finding } from '#bus/messages/finding.ts';
-import type { ConfigInput } from '#config/schema.ts';
+import { run } from '#bus/messages/run.ts';
+import { reportedTo, ReportingHouse } from '../../../test/parts/reporting-house.ts';
 import { SentinelStage, startMs } from '../../../test/parts/sentinel-stage.ts';
 import { until } from '../../../test/parts/until.ts';
 
-const token = createHash('sha256').update('foreign.test').digest('hex').slice(0, 32);
-process.env['FOREIGN_TEST_TOKEN'] = token;
-const bearer = { authorization: `Bearer ${token}` };
-
-const config: ConfigInput = {
-  hosts: { web: { address: '10.0.0.5' }, pve: { address: 'pve.example.org' } },
-  intake: {
-    prom: { kind: 'alertmanager', token: { env: 'FOREIGN_TEST_TOKEN' }, labels: { site: 'cellar' } },
-    am: { kind: 'alertmanager-webhook', token: { env: 'FOREIGN_TEST_TOKEN' } },
-    few: { kind: 'alertmanager', maximumOpen: 3, token: { env: 'FOREIGN_TEST_TOKEN' } },
-    open: { kind: 'json', map: { title: 'title', status: 'status', time: 'at' } },
-  },
-};
-
-interface Posted {
-  labels: Record<string, string>;
-  annotations?: Record<string, string>;
-  startsAt?: string;
-  endsAt?: string;
-}
-
-class House {
-  readonly stage: SentinelStage;
-
-  constructor(stage: SentinelStage) {
-    this.stage = stage;
-  }
-
-  async send(path: string, body: unknown, headers: Record<string, string> = bearer): Promise<Response> {
-    const text = typeof body === 'string' ? body : JSON.stringify(body);
-    return fetch(`http://127.0.0.1:${this.stage.port}${path}`, { method: 'POST', body: text, headers });
-  }
-
-  async post(source: string, ...alerts: Posted[]): Promise<void> {
-    const answer = await this.send(`/in/${source}/api/v2/alerts`, alerts);
-    const said = await answer.text();
-    if (answer.status !== 200 || said !== '') throw new Error(`The post was answered ${answer.status}: ${said}`);
-  }
-
-  async ask(path: string): Promise<unknown> {
-    return (await fetch(`http://127.0.0.1:${this.stage.port}${path}`, { headers: bearer })).json();
-  }
-
-  last(labels: Record<string, string>): Finding | undefined {
-    const fingerprint = fingerprintOf(labels);
-    return this.stage.findings.findLast((one) => one.fingerprint === fingerprint);
-  }
-
-  async until(labels: Record<string, string>, status: Finding['status']): Promise<Finding> {
-    await until(() => this.last(labels)?.status === status, `${JSON.stringify(labels)} to be ${status}`);
-    return this.last(labels) as Finding;
-  }
-}
-
 describe('what others report', () => {
-  let house: House;
+  let house: ReportingHouse;
   beforeAll(async () => {
-    house = new House(await SentinelStage.open());
-    await house.stage.start(config);
+    house = new ReportingHouse(await SentinelStage.open());
+    await house.stage.start(reportedTo);
   }, 60_000);
   afterAll(() => house.stage[Symbol.asyncDispose]());
 
@@ -174,11 +119,46 @@ describe('what others report', () => {
   });
 });
 
+describe('a run that was to mend it', () => {
+  test('is judged by its sender: fixed when it was taken back, unknown while it was not', async () => {
+    const house = new ReportingHouse(await SentinelStage.open());
+    await using stage = house.stage;
+    await stage.start(reportedTo);
+    const labels = { alertname: 'Mend', instance: 'web' };
+    const told = { status: 'firing', labels, annotations: {} };
+    const ask = async (id: string): Promise<string | undefined> => {
+      const at = new Date(stage.clock.now()).toISOString();
+      stage.listener.publish(run, {
+        id,
+        plan: 'plan',
+        playbook: 'restart',
+        hosts: ['web'],
+        findings: [fingerprintOf(labels)],
+        status: 'verifying',
+        steps: [],
+        startedAt: at,
+        updatedAt: at,
+      });
+      await until(async () => {
+        await stage.clock.advance(5_000);
+        return stage.verdicts.some((one) => one.run === id);
+      }, `the verdict of ${id}`);
+      return stage.verdicts.find((one) => one.run === id)?.outcome;
+    };
+    await house.send('/in/am', { alerts: [told] });
+    await house.until(labels, 'firing');
+    expect(await ask('run-1')).toBe('unknown');
+    await house.send('/in/am', { alerts: [{ ...told, status: 'resolved' }] });
+    await house.until(labels, 'resolved');
+    expect(await ask('run-2')).toBe('fixed');
+  }, 60_000);
+});
+
 describe('after a restart', () => {
   test('what was told is still so, its sender gets time, and what lost its intake ends', async () => {
-    const house = new House(await SentinelStage.open());
+    const house = new ReportingHouse(await SentinelStage.open());
     await using stage = house.stage;
-    await stage.start(config);
+    await stage.start(reportedTo);
     const labels = { alertname: 'Stays', instance: 'web' };
     const told = { alertname: 'Webhook', instance: 'web' };
     await house.post('prom', { labels });
@@ -187,93 +167,12 @@ describe('after a restart', () => {
     await house.until(told, 'firing');
     await stage.stop();
     await stage.clock.advance(3_600_000);
-    const { am: _am, ...rest } = config.intake ?? {};
-    await stage.start({ ...config, intake: rest });
+    const { am: _am, ...rest } = reportedTo.intake ?? {};
+    await stage.start({ ...reportedTo, intake: rest });
     await house.until(told, 'resolved');
     await stage.clock.advance(60_000);
     expect(house.last(labels)).toMatchObject({ status: 'firing', occurrence });
     await stage.clock.advance(5 * 60_000);
     await house.until(labels, 'resolved');
   }, 60_000);
-});
-
-describe('the door', () => {
-  let house: House;
-  beforeAll(async () => {
-    house = new House(await SentinelStage.open());
-    await house.stage.start(config);
-  }, 60_000);
-  afterAll(() => house.stage[Symbol.asyncDispose]());
-  const good = [{ labels: { alertname: 'Door' } }];
-
-  test('opens to the token as bearer, as basic password, and in the address', async () => {
-    const basic = (password: string) => ({
-      authorization: `Basic ${Buffer.from(`any:${password}`).toString('base64')}`,
-    });
-    for (const [path, headers] of [
-      ['/in/prom/api/v2/alerts', bearer],
-      ['/in/prom/api/v2/alerts', basic(token)],
-      [`/in/prom/${token}/api/v2/alerts`, {}],
-      ['/api/v2/alerts', bearer],
-    ] as const) {
-      expect([path, (await house.send(path, good, headers)).status]).toEqual([path, 200]);
-    }
-    for (const headers of [
-      {},
-      { authorization: `Bearer ${token}x` },
-      basic('nope'),
-      { authorization: 'Bearer' },
-    ] as Record<string, string>[]) {
-      const answer = await house.send('/in/prom/api/v2/alerts', good, headers);
-      expect([answer.status, await answer.text()]).toEqual([401, 'unauthorized\n']);
-    }
-    expect((await house.send('/in/nobody', good)).status).toBe(404);
-  });
-
-  test('without a token opens to this machine only, and to no web page and no proxy', async () => {
-    const body = { title: 'Door', status: 'ok' };
-    expect((await house.send('/in/open', body, {})).status).toBe(200);
-    const strangers: Record<string, string>[] = [
-      { 'x-forwarded-for': '203.0.113.9' },
-      { forwarded: 'for=203.0.113.9' },
-      { origin: 'https://evil.example' },
-      { 'sec-fetch-site': 'cross-site' },
-    ];
-    for (const headers of strangers) expect((await house.send('/in/open', body, headers)).status).toBe(403);
-  });
-
-  test('says what is wrong with a body, and takes none that is too large', async () => {
-    const bad = await house.send('/in/prom/api/v2/alerts', 'nonsense');
-    expect([bad.status, await bad.text()]).toEqual([400, 'the body is no JSON\n']);
-    const half = await house.send('/in/prom/api/v2/alerts', [...good, { labels: {} }]);
-    expect([half.status, await half.text()]).toEqual([400, '1 alert refused: at least one label pair required\n']);
-    expect((await house.send('/in/am', `"${'x'.repeat(4 * 1_048_576)}"`)).status).toBe(413);
-    expect((await house.send('/in/open', `"${'x'.repeat(1_048_576)}"`, {})).status).toBe(413);
-  });
-
-  test('answers what senders ask an Alertmanager, and refuses what it does not do', async () => {
-    expect(await house.ask('/api/v2/status')).toMatchObject({ cluster: { status: 'disabled' }, versionInfo: {} });
-    expect(await house.ask('/in/prom/api/v2/receivers')).toEqual([{ name: 'lares' }]);
-    expect(await house.ask('/in/prom/api/v2/silences')).toEqual([]);
-    expect(await house.ask('/in/prom/api/v2/alerts/groups')).toMatchObject([{ labels: { alertname: 'Door' } }]);
-    for (const filter of ['alertname!="Door"', 'alertname=~"X.*"', 'nothing="x"']) {
-      expect(await house.ask(`/in/prom/api/v2/alerts?filter=${encodeURIComponent(filter)}`)).toEqual([]);
-    }
-    for (const filter of ['alertname=~"D.+"', 'nothing=""', 'alertname!~X', '{alertname="Door"}']) {
-      expect(await house.ask(`/in/prom/api/v2/alerts?filter=${encodeURIComponent(filter)}`)).toHaveLength(1);
-    }
-    expect(await house.ask('/in/prom/api/v2/alerts?active=false')).toEqual([]);
-    expect((await house.send('/api/v2/silences', {})).status).toBe(405);
-    expect((await house.send('/api/v1/alerts', good)).status).toBe(410);
-    expect((await house.send('/in/prom/api/v2/nothing', {})).status).toBe(404);
-    const ready = await fetch(`http://127.0.0.1:${house.stage.port}/-/ready`, { headers: bearer });
-    expect([ready.status, await ready.text()]).toEqual([200, 'OK']);
-  });
-
-  test('asks a flood to wait', async () => {
-    const answers = await Promise.all(Array.from({ length: 230 }, () => house.send('/in/am', { alerts: [] })));
-    const late = answers.filter(({ status }) => status === 429);
-    expect(late.length).toBeGreaterThan(0);
-    expect(late[0]?.headers.get('retry-after')).toBe('1');
-  });
 });
