@@ -32,7 +32,7 @@ const restless = [
   '*CNI-*',
   '*libvirt*',
   '*LIBVIRT*',
-  '*ts-*',
+  '* ts-*',
 ];
 
 const Options = z.strictObject({

@@ -98,6 +98,21 @@ describe('timers', () => {
     expect(problemsOf(await watcher()([timer]))).toEqual(problems);
   });
 
+  test('that are enabled and stand in no list are told, but not those whose own conditions keep them away', async () => {
+    const text = sectionsText({
+      now: String(now),
+      list: '[]',
+      timers:
+        'Id=job.timer\nLoadState=loaded\nActiveState=inactive\nUnitFileState=enabled\nConditionResult=no\nConditionTimestamp=\n\nId=fstrim.timer\nActiveState=inactive\nUnitFileState=enabled\nConditionResult=no\nConditionTimestamp=Fri 2026-11-20 21:52:19 UTC\n\nId=no.timer\nLoadState=not-found\nActiveState=inactive\nUnitFileState=',
+      jobs: '',
+      done: '',
+    });
+    const found = await check.observe(check.options.parse({}), checkContext({ probe: answering(text) }));
+    expect(problemsOf(found)).toEqual([
+      'warning timer-inactive job.timer: job.timer is enabled and not active: it starts nothing',
+    ]);
+  });
+
   test('without a next start are missed after twice their usual time', async () => {
     const look = watcher();
     const timer = (last: number): Fake[] => [{ name: 'sync', last, next: null }];

@@ -43,9 +43,11 @@ export const check = defineCheck({
 const script = String.raw`${scriptHead}
 if ! [ -d /run/systemd/system ]; then part none true; part done true; exit 0; fi
 jobs() { systemctl show -p Id,Type,ActiveState,InactiveExitTimestamp --timestamp=unix -- $(systemctl show -p Triggers --value -- '*.timer' | sort -u); }
+# The pattern matches active ones only.
+enabled=$(systemctl list-unit-files --type=timer --state=enabled --no-legend --no-pager 2>/dev/null | cut -d' ' -f1 | grep -v '@\.timer$')
 part now date +%s
 part list limit 6 systemctl list-timers --all --no-pager --output=json
-part timers limit 6 systemctl show -p Id,ActiveState,UnitFileState -- '*.timer' "$@"
+part timers limit 6 systemctl show -p Id,LoadState,ActiveState,UnitFileState,ConditionResult,ConditionTimestamp -- '*.timer' $enabled "$@"
 part jobs jobs
 `;
 
@@ -95,7 +97,7 @@ interface At {
 function observeTimer(timer: Timer, at: At): Observation[] {
   const isNamed = Object.hasOwn(at.options.timers, timer.name);
   const late = lateness(timer, at);
-  const inactive = !timer.isActive && (timer.isEnabled || isNamed);
+  const inactive = !timer.isActive && (isNamed || (timer.isEnabled && !timer.isExempt));
   return [
     ...(late !== undefined || isNamed ? [missedObservation(timer, late, isNamed)] : []),
     ...(inactive || isNamed ? [inactiveObservation(timer, isNamed)] : []),

@@ -5,8 +5,13 @@ function sudoersText(command: string): string {
   return command.replaceAll(/[,:=\\]/g, (character) => `\\${character}`);
 }
 
-/** Whether a kind asks as root. Only read-only commands whose every argument is fixed go this way. */
+/**
+ * Whether a kind asks as root. Only read-only commands whose every argument is fixed go this way. In sudoers a wildcard also
+ * matches blanks, and so any further argument; a backslash does not stand for itself.
+ */
 export function sudoOption(commands: readonly string[]) {
+  const open = commands.find((command) => /[*?[\]\\]/.test(command));
+  if (open !== undefined) throw new TypeError(`Cannot offer "${open}" for sudoers: it has a wildcard or a backslash`);
   const allowed = commands.map((command) => `\`${sudoersText(command)}\``).join(', ');
   return z
     .boolean()

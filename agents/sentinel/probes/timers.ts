@@ -10,6 +10,10 @@ export interface Timer {
   nextAt?: number;
   isActive: boolean;
   isEnabled: boolean;
+  /** Its own conditions keep it from starting here, such as `ConditionVirtualization=!container`. */
+  isExempt: boolean;
+  /** False for a name that no unit has. */
+  isLoaded: boolean;
   job: Job;
 }
 
@@ -31,23 +35,34 @@ export function parseTimers(list: string, timerBlocks: string, jobBlocks: string
   if (!listed.success) return undefined;
   const states = new Map(parseBlocks(timerBlocks).map((block) => [block.get('Id') ?? '', block]));
   const jobs = new Map(parseBlocks(jobBlocks).map((block) => [block.get('Id') ?? '', block]));
-  return listed.data.slice(0, maximumTimers).flatMap((entry): Timer[] => {
+  const entries = listed.data.filter(({ unit }) => isTimerName(unit ?? ''));
+  const names = new Set(entries.map(({ unit }) => unit));
+  // What was never started stands in no list.
+  const stopped = [...states.keys()].filter((name) => !names.has(name) && isTimerName(name));
+  const timerOf = (entry: Partial<(typeof entries)[number]>): Timer => {
     const name = entry.unit ?? '';
-    if (!/^[A-Za-z0-9:_.@\\-]{1,255}\.timer$/.test(name)) return [];
     const state = states.get(name);
     const activates = entry.activates ?? '';
-    return [
-      {
-        name,
-        activates,
-        ...timeOf('lastAt', entry.last),
-        ...timeOf('nextAt', entry.next),
-        isActive: state?.get('ActiveState') === 'active',
-        isEnabled: state?.get('UnitFileState')?.startsWith('enabled') === true,
-        job: jobOf(jobs.get(activates)),
-      },
-    ];
-  });
+    return {
+      name,
+      activates,
+      ...timeOf('lastAt', entry.last),
+      ...timeOf('nextAt', entry.next),
+      isActive: state?.get('ActiveState') === 'active',
+      isEnabled: state?.get('UnitFileState')?.startsWith('enabled') === true,
+      isExempt: state?.get('ConditionResult') === 'no' && (state.get('ConditionTimestamp') ?? '') !== '',
+      isLoaded: state === undefined || state.get('LoadState') !== 'not-found',
+      job: jobOf(jobs.get(activates)),
+    };
+  };
+  return [...entries, ...stopped.map((unit) => ({ unit }))]
+    .slice(0, maximumTimers)
+    .map(timerOf)
+    .filter(({ isLoaded }) => isLoaded);
+}
+
+function isTimerName(name: string): boolean {
+  return /^[A-Za-z0-9:_.@\\-]{1,255}\.timer$/.test(name);
 }
 
 function timeOf<K extends 'lastAt' | 'nextAt'>(key: K, value: number | null | undefined): Partial<Record<K, number>> {
