@@ -15,12 +15,16 @@ export interface FakeContainer {
   policy?: 'no' | 'on-failure' | 'always' | 'unless-stopped';
   health?: 'starting' | 'healthy' | 'unhealthy';
   hasTerminal?: boolean;
+  /** With the label of NodeTool's proxy. */
+  isOnDemand?: boolean;
   log?: { stream: 'stdout' | 'stderr'; text: string }[];
 }
 
 interface FakeDocker extends AsyncDisposable {
   readonly socketPath: string;
   containers: FakeContainer[];
+  /** When all of its images were built. */
+  imageBuiltAt: string;
   /** `vanish`: containers are in the list and gone when they are asked for. */
   fault: 'none' | 'hang' | 'error' | 'garbage' | 'vanish';
 }
@@ -55,6 +59,7 @@ export async function startDockerEngine(containers: FakeContainer[] = []): Promi
   const engine: FakeDocker = {
     socketPath,
     containers,
+    imageBuiltAt: '2026-08-12T00:00:00.123456789Z',
     fault: 'none',
     async [Symbol.asyncDispose]() {
       const closed = new Promise((resolve) => server.close(resolve));
@@ -77,6 +82,7 @@ function answerTo(
   if (path.startsWith('/containers/json')) {
     return { status: 200, body: engine.containers.map((container) => listed(container, idOf(container.name))) };
   }
+  if (path.startsWith('/images/')) return imageOf(path, engine);
   const [, wanted = '', what = ''] = /^\/containers\/([^/]+)\/(json|logs)/.exec(path) ?? [];
   const found = engine.containers.find(({ name }) => name === wanted || idOf(name) === wanted);
   if (found === undefined || engine.fault === 'vanish') {
@@ -117,8 +123,21 @@ export function inspected(container: FakeContainer, id: string): object {
       }),
     },
     HostConfig: { RestartPolicy: { Name: policy, MaximumRetryCount: 0 } },
-    Config: { Image: 'bb:1', Tty: container.hasTerminal === true, Env: ['PASSWORD=planted'], Labels: {} },
+    Config: {
+      Image: 'bb:1',
+      Tty: container.hasTerminal === true,
+      Env: ['PASSWORD=planted'],
+      Labels: labelsOf(container),
+    },
   };
+}
+
+function imageOf(path: string, engine: FakeDocker): { status: number; body: object } {
+  return { status: 200, body: { Id: path.split('/')[2], Created: engine.imageBuiltAt, RepoTags: ['bb:1'] } };
+}
+
+function labelsOf({ isOnDemand }: FakeContainer): Record<string, string> {
+  return isOnDemand === true ? { 'com.nodetool.managed': 'true', 'com.nodetool.service': 'main' } : {};
 }
 
 function logOf(container: FakeContainer): Buffer {

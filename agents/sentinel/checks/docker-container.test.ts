@@ -9,7 +9,7 @@ import { check } from './docker-container.ts';
 kindContract(check, () => ({ socket: '/nowhere/docker.sock', containers: ['web'] }));
 
 /** Looks at an engine, again and again with the memory of the looks before. */
-function watcher(socket: string, more: object = {}, replaced: Partial<CheckContext> = {}) {
+function watcher(socket: string | undefined, more: object = {}, replaced: Partial<CheckContext> = {}) {
   const context = checkContext(replaced);
   const options = check.options.parse({ socket, ...more });
   return {
@@ -28,8 +28,8 @@ function bad(observations: readonly Observation[]): string[] {
 }
 
 describe('the engine of this machine', () => {
-  test('that is not there is no problem', async () => {
-    expect(await watcher('/nowhere/docker.sock').look()).toEqual([]);
+  test('whose socket was named and is not there is unknown', async () => {
+    expect(bad(await watcher('/nowhere/docker.sock').look())).toEqual(['unknown containers']);
   });
 
   test('that is not there is unknown when containers are expected, or were seen', async () => {
@@ -110,10 +110,49 @@ describe('a container', () => {
     const { look } = watcher(engine.socketPath, { onDemand: ['render-*'], ignore: ['ci-*'] });
     await look();
     engine.containers = [
-      { name: 'render-1', status: 'exited', exitCode: 1 },
+      { name: 'render-1', status: 'exited', exitCode: 143 },
       { name: 'ci-7', status: 'dead' },
     ];
-    expect(bad(await look())).toEqual([]);
+    const found = await look();
+    expect(bad(found)).toEqual([]);
+    expect(found.find(({ resource }) => resource === 'render-1')?.reading.is).toBe('asleep');
+    engine.containers = [{ name: 'render-1', status: 'exited', exitCode: 1 }];
+    expect(bad(await look())).toEqual(['warning container-down render-1']);
+  });
+
+  test('that NodeTool manages may sleep, and only a crash is a problem', async () => {
+    await using engine = await startDockerEngine([{ name: 'nodetool', isOnDemand: true }]);
+    const { look } = watcher(engine.socketPath);
+    await look();
+    engine.containers = [{ name: 'nodetool', isOnDemand: true, status: 'exited', exitCode: 143, policy: 'always' }];
+    const found = await look();
+    expect(found.find(({ resource }) => resource === 'nodetool')?.reading.is).toBe('asleep');
+    engine.containers = [{ name: 'nodetool', isOnDemand: true, status: 'dead' }];
+    expect(bad(await look())).toEqual(['critical container-down nodetool']);
+  });
+
+  test('that was to be kept running and is gone is told for a day; one that is made anew is not', async () => {
+    const kept: FakeContainer = { name: 'web', policy: 'unless-stopped' };
+    await using engine = await startDockerEngine([kept, { name: 'job' }, { ...kept, name: 'api' }]);
+    const { look } = watcher(engine.socketPath);
+    await look(0);
+    engine.containers = [];
+    expect(bad(await look(60_000))).toEqual(['warning container-removed api', 'warning container-removed web']);
+    engine.containers = [kept];
+    expect(bad(await look(120_000))).toEqual(['warning container-removed api']);
+    expect(bad(await look(120_000 + 86_400_000))).toEqual([]);
+  });
+
+  test('that runs an old image is a warning when a limit is set; an image without a date is not', async () => {
+    await using engine = await startDockerEngine([{ name: 'web' }]);
+    const { look } = watcher(engine.socketPath, { imageOlderThan: '90d' });
+    const levels = async (at: number) =>
+      (await look(at)).flatMap(({ reading }) =>
+        reading.is === 'level' ? [reading.value, reading.warning?.trigger] : [],
+      );
+    expect(await levels(Date.parse('2026-11-20T00:00:00Z'))).toEqual([expect.closeTo(100, 3), 90]);
+    engine.imageBuiltAt = '0001-01-01T00:00:00Z';
+    expect(await levels(Date.parse('2026-11-20T00:00:00Z'))).toEqual([]);
   });
 
   test('in a crash loop is seen although the engine says that it runs', async () => {
@@ -163,7 +202,7 @@ describe('the docker command of another host', () => {
   const line = (container: FakeContainer): string => JSON.stringify(inspected(container, 'a'.repeat(64)));
 
   function lookAt(stdout: string, of: { stderr?: string } = {}): Promise<Observation[]> {
-    return watcher('/unused', {}, { ...remote, probe: answering(stdout, of) }).look();
+    return watcher(undefined, {}, { ...remote, probe: answering(stdout, of) }).look();
   }
 
   test('lists what it inspects', async () => {

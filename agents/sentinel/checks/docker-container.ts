@@ -1,8 +1,12 @@
+import { existsSync } from 'node:fs';
 import { z } from 'zod';
 import type { Evidence } from '#bus/messages/finding.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
-import { type Container, judgeRunning } from '#agents/sentinel/probes/containers.ts';
-import type { Docker } from '#agents/sentinel/probes/docker.ts';
+import { Duration } from '#config/duration.ts';
+import { imageConditions } from '#agents/sentinel/probes/container-images.ts';
+import { rememberRemovals } from '#agents/sentinel/probes/container-removals.ts';
+import { type Container, isAtRest, judgeRunning } from '#agents/sentinel/probes/containers.ts';
+import { type Docker, systemSocket } from '#agents/sentinel/probes/docker.ts';
 import { dockerCommand } from '#agents/sentinel/probes/docker-command.ts';
 import { dockerEngine } from '#agents/sentinel/probes/docker-engine.ts';
 import { matchesAny } from '#agents/sentinel/probes/glob.ts';
@@ -21,19 +25,21 @@ const Options = z.strictObject({
   onDemand: z
     .array(z.string().max(255))
     .default([])
-    .describe('Containers that may be stopped at any time; `*` stands for any text.'),
+    .describe('Containers that may be stopped at any time, beside those that NodeTool manages; `*` is any text.'),
+  imageOlderThan: Duration.optional().describe('A running container whose image was built longer ago is a warning.'),
   socket: z
     .string()
     .startsWith('/')
     .max(100)
-    .default('/var/run/docker.sock')
-    .describe('Socket of the engine on this machine; other hosts are asked with their `docker` command.'),
+    .optional()
+    .describe(`Socket of the engine. Default ${systemSocket}, or that of the user: /run/user/UID/docker.sock.`),
 });
 type Options = z.output<typeof Options>;
 
 export const check = defineCheck({
   kind: 'docker-container',
-  about: 'Containers that stopped, start again and again, are unhealthy or ran out of memory.',
+  about:
+    'Containers that stopped, start again and again, are unhealthy, ran out of memory, are gone or have old images.',
   options: Options,
   reach: 'host',
   resourceOf: () => allContainers,
@@ -42,15 +48,23 @@ export const check = defineCheck({
 });
 
 function dockerOf(options: Options, context: CheckContext): Docker {
-  return context.host?.config.via === 'local' ? dockerEngine(options.socket) : dockerCommand(context.probe);
+  if (context.host?.config.via !== 'local') return dockerCommand(context.probe, options.socket);
+  return dockerEngine(options.socket ?? localSocket());
+}
+
+/** Without an engine of the system, that of the user. */
+function localSocket(): string {
+  const own = `/run/user/${process.getuid?.() ?? 0}/docker.sock`;
+  return !existsSync(systemSocket) && existsSync(own) ? own : systemSocket;
 }
 
 async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
-  const list = await dockerOf(options, context).list(context.signal);
+  const docker = dockerOf(options, context);
+  const list = await docker.list(context.signal);
   const before = rememberedTexts(context.memory, 'running');
   if (list.is === 'absent') {
     // A host without Docker has no containers to look at; one that had some has lost it.
-    if (before === undefined && options.containers === undefined) return [];
+    if (before === undefined && options.containers === undefined && options.socket === undefined) return [];
     return [
       whole({ is: 'unknown', reason: 'Docker is not there' }, 'cannot look at the containers: Docker is not there'),
     ];
@@ -69,6 +83,8 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
     ...watched.flatMap((container) => conditionsOf(container, { options, wasRunning: seen.has(container.name) })),
     ...restartConditions(watched, context),
     ...missing(options, watched),
+    ...removals(options, list.containers, context),
+    ...(await oldImages(watched, { docker, options, context })),
   ];
 }
 
@@ -110,16 +126,27 @@ function observationOf(
 
 function conditionsOf(container: Container, of: { options: Options; wasRunning: boolean }): Observation[] {
   const isNamed = of.options.containers?.includes(container.name) === true;
-  const isFree = matchesAny(container.name, of.options.onDemand) || (!isNamed && !of.wasRunning);
   const verdict = judgeRunning(container, isNamed);
   const severity = verdict.is === 'bad' ? verdict.severity : 'critical';
-  const text = isFree && verdict.is === 'bad' ? `${verdict.text}, which it may` : verdict.text;
-  const reading = { is: 'state', ok: verdict.is === 'ok' || isFree, severity } as const;
+  const rest = verdict.is === 'bad' ? restOf(container, { ...of, isNamed }) : undefined;
+  const text = rest === undefined ? verdict.text : `${verdict.text}, which it may`;
+  const reading: Observation['reading'] =
+    rest === undefined ? { is: 'state', ok: verdict.is === 'ok', severity } : { is: 'asleep', reason: rest };
   return [
     observationOf(container, { condition: 'container-down', reading, text }),
     ...healthCondition(container),
     ...memoryCondition(container),
   ];
+}
+
+/** Why it may stand still, when it may. */
+function restOf(
+  container: Container,
+  of: { options: Options; wasRunning: boolean; isNamed: boolean },
+): string | undefined {
+  const isOnDemand = container.isOnDemand || matchesAny(container.name, of.options.onDemand);
+  if (isOnDemand) return isAtRest(container) ? 'it starts on demand' : undefined;
+  return of.isNamed || of.wasRunning ? undefined : 'it stood still when it was first seen';
 }
 
 function healthCondition(container: Container): Observation[] {
@@ -183,6 +210,24 @@ function missing(options: Options, containers: readonly Container[]): Observatio
       summary: oneLine(`${name} does not exist`),
       reading: { is: 'state', ok: false, severity: 'critical' },
     }));
+}
+
+/** Named ones that are missing are down; others are told for a while. */
+function removals(options: Options, containers: readonly Container[], context: CheckContext): Observation[] {
+  if (options.containers !== undefined) return [];
+  const isLooked = (name: string): boolean => isWatched(name, options) && !matchesAny(name, options.onDemand);
+  return rememberRemovals(context.memory, containers, { now: context.clock.now(), isWatched: isLooked });
+}
+
+async function oldImages(
+  containers: readonly Container[],
+  of: { docker: Docker; options: Options; context: CheckContext },
+): Promise<Observation[]> {
+  const { docker, options, context } = of;
+  if (options.imageOlderThan === undefined) return [];
+  const ids = [...new Set(containers.map(({ imageId }) => imageId).filter((id) => id !== ''))];
+  const builtAt = await docker.builtAt(ids, context.signal);
+  return imageConditions(containers, { builtAt, now: context.clock.now(), olderThanMs: options.imageOlderThan });
 }
 
 async function gather(options: Options, context: CheckContext, observation: Observation): Promise<Evidence[]> {

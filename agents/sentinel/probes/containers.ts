@@ -6,6 +6,8 @@ export interface Container {
   id: string;
   name: string;
   image: string;
+  /** Id of the image, `sha256:...`; empty when the engine does not say. */
+  imageId: string;
   /** `created running paused restarting removing exited dead`. */
   status: string;
   /** True between two starts of a crash loop, while `Running` may be true as well. */
@@ -19,6 +21,8 @@ export interface Container {
   health: 'none' | 'starting' | 'healthy' | 'unhealthy';
   /** With a terminal its logs are not framed. */
   hasTerminal: boolean;
+  /** NodeTool's proxy starts it when it is asked for and stops it when it idles. */
+  isOnDemand: boolean;
 }
 
 /** Docker's own pattern for names; anything else never becomes an argument or a path. */
@@ -36,6 +40,7 @@ export function parseContainer(value: unknown): Container | undefined {
     id,
     name,
     image: oneLine(text(config['Image']), 200),
+    imageId: imageIdIn(text(root['Image'])),
     status: oneLine(text(state['Status']), 30),
     isRestarting: state['Restarting'] === true,
     wasOutOfMemory: state['OOMKilled'] === true,
@@ -45,7 +50,12 @@ export function parseContainer(value: unknown): Container | undefined {
     policy: oneLine(text(members(host['RestartPolicy'])['Name']), 30),
     health: healthOf(text(members(state['Health'])['Status'])),
     hasTerminal: config['Tty'] === true,
+    isOnDemand: members(config['Labels'])['com.nodetool.managed'] === 'true',
   };
+}
+
+function imageIdIn(id: string): string {
+  return /^sha256:[0-9a-f]{64}$/.test(id) ? id : '';
 }
 
 function members(value: unknown): Record<string, unknown> {
@@ -83,6 +93,12 @@ export function judgeRunning(container: Container, isNamed: boolean): ContainerV
     default:
       return { is: 'bad', text: `is ${container.status}${because(container)}`, severity: 'critical' };
   }
+}
+
+/** Whether one that may rest does: ended as whoever stops it ends it, or never started. A crash is no rest. */
+export function isAtRest({ status, exitCode, wasOutOfMemory }: Container): boolean {
+  if (status === 'created' || status === 'paused') return true;
+  return status === 'exited' && stopCodes.has(exitCode) && !wasOutOfMemory;
 }
 
 /** 137 is SIGKILL, 143 SIGTERM: how `docker stop` ends what does not end by itself. */

@@ -2,7 +2,9 @@ import { request } from '#agents/runtime/node-http.ts';
 import { codeOf, messageOf } from '#bus/failure.ts';
 import { type Container, parseContainer } from './containers.ts';
 import { type ContainerList, type Docker, logLines, maximumContainers, permissionHint } from './docker.ts';
+import { parseImage } from './container-images.ts';
 import { deframe } from './docker-logs.ts';
+import { fewAtOnce } from './few-at-once.ts';
 import { jsonOf, oneLine } from './text.ts';
 
 /** `GET /containers/json` of 500 containers with many labels. */
@@ -22,7 +24,20 @@ export function dockerEngine(socketPath: string): Docker {
       if (!answer.ok || answer.status !== 200) return [];
       return (container.hasTerminal ? answer.body.toString('utf8') : deframe(answer.body)).split('\n');
     },
+    builtAt: (ids, signal) => readImages(ids, { socketPath, signal }),
   };
+}
+
+async function readImages(
+  ids: readonly string[],
+  at: { socketPath: string; signal: AbortSignal },
+): Promise<ReadonlyMap<string, number>> {
+  const found = await fewAtOnce(ids, parallel, async (id) => {
+    const answer = await get({ ...at, path: `/images/${id}/json` });
+    const image = answer.ok && answer.status === 200 ? parseImage(jsonOf(answer.body.toString('utf8'))) : undefined;
+    return image === undefined ? [] : [[id, image.builtAt] as const];
+  });
+  return new Map(found.flat());
 }
 
 type Answer = { ok: true; status: number; body: Buffer } | { ok: false; code: string | undefined; reason: string };

@@ -11,7 +11,12 @@ export interface Docker {
   list(signal: AbortSignal): Promise<ContainerList>;
   /** The last lines of a container, oldest first, with their times; nothing when they cannot be read. */
   logs(container: Container, signal: AbortSignal): Promise<string[]>;
+  /** When these images were built (epoch ms), by id; those that cannot be read are left out. */
+  builtAt(ids: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, number>>;
 }
+
+/** Where an engine of the system listens; one of an ordinary user is at /run/user/UID/docker.sock. */
+export const systemSocket = '/var/run/docker.sock';
 
 /** More than any engine lists in a second. */
 export const maximumContainers = 500;
