@@ -7,6 +7,7 @@ const benches: Record<string, () => Promise<Bench>> = {
   'idle-memory': async () => (await import('./idle-memory.ts')).idleMemory,
   'start-to-first-result': async () => (await import('./start-to-first-result.ts')).startToFirstResult,
   'http-checks': async () => (await import('./http-checks.ts')).httpChecks,
+  'http-peer': async () => (await import('./http-peer.ts')).httpPeer,
   'finding-to-channel': async () => (await import('./finding-to-channel.ts')).findingToChannel,
   'findings-in': async () => (await import('./findings-in.ts')).findingsIn,
   failover: async () => (await import('./failover.ts')).failover,
