@@ -67,9 +67,11 @@ const ErrorAnswer = z.object({ status: z.literal('error'), error: z.string(), er
 /** Long expressions do not fit into every proxy's limit of a URL. */
 const longestInUrl = 1_500;
 
+/** `prefix`: where the API begins; Loki answers metric queries in the same shapes below its own. */
 export function createMetrics(
   options: MetricsOptions,
   context: CheckContext,
+  prefix = '/api/v1',
 ): { ok: true; metrics: Metrics } | { ok: false; reason: string } {
   const login = loginHeaders(options, context);
   if (!login.ok) return login;
@@ -80,12 +82,12 @@ export function createMetrics(
       get: (schema, call) => api.json(schema, call),
       text: (call) => api.text(call),
       async query(expression) {
-        return asked(await api.json(InstantAnswer, queryCall('/api/v1/query', { query: expression })), samplesOf);
+        return asked(await api.json(InstantAnswer, queryCall(`${prefix}/query`, { query: expression })), samplesOf);
       },
       async range(expression, { spanMs, stepMs }) {
         const end = context.clock.now() / 1_000;
         const times = { start: String(end - spanMs / 1_000), end: String(end), step: String(stepMs / 1_000) };
-        const call = queryCall('/api/v1/query_range', { query: expression, ...times });
+        const call = queryCall(`${prefix}/query_range`, { query: expression, ...times });
         return asked(await api.json(RangeAnswer, call), coursesOf);
       },
     },

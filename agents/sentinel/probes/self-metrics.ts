@@ -96,8 +96,8 @@ function judge(
   });
 }
 
-/** Several metrics may tell the same trouble of the same thing. */
-function worstOnly(observations: readonly Observation[]): Observation[] {
+/** Each thing once: of several that tell the same trouble of it, one that is bad. */
+export function worstOnly(observations: readonly Observation[]): Observation[] {
   const kept = new Map<string, Observation>();
   for (const observation of observations) {
     const key = `${observation.condition}\0${observation.resource}`;
