@@ -1,0 +1,151 @@
+import { z } from 'zod';
+import type { Evidence } from '#bus/messages/finding.ts';
+import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
+import { apiOptions, createApi, presence } from '#agents/sentinel/probes/api.ts';
+import { loginHeaders, loginOptions } from '#agents/sentinel/probes/api-login.ts';
+import { type ExposedMetric, exposedMetrics } from '#agents/sentinel/probes/exposition.ts';
+import {
+  judgeAbsence,
+  judgementOptions,
+  judgeSeries,
+  oneSided,
+  oneSidedFault,
+} from '#agents/sentinel/probes/judgement.ts';
+import { withHeaders } from '#agents/sentinel/probes/prometheus-api.ts';
+import { unseen } from '#agents/sentinel/probes/reading.ts';
+import { worstOnly } from '#agents/sentinel/probes/self-metrics.ts';
+import { evidenceOf, oneLine, resourceName } from '#agents/sentinel/probes/text.ts';
+
+const metricName = z.string().regex(/^[a-zA-Z_:][a-zA-Z0-9_:]{0,199}$/, 'must be the name of a metric');
+
+const Metric = z
+  .strictObject({
+    metric: metricName.describe('Name of the metric.'),
+    where: z
+      .record(z.string().max(100), z.string().max(500))
+      .default({})
+      .describe('Labels that it must have, with these values.'),
+    as: z
+      .enum(['value', 'age', 'left'])
+      .default('value')
+      .describe('`age` and `left`: the value is a time of Unix; seconds since then or until then are judged.'),
+    equals: z.number().optional().describe('This value is bad, such as 0 of a metric that says success.'),
+    ...judgementOptions,
+  })
+  .refine(oneSided, oneSidedFault)
+  .refine(({ above, below, equals }) => [above, below, equals].filter((limit) => limit !== undefined).length === 1, {
+    error: 'must have one of above, below and equals',
+  });
+type Metric = z.output<typeof Metric>;
+
+const Options = z.strictObject({
+  ...apiOptions,
+  url: apiOptions.url.describe('Address of the exporter, without the path.'),
+  path: z
+    .string()
+    .regex(/^\/[^?#\s]{0,500}$/, 'must begin with a slash and hold no query')
+    .default('/metrics')
+    .describe('Path of its page: /probe for blackbox_exporter, /snmp, /pve.'),
+  parameters: z
+    .record(z.string().max(100), z.string().max(500))
+    .default({})
+    .describe('Query of the page, such as module and target.'),
+  ...loginOptions,
+  expects: metricName
+    .optional()
+    .describe('A metric that says that the right exporter answers, such as node_uname_info.'),
+  metrics: z.array(Metric).max(100).default([]).describe('What of its metrics is judged, without Prometheus.'),
+});
+type Options = z.output<typeof Options>;
+
+export const check = defineCheck({
+  kind: 'exporter',
+  about:
+    'A Prometheus exporter asked directly: whether it answers, and its metrics against thresholds, without Prometheus.',
+  options: Options,
+  reach: 'network',
+  resourceOf,
+  observe,
+  evidence: { about: 'the metrics of that name on its page', gather },
+});
+
+function resourceOf({ url, path, parameters }: Options): string {
+  const target = parameters['target'] === undefined ? '' : ` for ${parameters['target']}`;
+  return resourceName(`${new URL(url).host}${path === '/metrics' ? '' : path}${target}`);
+}
+
+type Page = { ok: true; exposed: ExposedMetric[]; health: Observation } | { ok: false; health: Observation };
+
+async function read(options: Options, context: CheckContext): Promise<Page> {
+  const said = { condition: 'exporter-down', resource: resourceOf(options) };
+  const login = loginHeaders(options, context);
+  if (!login.ok) return { ok: false, health: unseen(said, login.reason) };
+  const api = withHeaders(createApi(options, context), login.headers);
+  const answer = await api.text({ path: options.path, query: options.parameters });
+  const health = presence(answer, { ...said, name: 'The exporter' });
+  if (answer.is !== 'value') return { ok: false, health };
+  const { expects } = options;
+  const names = new Set([...options.metrics.map(({ metric }) => metric), ...(expects === undefined ? [] : [expects])]);
+  const exposed = exposedMetrics(answer.value, names);
+  if (expects !== undefined && !exposed.some(({ name }) => name === expects)) {
+    return { ok: false, health: unseen(said, `its page has no metric ${expects}: another program answers there`) };
+  }
+  if (!/^[a-zA-Z_:][a-zA-Z0-9_:]*(?:\{.*\})? \S+/m.test(answer.value.slice(0, 100_000))) {
+    return { ok: false, health: unseen(said, `its page has no metrics: "${oneLine(answer.value, 60)}"`) };
+  }
+  return { ok: true, exposed, health };
+}
+
+async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
+  const page = await read(options, context);
+  const whole = resourceOf(options);
+  // What fires goes on firing while nobody can tell.
+  if (!page.ok) {
+    const blind = unseen({ condition: 'exporter-metrics', resource: whole }, 'the exporter does not answer');
+    return page.health.reading.is === 'unknown' ? [page.health] : [page.health, blind];
+  }
+  const nowSeconds = context.clock.now() / 1_000;
+  return worstOnly([
+    page.health,
+    ...options.metrics.flatMap((metric) => judge(metric, page.exposed, { whole, nowSeconds })),
+  ]);
+}
+
+function judge(
+  metric: Metric,
+  exposed: readonly ExposedMetric[],
+  of: { whole: string; nowSeconds: number },
+): Observation[] {
+  const samples = exposed
+    .filter(({ name, labels }) => name === metric.metric && matches(labels, metric.where))
+    .map(({ labels, value }) => ({ labels, value: judged(metric, value, of.nowSeconds) }));
+  const whole = resourceName(`${metric.metric} of ${of.whole}`);
+  if (samples.length === 0) return judgeAbsence(metric, whole, `its page has no ${metric.metric}`);
+  if (metric.equals === undefined) return judgeSeries(metric, samples, whole);
+  const bad = samples.filter(({ value }) => value === metric.equals);
+  return bad.length > 0 ? judgeSeries(metric, bad, whole) : judgeAbsence({ ...metric, absent: 'ok' }, whole, undefined);
+}
+
+function matches(labels: Readonly<Record<string, string>>, where: Readonly<Record<string, string>>): boolean {
+  return Object.entries(where).every(([name, value]) => labels[name] === value);
+}
+
+function judged({ as }: Metric, value: number, nowSeconds: number): number {
+  if (as === 'age') return Math.round(nowSeconds - value);
+  return as === 'left' ? Math.round(value - nowSeconds) : value;
+}
+
+async function gather(options: Options, context: CheckContext, observation: Observation): Promise<Evidence[]> {
+  const page = await read(options, context);
+  if (!page.ok) return [];
+  const wanted = new Set(
+    options.metrics.filter(({ condition }) => condition === observation.condition).map(({ metric }) => metric),
+  );
+  const lines = page.exposed
+    .filter(({ name }) => wanted.has(name))
+    .map(({ name, labels, value }) => {
+      const text = Object.entries(labels).map(([label, of]) => `${label}=${JSON.stringify(of)}`);
+      return `${name}{${text.join(',')}} ${value}`;
+    });
+  return evidenceOf('values', `Metrics of ${resourceOf(options)}`, lines.slice(0, 30));
+}
