@@ -44,6 +44,7 @@ const special: Record<string, unknown> = {
   'certificate-files.files': ['/etc/ssl/site.pem'],
   'certificate-files.ports': [443],
   'hardened-host.allowedPorts': ['22/tcp'],
+  'nfs-client.mounts': ['/mnt/media'],
 };
 
 function useOf(preset: Preset, wants: (parameter: Preset['parameters'][string]) => boolean): Record<string, unknown> {

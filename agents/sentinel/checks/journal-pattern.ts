@@ -78,7 +78,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const counts = noteLines(countedBefore(context.memory, now), found, { now, keepMs: options.within });
   rememberLines(context.memory, counts);
   if (options.silentFor !== undefined) return [silence(options, counts, now)];
-  return [frequency(options, { counts, now, last: found.at(-1)?.text, isCut: read.isCut })];
+  return [frequency(options, { counts, now, isCut: read.isCut })];
 }
 
 function labelsOf({ file, units }: Options): Record<string, string> {
@@ -87,12 +87,9 @@ function labelsOf({ file, units }: Options): Record<string, string> {
   return unit !== undefined && units.length === 1 ? { unit: unit.includes('.') ? unit : `${unit}.service` } : {};
 }
 
-function frequency(
-  options: Options,
-  of: { counts: LineCounts; now: number; last: string | undefined; isCut: boolean },
-): Observation {
+function frequency(options: Options, of: { counts: LineCounts; now: number; isCut: boolean }): Observation {
   const value = linesWithin(of.counts, of.now, options.within);
-  const last = of.last === undefined ? '' : `, the last: ${oneLine(of.last, 200)}`;
+  const last = value === 0 ? '' : `, the last: ${of.counts.last}`;
   const more = of.isCut ? ' or more' : '';
   return level({
     condition: 'log-lines',

@@ -17,27 +17,29 @@ const maximumMounts = 40;
 
 const Path = z.string().regex(/^\/[^\n\0]{0,500}$/, 'must be a whole path');
 
+const Mount = z.strictObject({
+  path: Path.describe('Mount point.'),
+  source: z.string().min(1).max(500).optional().describe('What has to be mounted, as 10.0.0.5:/tank/media.'),
+  sentinel: z
+    .string()
+    .regex(/^[^/\n\0][^\n\0]{0,300}$/, 'must be a path below the mount point')
+    .optional()
+    .describe('A file below it that has to be there: an empty folder looks like a mount.'),
+  notEmpty: z
+    .boolean()
+    .default(false)
+    .describe('Whether something has to be in it, as in a bind mount of a container.'),
+  readOnly: z.boolean().default(false).describe('Whether it may be mounted read-only.'),
+});
+
 const Options = z.strictObject({
   mounts: z
-    .array(
-      z.strictObject({
-        path: Path.describe('Mount point.'),
-        source: z.string().min(1).max(500).optional().describe('What has to be mounted, as 10.0.0.5:/tank/media.'),
-        sentinel: z
-          .string()
-          .regex(/^[^/\n\0][^\n\0]{0,300}$/, 'must be a path below the mount point')
-          .optional()
-          .describe('A file below it that has to be there: an empty folder looks like a mount.'),
-        notEmpty: z
-          .boolean()
-          .default(false)
-          .describe('Whether something has to be in it, as in a bind mount of a container.'),
-        readOnly: z.boolean().default(false).describe('Whether it may be mounted read-only.'),
-      }),
-    )
+    .array(z.union([Path.transform((path) => Mount.parse({ path })), Mount]))
     .max(maximumMounts)
     .optional()
-    .describe('Mounts that have to be there. Absent: the remote file systems of /etc/fstab.'),
+    .describe(
+      'Mounts that have to be there, as paths or with what is known of them. Absent: the remote ones of /etc/fstab.',
+    ),
 });
 type Options = z.output<typeof Options>;
 
@@ -69,7 +71,9 @@ probe() {
 hanging() {
   set +f
   for f in $(grep -alF lares-mount /proc/[0-9]*/cmdline 2>/dev/null); do
-    tr '\0' '\n' <"$f" 2>/dev/null | at=$1 awk '/^lares-mount( %b)?$/ { marked = 1 } $0 == ENVIRON["at"] { here = 1 } END { exit !(marked && here) }' && echo hangs
+    tr '\0' '\n' <"$f" 2>/dev/null | at=$1 awk '/^lares-mount( %b)?$/ { marked = 1 } $0 == ENVIRON["at"] { here = 1 } END { exit !(marked && here) }' || continue
+    # One that began just now belongs to a look beside this one. The 22nd field is its start in hundredths of a second.
+    awk 'NR == 1 { up = $1 } NR == 2 { exit !(up - $22 / 100 > 4) }' /proc/uptime "\${f%cmdline}stat" 2>/dev/null && echo hangs
   done | head -n 1
   set -f
 }
@@ -97,10 +101,11 @@ all() { set --; for p in $(points); do set -- "$@" "$(printf '%b' "$(printf %s "
 [ -r /proc/mounts ] && part mounts cat /proc/mounts
 part table cat /etc/fstab
 if [ $# -gt 0 ]; then part probes probes "$@"; else part probes all; fi
-`;
+`.replaceAll('\\$', '$');
 
 async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
-  const values = (options.mounts ?? []).flatMap(({ path, sentinel }) => [plain(path), sentinel ?? '']);
+  const named = new Map((options.mounts ?? []).map(({ path, sentinel }) => [plain(path), sentinel ?? '']));
+  const values = [...named].flat();
   const answer = await askHost(context, { script, values });
   if (!answer.ok) return [blind(answer.reason)];
   const mounted = answer.sections.get('mounts');
@@ -109,10 +114,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   if (options.mounts === undefined && table?.code !== 0) return [blind('/etc/fstab may not be read: name the mounts')];
   const wanted = options.mounts?.map((mount) => ({ ...mount, path: plain(mount.path) })) ?? wantedIn(table?.text ?? '');
   const mounts = new Map(parseMountLines(mounted.text).map((mount) => [mount.path, mount]));
-  const probes = probesIn(
-    linesOf(answer.sections, 'probes'),
-    values.filter((_value, index) => index % 2 === 0),
-  );
+  const probes = probesIn(linesOf(answer.sections, 'probes'), [...named.keys()]);
   const unique = [...new Map(wanted.map((mount) => [mount.path, mount])).values()];
   return [
     state({

@@ -18,6 +18,8 @@ export interface HostChange {
 
 type Sections = ReadonlyMap<string, Section>;
 
+const bootMs = 60_000;
+
 /** Units that start and stop all day long and tell nothing. */
 const dull =
   /^(?:session-.*\.scope|user@.*|user-runtime-dir@.*|run-.*|init\.scope|user-\d+\.slice|phpsessionclean.*|systemd-tmpfiles-clean.*|anacron.*|apt-daily.*|man-db.*|fstrim.*|logrotate.*|e2scrub.*|motd-news.*|dpkg-db-backup.*|sysstat-.*)$/;
@@ -31,14 +33,19 @@ export function parseChanges(sections: Sections, ignoredUsers: readonly string[]
   const now = Number(seconds) * 1_000;
   if (!Number.isFinite(now)) return [];
   const offsetMs = zoneOffsetMs(zone);
+  const booted = boot(sections, now);
+  const bootedAt = booted[0]?.at ?? 0;
+  // A boot starts everything: it is one line, not a hundred.
+  const isOfBoot = ({ at, group }: HostChange): boolean =>
+    group === 'units started' && at >= bootedAt - 1_000 && at < bootedAt + bootMs;
   return [
-    ...boot(sections, now),
+    ...booted,
     ...dpkg(sections, offsetMs),
     ...apt(sections, offsetMs),
     ...pacman(sections),
     ...rpm(sections),
     ...nix(sections),
-    ...units(sections, ignoredUsers),
+    ...units(sections, ignoredUsers).filter((change) => !isOfBoot(change)),
     ...containers(sections),
     ...files(sections),
     ...logins(sections, ignoredUsers),

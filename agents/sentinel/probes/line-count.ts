@@ -1,6 +1,8 @@
+import { scrub } from '#bus/scrub.ts';
 import type { CheckMemory } from '#agents/sentinel/check.ts';
 import { matchesInTime } from '#config/bounded-pattern.ts';
 import { remember } from './remembered.ts';
+import { oneLine } from './text.ts';
 
 /** A line and when it was written, epoch ms. */
 export interface TimedLine {
@@ -14,6 +16,8 @@ export interface LineCounts {
   since: number;
   /** Epoch ms of the last line that matched; 0: none yet. */
   lastAt: number;
+  /** What it said, bounded and without secrets: memory is stored. */
+  last: string;
   /** Start of a minute and how many, oldest first. */
   minutes: { at: number; count: number }[];
 }
@@ -35,7 +39,7 @@ export function matching<L extends TimedLine>(lines: readonly L[], pattern: RegE
 
 export function countedBefore(memory: CheckMemory, now: number): LineCounts {
   const known = memory.get('lines');
-  return isCounts(known) ? known : { since: now, lastAt: 0, minutes: [] };
+  return isCounts(known) ? known : { since: now, lastAt: 0, last: '', minutes: [] };
 }
 
 /** Takes what matched since the last look into the counts. */
@@ -54,7 +58,9 @@ export function noteLines(
     lastAt = Math.max(lastAt, when);
   }
   const kept = [...minutes].filter(([at]) => at > of.now - of.keepMs - minuteMs).toSorted(([a], [b]) => a - b);
-  return { since: counts.since, lastAt, minutes: kept.slice(-1_500).map(([at, count]) => ({ at, count })) };
+  const text = found.at(-1)?.text;
+  const last = text === undefined ? counts.last : scrub(oneLine(text, 200));
+  return { since: counts.since, lastAt, last, minutes: kept.slice(-1_500).map(([at, count]) => ({ at, count })) };
 }
 
 export function rememberLines(memory: CheckMemory, counts: LineCounts): void {
@@ -74,6 +80,8 @@ function isCounts(value: unknown): value is LineCounts {
     typeof value.since === 'number' &&
     'lastAt' in value &&
     typeof value.lastAt === 'number' &&
+    'last' in value &&
+    typeof value.last === 'string' &&
     'minutes' in value &&
     Array.isArray(value.minutes)
   );
