@@ -31,6 +31,7 @@ const idle = {
   vmstat: 'pswpin 0\npswpout 0\noom_kill 0',
   loadavg: '0.10 0.12 0.09 1/200 4711',
   cpus: '2',
+  stat: 'cpu  1000 0 500 8000 500 0 0 0 0 0',
   clock: 'NTP=yes\nNTPSynchronized=yes',
   reboot: 'no',
   ports: 'tcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:*',
@@ -229,5 +230,40 @@ describe('evidence of this machine', () => {
     };
     const evidence = (await check.evidence.gather(options, checkContext(), observation)) ?? [];
     expect(evidence.map((one) => one.title)).not.toContain('Largest folders (KiB)');
+  });
+});
+
+describe('the CPUs', () => {
+  const busy = { ...idle, stat: 'cpu  10000 0 500 8500 500 0 0 0 0 0' };
+
+  test('are judged from the second look on, by what was not idle in between', async () => {
+    const of = context();
+    expect((await look(idle, of)).map(({ condition }) => condition)).not.toContain('cpu-high');
+    expect(levelOf(await look(busy, of), 'cpu-high').value).toBeCloseTo(94.7, 1);
+  });
+
+  test('of a container count where lxcfs shows its own', async () => {
+    for (const [mounts, expected] of [
+      [idle.mounts, false],
+      [`${idle.mounts}\nlxcfs /proc/stat fuse.lxcfs rw 0 0`, true],
+    ] as const) {
+      const of = context();
+      await look({ ...idle, container: 'lxc', mounts }, of);
+      const found = await look({ ...busy, container: 'lxc', mounts }, of);
+      expect(found.some(({ condition }) => condition === 'cpu-high')).toBe(expected);
+    }
+  });
+
+  test('and memory and disks last as long as the configuration says', async () => {
+    const of = context();
+    const seed = check.options.parse({
+      memory: { warning: 90, lasts: '5m' },
+      cpu: { lasts: '20m' },
+      filesystems: { lasts: '7m' },
+    });
+    await check.observe(seed, { ...of, probe: answering(sections(idle)) });
+    const found = await check.observe(seed, { ...of, probe: answering(sections(busy)) });
+    const holds = found.filter(({ condition }) => ['memory-low', 'cpu-high', 'filesystem-full'].includes(condition));
+    expect(holds.map(({ holdMs }) => holdMs)).toEqual([420_000, 300_000, 1_200_000]);
   });
 });

@@ -16,7 +16,7 @@ const maximumOutputBytes = 1_048_576;
 export const check = defineCheck({
   kind: 'host-resources',
   about:
-    'Space, inodes, memory, swap, load, clock, pending reboots and security updates, and new open ports of a host.',
+    'Space, inodes, memory, swap, load, CPU, clock, pending reboots and security updates, and new open ports of a host.',
   options: HostOptions,
   reach: 'host',
   resourceOf: () => 'host',
@@ -96,6 +96,7 @@ function topicOf(condition: string): 'filesystem' | 'memory' | 'load' | 'none' {
     case 'swap-used':
       return 'memory';
     case 'load-high':
+    case 'cpu-high':
       return 'load';
     default:
       return 'none';

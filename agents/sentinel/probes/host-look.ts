@@ -9,7 +9,7 @@ import {
   type Filesystem,
 } from './filesystems.ts';
 import { matchesAny } from './glob.ts';
-import { clockObservations, loadObservations, rebootObservations } from './host-state.ts';
+import { clockObservations, cpuObservations, loadObservations, rebootObservations } from './host-state.ts';
 import type { HostOptions, HostPart } from './host-options.ts';
 import { type MemoryUse, observeMemory, observeSwap, parseMemory, parseSwapIns } from './memory.ts';
 import { isPortMemory, type ListeningPort, parsePorts, portSettlesMs, rememberPorts } from './ports.ts';
@@ -36,6 +36,7 @@ export const hostPartObservers: Record<HostPart, (look: HostLook) => Observation
   memory: memoryObservations,
   swap: swapObservations,
   load: loadObservations,
+  cpu: cpuObservations,
   clock: clockObservations,
   reboot: rebootObservations,
   updates: updateObservations,
@@ -71,7 +72,10 @@ function filesystemObservations(look: HostLook): Observation[] {
     // An image that never was writable is full for good.
     if (isReadOnly && !written.has(filesystem.mount)) continue;
     written.add(filesystem.mount);
-    observations.push(observeSpace(filesystem, { ...limits, ...bytes }), observeWritable(filesystem, isReadOnly));
+    observations.push(
+      { ...observeSpace(filesystem, { ...limits, ...bytes }), holdMs: limits.lasts },
+      observeWritable(filesystem, isReadOnly),
+    );
   }
   remember(look.memory, 'writable', [...written].slice(-100));
   return observations;
@@ -94,7 +98,7 @@ function memoryOf(look: HostLook): MemoryUse | undefined {
 function memoryObservations(look: HostLook): Observation[] {
   const use = memoryOf(look);
   if (use === undefined) return unreadable('memory-low', 'memory', '/proc/meminfo is not readable');
-  return [observeMemory(use, look.options.memory)];
+  return [{ ...observeMemory(use, look.options.memory), holdMs: look.options.memory.lasts }];
 }
 
 function swapObservations(look: HostLook): Observation[] {

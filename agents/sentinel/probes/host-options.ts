@@ -7,6 +7,7 @@ export const hostParts = [
   'memory',
   'swap',
   'load',
+  'cpu',
   'clock',
   'reboot',
   'updates',
@@ -26,6 +27,17 @@ function levels(about: string, of: { warning: number; critical: number }) {
     .describe(about);
 }
 
+function lastingLevels(about: string, of: { warning: number; critical: number; lasts: string }) {
+  return z
+    .strictObject({
+      warning: percent.default(of.warning).describe('Where a warning begins.'),
+      critical: percent.default(of.critical).describe('Where it is critical.'),
+      lasts: durationOr(of.lasts).describe('How long before it fires.'),
+    })
+    .prefault({})
+    .describe(about);
+}
+
 const gibibytes = z.number().nonnegative();
 
 /** The keys of a `host-resources` check. Defaults: the seeds' thresholds, made calm for large disks and busy nights. */
@@ -37,15 +49,13 @@ export const HostOptions = z.strictObject({
       critical: percent.default(95).describe('Percent used where it is critical.'),
       warningFree: gibibytes.default(20).describe('No warning while more GiB than that are free.'),
       criticalFree: gibibytes.default(5).describe('Not critical while more GiB than that are free.'),
+      lasts: durationOr('5m').describe('How long before it fires.'),
       ignore: z.array(z.string().max(300)).default([]).describe('Mount points to leave out; `*` stands for any text.'),
     })
     .prefault({})
-    .describe('Space of local file systems. Lasts 5 minutes before it fires.'),
+    .describe('Space of local file systems.'),
   inodes: levels('Percent of inodes that are free, below which it fires.', { warning: 10, critical: 3 }),
-  memory: levels('Percent of memory that programs cannot get. Lasts 10 minutes before it fires.', {
-    warning: 92,
-    critical: 97,
-  }),
+  memory: lastingLevels('Percent of memory that programs cannot get.', { warning: 92, critical: 97, lasts: '10m' }),
   swap: levels('Percent of swap used, while it is read back or memory is short.', { warning: 50, critical: 80 }),
   load: z
     .strictObject({
@@ -54,6 +64,10 @@ export const HostOptions = z.strictObject({
     })
     .prefault({})
     .describe('15 minute load per CPU, on machines and VMs. Lasts 15 minutes before it fires.'),
+  cpu: lastingLevels(
+    'Percent of CPU time that is not idle, between two looks. Critical only after 30 minutes. Not in a container without lxcfs.',
+    { warning: 85, critical: 95, lasts: '10m' },
+  ),
   clockSkew: durationOr('30s').describe('How far the clock of a host may be from ours.'),
   updates: z
     .strictObject({

@@ -39,6 +39,7 @@ part vmstat grep '^pswpin ' /proc/vmstat
 [ -r /proc/spl/kstat/zfs/arcstats ] && part arc grep -E '^(size|c_min) ' /proc/spl/kstat/zfs/arcstats
 part loadavg cat /proc/loadavg
 part cpus cpus
+part stat grep '^cpu ' /proc/stat
 if has timedatectl && [ -d /run/systemd/system ]; then part clock limit 3 timedatectl show -p NTP -p NTPSynchronized
 elif has chronyc; then part clock limit 3 chronyc -c tracking; fi
 part reboot reboot

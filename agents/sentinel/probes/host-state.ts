@@ -1,4 +1,5 @@
 import type { Observation } from '#agents/sentinel/check.ts';
+import { observeCpu, parseCpuTicks } from './cpu.ts';
 import type { HostLook } from './host-look.ts';
 import { oneLine } from './text.ts';
 
@@ -37,6 +38,16 @@ export function loadObservations(look: HostLook): Observation[] {
       },
     },
   ];
+}
+
+/** How busy the CPUs are. A container without lxcfs sees those of its node: not applicable there. */
+export function cpuObservations(look: HostLook): Observation[] {
+  const isOwn = /^\S+ \/proc\/stat fuse\.lxcfs /m.test(look.sections.get('mounts')?.text ?? '');
+  if (isContainer(look) && !isOwn) return [];
+  const ticks = parseCpuTicks(look.sections.get('stat')?.text ?? '');
+  if (ticks !== undefined) return observeCpu(ticks, look.options.cpu, { memory: look.memory, now: look.answeredAt });
+  const reason = '/proc/stat is not readable';
+  return [{ condition: 'cpu-high', resource: 'cpu', reading: { is: 'unknown', reason }, summary: reason }];
 }
 
 /** The clock against ours, for hosts that have one of their own, and whether a time server keeps it. */
