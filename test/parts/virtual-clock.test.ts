@@ -1,6 +1,7 @@
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { setTimeout as realTime } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createVirtualClock } from './virtual-clock.ts';
@@ -88,4 +89,18 @@ test('two moves at once happen one after the other', async () => {
   const clock = createVirtualClock(0);
   await Promise.all([clock.advance(10), clock.advance(10)]);
   expect(clock.now()).toBe(20);
+});
+
+test('no time passes while real work is under way, which may take its time', async () => {
+  let underWay = 0;
+  const clock = createVirtualClock(0, { isBusy: () => underWay > 0 });
+  const ended: number[] = [];
+  clock.after(1_000, async () => {
+    underWay += 1;
+    await realTime(50);
+    ended.push(clock.now());
+    underWay -= 1;
+  });
+  await clock.advance(60_000);
+  expect(ended).toEqual([1_000]);
 });

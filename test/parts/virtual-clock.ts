@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as rest } from 'node:timers/promises';
 import { type Clock, sleepOn } from '#agents/runtime/clock.ts';
 
 /** Time that moves only when told, for tests where minutes matter. */
@@ -20,7 +20,15 @@ interface Timer {
 /** Turns of the event loop after each timer: enough for a loopback round trip and the promises behind it. */
 const settleTurns = 10;
 
-export function createVirtualClock(startMs: number): VirtualClock {
+/** Longest real time that work under way may hold up the next timer: it may itself be waiting for that. */
+const patienceMs = 3_000;
+
+interface VirtualClockOptions {
+  /** Whether work is under way that takes real time, such as a look over the network: no virtual time passes meanwhile. */
+  isBusy?: () => boolean;
+}
+
+export function createVirtualClock(startMs: number, { isBusy = () => false }: VirtualClockOptions = {}): VirtualClock {
   const timers = new Set<Timer>();
   let now = startMs;
   let order = 0;
@@ -34,12 +42,12 @@ export function createVirtualClock(startMs: number): VirtualClock {
   }
 
   async function moveTo(target: number): Promise<void> {
-    await settle();
+    await settle(isBusy);
     for (let timer = earliest(timers, target); timer !== undefined; timer = earliest(timers, target)) {
       timers.delete(timer);
       now = Math.max(now, timer.due);
       void timer.callback();
-      await settle();
+      await settle(isBusy);
     }
     now = Math.max(now, target);
   }
@@ -72,6 +80,15 @@ function earliest(timers: ReadonlySet<Timer>, target: number): Timer | undefined
   return found;
 }
 
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < settleTurns; turn += 1) await nextTurn();
+async function settle(isBusy: () => boolean): Promise<void> {
+  const waitedSince = performance.now();
+  do {
+    while (isBusy() && performance.now() - waitedSince < patienceMs) await pause(waitedSince);
+    for (let turn = 0; turn < settleTurns; turn += 1) await nextTurn();
+  } while (isBusy() && performance.now() - waitedSince < patienceMs);
+}
+
+/** What is quick is waited for without a timer; the rest leaves the processor to whom it waits for. */
+async function pause(since: number): Promise<void> {
+  await (performance.now() - since < 5 ? nextTurn() : rest(1));
 }
