@@ -35,9 +35,9 @@ export function planChecks(config: Config): CheckPlan {
     plan.checks.push({ check, path: ['checks', index], origin: 'written' });
   }
   planPresets(config, plan);
-  const chosen = plan.checks.map(({ check }) => check);
   const guardians = shippedGuardians();
   planGuardians(config, guardians, plan);
+  const chosen = plan.checks.map(({ check }) => check);
   for (const check of defaultChecks(config, chosen)) {
     plan.checks.push({ check, path: ['defaultChecks'], origin: 'default' });
   }
@@ -163,6 +163,7 @@ function makeCheck(
 function planGuardians(config: Config, guardians: ReadonlyMap<string, Guardian>, plan: CheckPlan): void {
   if (!config.defaultChecks) return;
   for (const guardian of guardians.values()) {
+    if (config.guardians[guardian.guardian]?.enabled === false) continue;
     for (const { suffix, each, ...written } of guardian.checks) {
       const places = each === 'host' ? watchedHosts(config) : [undefined];
       for (const host of places) {
@@ -205,13 +206,15 @@ function scheduled(checks: readonly PlannedCheck[], timing: Timing): PlannedChec
 /** For each guardian that has checks, one that watches whether they look. */
 function watchersOf(checks: readonly PlannedCheck[]): PlannedCheck[] {
   const ids = new Set(checks.map(({ check }) => check.id));
-  const members = Map.groupBy(
+  const rounds = Map.groupBy(
     checks.filter(({ check }) => check.guardian !== undefined),
     ({ check }) => check.guardian ?? '',
   );
-  return [...members].map(([name, own]) => {
+  return [...rounds].map(([name, own]) => {
     const id = ids.has(name) ? `${name}-guardian` : name;
-    const check = Check.parse({ id, kind: 'guardian', name, members: own.map((member) => member.check.id) });
+    const named = (tried: boolean): string[] =>
+      own.flatMap(({ check, origin }) => ((origin === 'guardian') === tried ? [check.id] : []));
+    const check = Check.parse({ id, kind: 'guardian', name, members: named(false), tried: named(true) });
     return { check, path: ['guardians', name], origin: 'guardian' };
   });
 }

@@ -61,6 +61,8 @@ export interface OtherCheck {
   /** Since when the sentinel has had it. */
   since: number;
   intervalMs: number;
+  /** How many things it sees. */
+  resources: number;
   /** Why its last look, or a part of it, saw nothing. */
   unseen: string | undefined;
 }

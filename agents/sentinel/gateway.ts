@@ -79,6 +79,7 @@ function gatewayCheck(address: string, ask: () => Promise<boolean>): BoundCheck 
     options: {},
     resource: address,
     intervalMs: everyMs,
+    isTried: false,
     isRemote: false,
   };
 }

@@ -107,7 +107,8 @@ export class Ledger {
     const tracks = [...watch.tracks.values()];
     const blind = tracks.find(({ sort, state }) => sort === 'unknown' && state.phase !== 'ok');
     const { lookedAt, check } = watch;
-    return { lookedAt, since: this.#startedAt, intervalMs: check.intervalMs, unseen: blind?.unseen };
+    const resources = tracks.filter(({ sort }) => sort === 'problem').length;
+    return { lookedAt, since: this.#startedAt, intervalMs: check.intervalMs, resources, unseen: blind?.unseen };
   }
 
   /** All that is firing, longest first. */

@@ -118,7 +118,7 @@ function createRunner(
     metrics: context.metrics,
     insteadOfLooking: blocker(ledger.watches, context.config),
     review: async (check, observations) => {
-      const seen = await reviewed(check, observations, gateway);
+      const seen = await reviewed(check, withoutAbsent(ledger.watches.get(check.id), observations), gateway);
       return isOnDemandService(check, context.config) ? withSleep(seen) : seen;
     },
     onLook: (check, result, memory) => {
@@ -171,6 +171,13 @@ function isOnDemandService(check: BoundCheck, { services }: Pick<Config, 'servic
 function isSick(watch: Watch | undefined): boolean {
   if (watch === undefined) return false;
   return [...watch.tracks.values()].some((track) => track.sort === 'problem' && isBad(track.state));
+}
+
+/** What nobody asked for and never was seen is not there: no ZFS, no sensors, no journal that may be read. */
+function withoutAbsent(watch: Watch | undefined, observations: Observation[]): Observation[] {
+  const isBlind = observations.every(({ reading }) => reading.is === 'unknown');
+  const wasSeen = [...(watch?.tracks.values() ?? [])].some(({ sort }) => sort === 'problem');
+  return watch?.check.isTried === true && isBlind && !wasSeen ? [] : observations;
 }
 
 /** While the gateway is silent, nothing beyond it can be called down. */

@@ -26,6 +26,8 @@ export interface BoundCheck {
   resource: string;
   /** Between looks; for a cron expression the longest gap of its next runs. */
   intervalMs: number;
+  /** Nobody asked for it by name: where it finds nothing that it could look at, there is nothing to tell. */
+  isTried: boolean;
   /** Whether the look leaves this machine, so that a dead gateway can be the reason of a bad result. */
   isRemote: boolean;
 }
@@ -98,7 +100,7 @@ interface Binding {
 }
 
 /** The check, or its faults with paths below it. */
-function bindOne({ check }: PlannedCheck, { config, kinds, known }: Binding): BoundCheck | Fault[] {
+function bindOne({ check, origin }: PlannedCheck, { config, kinds, known }: Binding): BoundCheck | Fault[] {
   const definition = kinds.get(check.kind);
   if (definition === undefined) return [{ path: ['kind'], message: unknownKind(check.kind, known) }];
   const host = check.host === undefined ? undefined : config.hosts[check.host];
@@ -119,6 +121,7 @@ function bindOne({ check }: PlannedCheck, { config, kinds, known }: Binding): Bo
     ...criticalityOf(check, config),
     resource: definition.resourceOf(parsed.options),
     intervalMs: intervalOf(check),
+    isTried: origin === 'guardian' && check.guardian !== undefined,
     isRemote: isRemote(host, parsed.options),
   };
 }

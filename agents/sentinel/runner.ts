@@ -195,8 +195,8 @@ export class Runner {
   }
 }
 
-function isOfRound({ check: { config } }: Entry): boolean {
-  return config.guardian !== undefined && config.cron !== undefined;
+function isOfRound({ check: { config, isTried } }: Entry): boolean {
+  return isTried || (config.guardian !== undefined && config.cron !== undefined);
 }
 
 /** Whose turn it takes. Whether a host is there at all waits behind nothing else of that host. */

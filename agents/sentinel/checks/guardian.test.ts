@@ -8,7 +8,7 @@ import { check } from './guardian.ts';
 kindContract(check, () => ({ name: 'backup-freshness', members: ['pbs'] }), { asksNobody: true });
 
 const day = 86_400_000;
-const well: OtherCheck = { lookedAt: 9 * day, since: 0, intervalMs: day, unseen: undefined };
+const well: OtherCheck = { lookedAt: 9 * day, since: 0, intervalMs: day, resources: 1, unseen: undefined };
 
 async function observe(others: Record<string, OtherCheck | undefined>) {
   const context = checkContext({ clock: createVirtualClock(10 * day), others: (id) => others[id] });
@@ -45,4 +45,21 @@ test('before its first round it has some minutes', async () => {
   const fresh = { ...well, lookedAt: undefined, since: 10 * day - 60_000 };
   expect((await observe({ fresh }))?.reading).toMatchObject({ ok: true });
   expect((await observe({ fresh: { ...fresh, since: 9 * day } }))?.reading).toMatchObject({ ok: false });
+});
+
+test('what is only tried counts from the first time that it could look', async () => {
+  const others: Record<string, OtherCheck> = {
+    zfs: { ...well, resources: 0 },
+    smart: { ...well, unseen: 'needs root' },
+  };
+  const context = checkContext({ clock: createVirtualClock(10 * day), others: (id) => others[id] });
+  const options = check.options.parse({ name: 'node-health', members: [], tried: ['zfs', 'smart'] });
+  expect((await check.observe(options, context))[0]?.summary).toBe('guardian node-health looks at 0 checks');
+  others['smart'] = well;
+  expect((await check.observe(options, context))[0]?.summary).toBe('guardian node-health looks at 1 check');
+  others['smart'] = { ...well, unseen: 'no answer within 5s' };
+  expect((await check.observe(options, context))[0]).toMatchObject({
+    reading: { ok: false },
+    summary: 'guardian node-health is broken: 1 of 1 check did not look: smart (no answer within 5s)',
+  });
 });

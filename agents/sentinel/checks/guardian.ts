@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { formatDuration } from '#config/duration.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { state } from '#agents/sentinel/probes/reading.ts';
+import { remember, rememberedTexts } from '#agents/sentinel/probes/remembered.ts';
 import { counted, evidenceOf, oneLine } from '#agents/sentinel/probes/text.ts';
 
 /** A round that is late by this share of its interval was missed. */
@@ -11,10 +12,17 @@ const firstRoundMs = 15 * 60_000;
 /** One bad answer of a product is no broken guardian; its next look comes a minute later. */
 const holdMs = 5 * 60_000;
 const named = 3;
+/** Memory holds 64 kB. */
+const maximumKnown = 1_000;
 
 const Options = z.strictObject({
   name: z.string().min(1).max(80).describe('The guardian.'),
-  members: z.array(z.string().max(200)).min(1).max(5_000).describe('Ids of the checks that it is made of.'),
+  members: z.array(z.string().max(200)).max(5_000).describe('Ids of the checks that it is made of.'),
+  tried: z
+    .array(z.string().max(200))
+    .max(5_000)
+    .default([])
+    .describe('Ids of further checks, which count once they could look: not every host has what they look at.'),
 });
 type Options = z.output<typeof Options>;
 
@@ -37,7 +45,7 @@ export const check = defineCheck({
 
 function observe(options: Options, context: CheckContext): Observation {
   const troubles = troublesOf(options, context);
-  const all = counted(options.members.length, 'check');
+  const all = counted(watched(options, context).length, 'check');
   const said = { condition: 'guardian-broken', resource: options.name, holdMs, severity: 'warning' as const };
   if (troubles.length === 0) return state({ ...said, ok: true, summary: `guardian ${options.name} looks at ${all}` });
   const some = troubles.slice(0, named).map(({ id, why }) => `${id} (${oneLine(why, 100)})`);
@@ -46,8 +54,22 @@ function observe(options: Options, context: CheckContext): Observation {
   return state({ ...said, ok: false, summary });
 }
 
-function troublesOf({ members }: Options, context: CheckContext): { id: string; why: string }[] {
-  return members.flatMap((id) => {
+const knownKey = 'known';
+
+/** The members, and of those that are tried the ones that could look at some time: what they saw has to stay in sight. */
+function watched({ members, tried }: Options, { others, memory }: CheckContext): string[] {
+  const known = new Set(rememberedTexts(memory, knownKey));
+  const isClear = (id: string): boolean => {
+    const other = others(id);
+    return other?.lookedAt !== undefined && other.unseen === undefined && other.resources > 0;
+  };
+  const counting = tried.filter((id) => known.has(id) || isClear(id));
+  remember(memory, knownKey, counting.slice(0, maximumKnown));
+  return [...members, ...counting];
+}
+
+function troublesOf(options: Options, context: CheckContext): { id: string; why: string }[] {
+  return watched(options, context).flatMap((id) => {
     const why = troubleOf(id, context);
     return why === undefined ? [] : [{ id, why }];
   });
