@@ -149,7 +149,10 @@ describe('disks', () => {
     const virtual = {
       smartctl: { exit_status: 4, messages: [{ string: 'Unavailable - device lacks SMART capability.' }] },
     };
-    expect(problems(await look(virtual))).toEqual([expect.stringContaining('lacks SMART capability')]);
+    expect(problems(await look(virtual, { devices: ['sda'] }))).toEqual([
+      expect.stringContaining('lacks SMART capability'),
+    ]);
+    expect((await look(virtual)).map(({ reading }) => reading.is)).toEqual(['state', 'asleep']);
   });
 });
 

@@ -88,6 +88,9 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const found = disksIn(disks?.text ?? '').filter(({ name }) => !matchesAny(name, options.ignore));
   if (found.length === 0) return [blind(options.devices === undefined ? noDisks : 'smartctl said nothing')];
   const rules: SmartLimits = { ...options, selfTestHours: Math.round(options.selfTest / 3_600_000) };
+  const observations = found.flatMap((disk) => observeOne(disk, { rules, isNamed: options.devices !== undefined }));
+  // Where not one could be looked at, the whole look failed.
+  if (observations.every(({ reading }) => reading.is === 'unknown')) return observations;
   return [
     state({
       condition: 'disk-failing',
@@ -96,7 +99,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
       ok: true,
       severity: 'critical',
     }),
-    ...found.flatMap((disk) => observeOne(disk, rules)),
+    ...observations,
   ];
 }
 
@@ -121,7 +124,10 @@ function disksIn(text: string): { name: string; said: string }[] {
   return [...new Map(disks.map((disk) => [disk.name, disk])).values()];
 }
 
-function observeOne({ name, said }: { name: string; said: string }, rules: SmartLimits): Observation[] {
+function observeOne(
+  { name, said }: { name: string; said: string },
+  { rules, isNamed }: { rules: SmartLimits; isNamed: boolean },
+): Observation[] {
   const about = { condition: 'disk-failing', resource: name, labels: { device: name } };
   const parsed = parseSmart(said);
   if (parsed === undefined || (parsed.is === 'silent' && isRefused(parsed.reason))) {
@@ -134,7 +140,10 @@ function observeOne({ name, said }: { name: string; said: string }, rules: Smart
     case 'asleep':
       return [asleep({ ...about, summary: `${name} sleeps` }, 'it is in standby and is not woken')];
     case 'silent':
-      return [unseen(about, parsed.reason)];
+      // Nobody asked for this one: a virtual disk, a card reader.
+      return isNamed
+        ? [unseen(about, parsed.reason)]
+        : [asleep({ ...about, summary: `${name} has no SMART` }, parsed.reason)];
     case 'read':
       return observeDisk(name, parsed.disk, rules);
   }
