@@ -48,7 +48,7 @@ export async function startSnmpd(objects: readonly PlayedObject[] = []): Promise
   // Without the MIBs that are not free the tools print hundreds of errors.
   const env = { MIBS: '', SNMP_PERSISTENT_DIR: folder, SNMPCONFPATH: folder };
   const answers = async (): Promise<boolean> => {
-    const args = ['-v2c', '-c', community, '-On', '-Oqv', '-t', '1', '-r', '0', `127.0.0.1:${port}`, anything];
+    const args = ['-v2c', '-c', community, '-On', '-Oqv', '-t', '0.2', '-r', '0', `127.0.0.1:${port}`, anything];
     return (await run('snmpget', args, { env: { ...process.env, ...env } })).stdout.includes('lab.test');
   };
   const start = async (played: readonly PlayedObject[]): Promise<Daemon> => {

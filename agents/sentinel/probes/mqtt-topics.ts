@@ -1,0 +1,143 @@
+import { z } from 'zod';
+import { Duration, formatDuration } from '#config/duration.ts';
+import type { CheckContext, Observation } from '#agents/sentinel/check.ts';
+import type { Heard, Listening } from './mqtt-watch.ts';
+import { level, state, unseen } from './reading.ts';
+import { remember } from './remembered.ts';
+
+const Path = z
+  .string()
+  .max(200)
+  .regex(/^[^.]+(?:\.[^.]+)*$/, { error: 'must be names with dots between, such as battery.percent' });
+
+/** One topic filter and what is expected of its messages. */
+export const TopicOption = z.strictObject({
+  filter: z
+    .string()
+    .max(500)
+    .regex(/^(?:[^+#/]*|\+)(?:\/(?:[^+#/]*|\+))*(?:\/?#)?$/, { error: 'must be a topic filter' })
+    .refine((filter) => filter !== '', { error: 'must be a topic filter' })
+    .describe('Topics to listen to; `+` is one level, `#` all below.'),
+  within: Duration.optional().describe(
+    'A message must come at least that often. Retained ones count by their own time.',
+  ),
+  timePath: Path.optional().describe(
+    'Field of a JSON payload that says when it was made: ISO 8601, s or ms since 1970.',
+  ),
+  path: Path.optional().describe('Field of a JSON payload that is judged. Default: the payload.'),
+  equals: z
+    .union([z.string().max(300), z.number(), z.boolean()])
+    .optional()
+    .describe('The value must be just that.'),
+  bad: z.enum(['above', 'below']).default('above').describe('On which side of the limits the value is bad.'),
+  warning: z.number().optional().describe('Value where a warning begins.'),
+  critical: z.number().optional().describe('Value where it is critical.'),
+  unit: z.string().max(10).default('').describe('Unit of the value.'),
+});
+export type TopicOption = z.output<typeof TopicOption>;
+
+/** Freshness and value of each filter. */
+export function observeTopics(
+  topics: readonly TopicOption[],
+  listening: Listening,
+  context: CheckContext,
+): Observation[] {
+  const named = [...new Map(topics.map((topic) => [topic.filter, topic])).values()];
+  if (listening.is === 'refused') {
+    return named.map(({ filter }) =>
+      unseen(saidOf(filter, 'topic-silent'), 'the broker does not let this user read it'),
+    );
+  }
+  const known = knownIn(context.memory.get('heard'));
+  for (const { filter } of named) {
+    const at = listening.heard.get(filter)?.at;
+    if (at !== undefined) known[filter] = at;
+  }
+  remember(
+    context.memory,
+    'heard',
+    Object.fromEntries(
+      named.flatMap(({ filter }) => {
+        const at = known[filter];
+        return at === undefined ? [] : [[filter, at]];
+      }),
+    ),
+  );
+  return named.flatMap((topic) => [
+    ...observeFreshness(topic, { at: known[topic.filter], since: listening.since, now: context.clock.now() }),
+    ...observeValue(topic, listening.heard.get(topic.filter)),
+  ]);
+}
+
+function saidOf(filter: string, condition: string) {
+  return { condition, resource: filter, labels: { topic: filter } };
+}
+
+/**
+ * The age of the last message. While nobody listened, as over a restart, messages may have come: an age that is too high
+ * counts only once this listener has heard nothing for as long itself.
+ */
+function observeFreshness(
+  { filter, within }: TopicOption,
+  of: { at: number | undefined; since: number; now: number },
+): Observation[] {
+  if (within === undefined) return [];
+  const said = { ...saidOf(filter, 'topic-silent'), holdMs: 0 };
+  const ageMs = of.now - Math.max(of.at ?? 0, of.at === undefined ? of.since : 0);
+  const listenedMs = of.now - of.since;
+  if (listenedMs < within && (of.at === undefined || ageMs >= within)) {
+    return [unseen(said, `nothing came yet, and it has been listened to for only ${seconds(listenedMs)}`)];
+  }
+  return [
+    level({
+      ...said,
+      summary:
+        of.at === undefined
+          ? `no message on ${filter} since this began to listen ${seconds(listenedMs)} ago`
+          : `the last message on ${filter} came ${seconds(ageMs)} ago`,
+      value: Math.round(ageMs / 1_000),
+      unit: 's',
+      bad: 'above',
+      critical: within / 1_000,
+    }),
+  ];
+}
+
+function seconds(ms: number): string {
+  return formatDuration(Math.round(ms / 1_000) * 1_000);
+}
+
+function observeValue(topic: TopicOption, heard: Heard | undefined): Observation[] {
+  const { equals, warning, critical } = topic;
+  if (equals === undefined && warning === undefined && critical === undefined) return [];
+  const said = saidOf(topic.filter, 'topic-value');
+  if (heard === undefined) return [unseen(said, 'no message came yet')];
+  if (heard.value === undefined) return [unseen(said, `its last message has no field "${topic.path ?? ''}"`)];
+  return [equals === undefined ? levelOf(topic, heard.value) : equalityOf(topic, heard.value, equals)];
+}
+
+function nameOf({ path, filter }: TopicOption): string {
+  return path === undefined ? filter : `${path} of ${filter}`;
+}
+
+function equalityOf(topic: TopicOption, value: string | number, equals: string | number | boolean): Observation {
+  const ok = String(value) === String(equals);
+  const summary = ok ? `${nameOf(topic)} is ${value}` : `${nameOf(topic)} is ${value}, not ${equals}`;
+  return state({ ...saidOf(topic.filter, 'topic-value'), summary, ok, severity: 'warning' });
+}
+
+function levelOf(topic: TopicOption, heard: string | number): Observation {
+  const said = saidOf(topic.filter, 'topic-value');
+  const value = heard === '' ? Number.NaN : Number(heard);
+  if (!Number.isFinite(value)) return unseen(said, `its value is no number: "${heard}"`);
+  const { bad, unit, warning, critical } = topic;
+  const summary = `${nameOf(topic)} is ${value}${unit === '' ? '' : ` ${unit}`}`;
+  return level({ ...said, summary, value, unit, bad, warning, critical });
+}
+
+function knownIn(value: unknown): Record<string, number> {
+  if (value === null || typeof value !== 'object') return {};
+  return Object.fromEntries(
+    Object.entries(value).filter((entry): entry is [string, number] => typeof entry[1] === 'number'),
+  );
+}

@@ -1,0 +1,149 @@
+import { topicMatches } from '#bus/subscriptions.ts';
+import type { CheckContext } from '#agents/sentinel/check.ts';
+import { MqttConversation, type MqttMessage, type MqttTarget } from './mqtt.ts';
+import { jsonOf, oneLine } from './text.ts';
+
+/** What a topic is listened to for. `path` and `timePath` lead to fields of a JSON payload, `a.b.0`. */
+export interface TopicWish {
+  filter: string;
+  path?: string | undefined;
+  timePath?: string | undefined;
+}
+
+/** The last message of a filter. */
+export interface Heard {
+  topic: string;
+  /** Epoch ms when it was published; undefined for a retained one that does not say. */
+  at: number | undefined;
+  /** The field of `path`, or the start of the payload. */
+  value: string | number | undefined;
+}
+
+/**
+ * Messages come between the looks, so a connection that listens outlives them: one for each broker, user and set of filters,
+ * in this module. It keeps no process alive, opens no session at the broker, and ends when it is no longer asked for, at
+ * the next message or look after that. A new look opens one that broke.
+ */
+class Watch {
+  readonly heard = new Map<string, Heard>();
+  conversation: MqttConversation | undefined;
+  /** Epoch ms since when nothing can have been missed. */
+  listeningSince = 0;
+  lastLookAt = 0;
+  isRefused = false;
+}
+
+const watches = new Map<string, Watch>();
+/** Checks that look less often than that miss messages: they should be told so by their own interval. */
+const unusedMs = 6 * 3_600_000;
+const maximumPayload = 65_536;
+
+/** Ends all connections that listen. */
+export function closeMqttWatches(): void {
+  for (const { conversation } of watches.values()) conversation?.close();
+  watches.clear();
+}
+
+export type Listening =
+  | { is: 'listening'; since: number; heard: ReadonlyMap<string, Heard> }
+  /** The broker does not let this user subscribe. */
+  | { is: 'refused' };
+
+/** What was heard so far. The look that opens the connection waits `settleMs` for what the broker has in store. */
+export async function listenTo(
+  of: { target: MqttTarget; wishes: readonly TopicWish[]; settleMs: number },
+  context: CheckContext,
+): Promise<Listening> {
+  const { clock } = context;
+  closeUnused(clock.now());
+  const key = JSON.stringify([of.target.url, of.target.user ?? '', of.wishes]);
+  const watch = watches.get(key) ?? new Watch();
+  watches.set(key, watch);
+  watch.lastLookAt = clock.now();
+  if (watch.conversation?.isOpen !== true) await open(watch, of, context);
+  if (watch.isRefused) return { is: 'refused' };
+  return { is: 'listening', since: watch.listeningSince, heard: watch.heard };
+}
+
+async function open(
+  watch: Watch,
+  of: { target: MqttTarget; wishes: readonly TopicWish[]; settleMs: number },
+  context: CheckContext,
+): Promise<void> {
+  const { clock } = context;
+  watch.conversation?.close();
+  const opening = new AbortController();
+  const abort = (): void => opening.abort(context.signal.reason);
+  context.signal.addEventListener('abort', abort, { once: true });
+  try {
+    const conversation = await MqttConversation.open(of.target, { signal: opening.signal, isQuiet: true });
+    watch.conversation = conversation;
+    conversation.listen((message) => {
+      const now = clock.now();
+      if (now - watch.lastLookAt > unusedMs) conversation.close();
+      for (const wish of of.wishes) if (topicMatches(wish.filter, message.topic)) note(watch, wish, { message, now });
+    });
+    watch.isRefused = !(await conversation.subscribe(
+      of.wishes.map(({ filter }) => filter),
+      1,
+    ));
+    watch.listeningSince = clock.now();
+    await clock.sleep(of.settleMs, context.signal);
+  } finally {
+    context.signal.removeEventListener('abort', abort);
+  }
+}
+
+function note(watch: Watch, wish: TopicWish, of: { message: MqttMessage; now: number }): void {
+  const { message, now } = of;
+  const heard = readMessage(message, wish, now);
+  const before = watch.heard.get(wish.filter);
+  // Many retained topics of one filter come at once: the newest counts, not the last.
+  const isOlder = before?.at !== undefined && (heard.at === undefined || heard.at < before.at);
+  if (message.retained && isOlder) return;
+  watch.heard.set(wish.filter, heard);
+}
+
+/** What a message says at `now`. */
+export function readMessage(message: MqttMessage, wish: TopicWish, now: number): Heard {
+  const text = message.payload.subarray(0, maximumPayload).toString('utf8');
+  const isJson = wish.path !== undefined || wish.timePath !== undefined;
+  const json = isJson && message.payload.length <= maximumPayload ? jsonOf(text) : undefined;
+  const own = wish.timePath === undefined ? undefined : timeOf(fieldOf(json, wish.timePath));
+  const field = wish.path === undefined ? text : fieldOf(json, wish.path);
+  const value = typeof field === 'number' ? field : field === undefined ? undefined : plain(field);
+  const at = own ?? (message.retained || wish.timePath !== undefined ? undefined : now);
+  return { topic: oneLine(message.topic, 200), at: at === undefined ? undefined : Math.min(at, now), value };
+}
+
+function plain(field: unknown): string {
+  return oneLine(typeof field === 'string' ? field : (JSON.stringify(field) ?? ''), 200);
+}
+
+function fieldOf(json: unknown, path: string): unknown {
+  let field = json;
+  for (const name of path.split('.')) {
+    if (field === null || typeof field !== 'object' || !Object.hasOwn(field, name)) return undefined;
+    field = (field as Record<string, unknown>)[name];
+  }
+  return field;
+}
+
+/** ISO text, seconds or milliseconds since the epoch. */
+function timeOf(field: unknown): number | undefined {
+  if (typeof field === 'string' && /^\d{4}-\d{2}-\d{2}/.test(field)) {
+    const ms = Date.parse(field);
+    return Number.isFinite(ms) ? ms : undefined;
+  }
+  const number = typeof field === 'string' && /^\d{9,16}(?:\.\d+)?$/.test(field) ? Number(field) : field;
+  if (typeof number !== 'number' || !Number.isFinite(number) || number <= 0) return undefined;
+  return number < 1e11 ? number * 1_000 : number;
+}
+
+function closeUnused(now: number): void {
+  for (const [key, watch] of watches) {
+    if (now - watch.lastLookAt <= unusedMs) continue;
+    watch.conversation?.close();
+    watches.delete(key);
+  }
+}
