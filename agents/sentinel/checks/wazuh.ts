@@ -1,0 +1,183 @@
+import { z } from 'zod';
+import { durationOr, formatDuration } from '#config/duration.ts';
+import { SecretRef } from '#config/schema.ts';
+import type { Evidence } from '#bus/messages/finding.ts';
+import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
+import { apiOptions, createApi, presence } from '#agents/sentinel/probes/api.ts';
+import { matchesAny } from '#agents/sentinel/probes/glob.ts';
+import { state, unseen } from '#agents/sentinel/probes/reading.ts';
+import { remember } from '#agents/sentinel/probes/remembered.ts';
+import { counted, evidenceOf } from '#agents/sentinel/probes/text.ts';
+import { openWazuh, type Wazuh } from '#agents/sentinel/probes/wazuh-api.ts';
+import { errorsOf, lookAtDaemons, lookAtErrors, nodesOf } from '#agents/sentinel/probes/wazuh-node.ts';
+import { lookAtBenchmarks, lookAtFileScans } from '#agents/sentinel/probes/wazuh-posture.ts';
+
+const parts = ['daemons', 'agents', 'errors', 'benchmarks', 'files'] as const;
+
+const Options = z.strictObject({
+  ...apiOptions,
+  user: z.string().min(1).max(200).default('wazuh-wui').describe('User of the API who may read. Default wazuh-wui.'),
+  password: SecretRef.describe('Password of that user.'),
+  look: z
+    .array(z.enum(parts))
+    .min(1)
+    .default(['daemons', 'agents', 'errors'])
+    .describe('What is looked at. `benchmarks` and `files` ask for each agent: once a day is enough.'),
+  disconnectedAfter: z
+    .number()
+    .int()
+    .positive()
+    .max(100_000)
+    .default(15)
+    .describe('Minutes after which an agent that reports no more is told.'),
+  ignoreAgents: z.array(z.string().max(200)).max(200).default([]).describe('Agents that may rest; `*` is any text.'),
+  scoreDrop: z
+    .number()
+    .positive()
+    .max(100)
+    .default(5)
+    .describe('Points that a benchmark may lose, more are a warning.'),
+  fileScanAge: durationOr('24h').describe('Age of the last look through the files of an agent where a warning begins.'),
+  within: durationOr('15m').describe('Time in which errors of the manager itself count.'),
+});
+type Options = z.output<typeof Options>;
+
+export const check = defineCheck({
+  kind: 'wazuh',
+  about:
+    "Wazuh's manager: daemons, agents that are silent, its own errors, scores of benchmarks and looks through files.",
+  options: Options,
+  reach: 'network',
+  resourceOf: () => 'wazuh',
+  observe,
+  evidence: { about: 'the last errors of the manager, or the benchmark checks that failed', gather },
+});
+
+async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
+  const { answer, wazuh } = await openWazuh(createApi(options, context), options, context);
+  const there = presence(answer, { condition: 'wazuh-down', resource: 'wazuh', name: 'the API of Wazuh' });
+  if (answer.is !== 'value') return [there];
+  const major = Number(/^v?(\d+)\./.exec(answer.value.apiVersion)?.[1] ?? 4);
+  const found = [there];
+  if (options.look.some((part) => part === 'daemons' || part === 'errors')) {
+    found.push(...(await lookAtNodes(wazuh, options, { context, major })));
+  }
+  if (options.look.includes('agents')) found.push(...(await lookAtAgents(wazuh, options)));
+  // Version 5 keeps these in the indexer and has no such routes.
+  if (major < 5) found.push(...(await lookAtPosture(wazuh, options, context)));
+  return found;
+}
+
+async function lookAtNodes(
+  wazuh: Wazuh,
+  options: Options,
+  { context, major }: { context: CheckContext; major: number },
+): Promise<Observation[]> {
+  const nodes = await nodesOf(wazuh, major);
+  if (nodes.is !== 'value') return [unseen({ condition: 'wazuh-daemon-stopped', resource: 'nodes' }, nodes.reason)];
+  const now = context.clock.now();
+  const before = context.memory.get('errorsAt');
+  const sinceLook = typeof before === 'number' && before < now ? now - before : 0;
+  const spanMs = Math.min(86_400_000, Math.max(options.within, sinceLook));
+  const found = await Promise.all(
+    nodes.value.map(async (node) => [
+      ...(options.look.includes('daemons') ? await lookAtDaemons(wazuh, node) : []),
+      ...(options.look.includes('errors') ? [await lookAtErrors(wazuh, node, { now, spanMs })] : []),
+    ]),
+  );
+  remember(context.memory, 'errorsAt', now);
+  return found.flat();
+}
+
+const Summary = z.object({
+  connection: z.object({ active: z.number(), total: z.number(), disconnected: z.number().default(0) }),
+});
+const Agents = z.object({
+  id: z.string(),
+  name: z.string(),
+  ip: z.string().nullish(),
+  lastKeepAlive: z.string().nullish(),
+});
+
+async function lookAtAgents(wazuh: Wazuh, options: Options): Promise<Observation[]> {
+  const summary = await wazuh.data(Summary, { path: '/agents/summary/status' });
+  const said = { condition: 'wazuh-agents-inactive', resource: 'agents' };
+  if (summary.is !== 'value') return [unseen(said, summary.reason)];
+  const { active, total } = summary.value.connection;
+  // So it was when the manager was removed underneath its own running process: everything answered, nobody was there.
+  const all = state({
+    ...said,
+    summary: `${active} of ${counted(total, 'agent')} report`,
+    ok: active > 0 || total <= 1,
+    severity: 'critical',
+  });
+  const silent = await wazuh.items(Agents, {
+    path: '/agents',
+    query: {
+      status: 'disconnected',
+      older_than: `${options.disconnectedAfter}m`,
+      select: 'id,name,ip,lastKeepAlive',
+      limit: 500,
+    },
+  });
+  const condition = 'wazuh-agent-disconnected';
+  if (silent.is !== 'value') return [all, unseen({ condition, resource: 'agents' }, silent.reason)];
+  const told = silent.value.filter(({ id, name }) => id !== '000' && !matchesAny(name, options.ignoreAgents));
+  const span = formatDuration(options.disconnectedAfter * 60_000);
+  const count = `${counted(told.length, 'agent')} silent for more than ${span}`;
+  return [
+    all,
+    state({ condition, resource: 'agents', summary: count, ok: true, severity: 'warning' }),
+    ...told.slice(0, 200).map(({ id, name, ip, lastKeepAlive }) =>
+      state({
+        condition,
+        // Names of agents may be there twice, ids are not.
+        resource: `${id} ${name}`,
+        labels: { agent: id.slice(0, 20), name: name.slice(0, 200), ...(ip && { address: ip.slice(0, 60) }) },
+        holdMs: 0,
+        summary: `the agent ${name} reports no more, the last time at ${lastKeepAlive ?? 'an unknown time'}`,
+        ok: false,
+        severity: 'warning',
+      }),
+    ),
+  ];
+}
+
+async function lookAtPosture(wazuh: Wazuh, options: Options, context: CheckContext): Promise<Observation[]> {
+  const wanted = { benchmarks: options.look.includes('benchmarks'), files: options.look.includes('files') };
+  if (!wanted.benchmarks && !wanted.files) return [];
+  const query = { status: 'active', select: 'id,name', limit: 500 };
+  const agents = await wazuh.items(z.object({ id: z.string(), name: z.string() }), { path: '/agents', query });
+  if (agents.is !== 'value') return [unseen({ condition: 'sca-score-drop', resource: 'agents' }, agents.reason)];
+  const of = { agents: agents.value.filter(({ name }) => !matchesAny(name, options.ignoreAgents)), context };
+  return [
+    ...(wanted.benchmarks ? await lookAtBenchmarks(wazuh, of, options.scoreDrop) : []),
+    ...(wanted.files ? await lookAtFileScans(wazuh, of, options.fileScanAge) : []),
+  ];
+}
+
+async function gather(options: Options, context: CheckContext, observation: Observation): Promise<Evidence[]> {
+  const { answer, wazuh } = await openWazuh(createApi(options, context), options, context);
+  if (answer.is !== 'value') return [];
+  return observation.condition === 'sca-score-drop' ? failedChecks(wazuh, observation) : lastErrors(wazuh);
+}
+
+async function failedChecks(wazuh: Wazuh, { labels, resource }: Observation): Promise<Evidence[]> {
+  const { agent = '', policy = '' } = labels ?? {};
+  if (agent === '' || policy === '') return [];
+  const failed = await wazuh.items(z.object({ id: z.number(), title: z.string() }), {
+    path: `/sca/${encodeURIComponent(agent)}/checks/${encodeURIComponent(policy)}`,
+    query: { result: 'failed', limit: 30 },
+  });
+  const lines = failed.is === 'value' ? failed.value.map(({ id, title }) => `${id} ${title}`) : [];
+  return evidenceOf('state', `Failed checks of ${resource}`, lines);
+}
+
+async function lastErrors(wazuh: Wazuh): Promise<Evidence[]> {
+  const nodes = await nodesOf(wazuh, 4);
+  const [node] = nodes.is === 'value' ? nodes.value : [];
+  const errors = node === undefined ? undefined : await errorsOf(wazuh, node);
+  if (errors?.is !== 'value') return [];
+  const lines = errors.value.map((line) => `${line.timestamp} ${line.tag} ${line.level}: ${line.description}`);
+  return evidenceOf('log', 'Errors of the manager', lines.slice(0, 30).toReversed());
+}
