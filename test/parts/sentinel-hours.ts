@@ -18,14 +18,13 @@ import { createVirtualClock, type VirtualClock } from './virtual-clock.ts';
 /** One look as it happened. */
 export interface Look {
   kind: string;
+  reach: CheckDefinition['reach'];
   /** Name of what the check is about; unique where each check has its own. */
   resource: string;
   host: string | undefined;
   /** Virtual time, epoch ms. */
   startedAt: number;
   endedAt?: number;
-  /** Virtual time passes while it looks: the fleet waits for others meanwhile. */
-  isSlow: boolean;
   seen?: readonly Observation[];
 }
 
@@ -125,11 +124,14 @@ export class SentinelHours implements AsyncDisposable {
       ...kind,
       observe: (options, context) =>
         this.#counted(isSlow, async () => {
-          const look = this.#lookOf(kind, { options, context, isSlow });
+          const look = this.#lookOf(kind, options, context);
           this.#options.onLook?.(look);
-          const seen = await kind.observe(options, context);
-          Object.assign(look, { seen, endedAt: this.clock.now() });
-          return seen;
+          try {
+            look.seen = await kind.observe(options, context);
+            return [...look.seen];
+          } finally {
+            look.endedAt = this.clock.now();
+          }
         }),
       evidence: {
         ...kind.evidence,
@@ -139,13 +141,9 @@ export class SentinelHours implements AsyncDisposable {
     };
   }
 
-  #lookOf(
-    kind: CheckDefinition,
-    of: { options: Record<string, unknown>; context: CheckContext; isSlow: boolean },
-  ): Look {
-    const resource = kind.resourceOf(of.options);
+  #lookOf({ kind, reach, resourceOf }: CheckDefinition, options: Record<string, unknown>, context: CheckContext): Look {
     const startedAt = this.clock.now();
-    return { kind: kind.kind, resource, host: of.context.host?.name, startedAt, isSlow: of.isSlow };
+    return { kind, reach, resource: resourceOf(options), host: context.host?.name, startedAt };
   }
 
   async #counted<T>(isSlow: boolean, work: () => Promise<T>): Promise<T> {
