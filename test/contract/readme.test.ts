@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { bindIntakes } from '#agents/sentinel/foreign/bind.ts';
 import { bindShipped, kindNames } from '#agents/sentinel/registry.ts';
+import { shippedGuardians } from '#config/guardian.ts';
 import { loadConfig } from '#config/load.ts';
+import { Presets } from '#config/preset.ts';
 import { loadCatalogue } from '#playbooks/catalogue.ts';
 import { Folder, runCommand } from '../parts/command.ts';
 
@@ -55,8 +57,11 @@ test.each(snippets)('the configuration at $file:$line is valid', async ({ yaml }
 });
 
 describe('the tables of the README', () => {
-  test('name every kind of check, and no other', async () => {
-    expect(namesIn('checks').toSorted()).toEqual((await kindNames()).toSorted());
+  test('count the kinds, presets and guardians that ship', async () => {
+    const [kinds, presets, guardians] = [await kindNames(), new Presets().names(), shippedGuardians()];
+    const row = readme.split('\n').find((line) => line.startsWith('| checks |')) ?? '';
+    const numbers = [...row.matchAll(/(\d+) (?:kinds|presets|guardians)/g)].map(([, number]) => Number(number));
+    expect(numbers).toEqual([kinds.length, presets.length, guardians.size]);
   });
 
   test('name every playbook that ships, and no other', async () => {
