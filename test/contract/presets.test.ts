@@ -48,6 +48,9 @@ const special: Record<string, unknown> = {
   'certificate-files.ports': [443],
   'hardened-host.allowedPorts': ['22/tcp'],
   'nfs-client.mounts': ['/mnt/media'],
+  'mosquitto.url': 'mqtt://10.0.0.42:1883',
+  'emqx.broker': 'mqtt://10.0.0.42:1883',
+  'loki.streams': '{job="systemd-journal"}',
 };
 
 function useOf(preset: Preset, wants: (parameter: Preset['parameters'][string]) => boolean): Record<string, unknown> {

@@ -74,6 +74,29 @@ describe('a metric', () => {
     expect(reading?.is === 'level' && reading.value > 700_000_000).toBe(true);
   });
 
+  test('that counts is judged by what it grew within five minutes', async () => {
+    let kills = 7;
+    let now = 1_000_000;
+    await using api = await startFakeApi(() => ({ body: `oom_kill{host="a1"} ${kills}\n` }));
+    const context = checkContext({ clock: { ...checkContext().clock, now: () => now } });
+    const metrics = [{ metric: 'oom_kill', where: { host: 'a*' }, as: 'growth', above: { warning: 1 } }];
+    const options = check.options.parse({ url: api.url, metrics });
+    const growth = async (): Promise<unknown> => {
+      const reading = (await check.observe(options, context)).at(-1)?.reading;
+      return reading?.is === 'level' ? reading.value : reading;
+    };
+    expect(await growth()).toBe(0);
+    kills = 9;
+    now += 60_000;
+    expect(await growth()).toBe(2);
+    now += 60_000;
+    expect(await growth()).toBe(2);
+    kills = 1;
+    expect(await growth()).toBe(3);
+    now += 300_000;
+    expect(await growth()).toBe(0);
+  });
+
   test('that is not there is unknown', async () => {
     const found = await lookAt(page, { metrics: [{ metric: 'nowhere', equals: 0 }] });
     expect(found.find(({ resource }) => resource.startsWith('nowhere'))?.reading).toEqual({

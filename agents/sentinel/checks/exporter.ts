@@ -4,6 +4,8 @@ import { type CheckContext, defineCheck, type Observation } from '#agents/sentin
 import { apiOptions, createApi, presence } from '#agents/sentinel/probes/api.ts';
 import { loginHeaders, loginOptions } from '#agents/sentinel/probes/api-login.ts';
 import { type ExposedMetric, exposedMetrics } from '#agents/sentinel/probes/exposition.ts';
+import { matchesAny } from '#agents/sentinel/probes/glob.ts';
+import { Growth } from '#agents/sentinel/probes/growth.ts';
 import {
   judgeAbsence,
   judgementOptions,
@@ -13,6 +15,7 @@ import {
 } from '#agents/sentinel/probes/judgement.ts';
 import { withHeaders } from '#agents/sentinel/probes/prometheus-api.ts';
 import { unseen } from '#agents/sentinel/probes/reading.ts';
+import { seriesName } from '#agents/sentinel/probes/series.ts';
 import { worstOnly } from '#agents/sentinel/probes/self-metrics.ts';
 import { evidenceOf, oneLine, resourceName } from '#agents/sentinel/probes/text.ts';
 
@@ -24,11 +27,13 @@ const Metric = z
     where: z
       .record(z.string().max(100), z.string().max(500))
       .default({})
-      .describe('Labels that it must have, with these values.'),
+      .describe('Labels that it must have, with these values; `*` stands for any text.'),
     as: z
-      .enum(['value', 'age', 'left'])
+      .enum(['value', 'age', 'left', 'growth'])
       .default('value')
-      .describe('`age` and `left`: the value is a time of Unix; seconds since then or until then are judged.'),
+      .describe(
+        '`age` and `left`: the value is a time of Unix, and the seconds since then or until then are judged. `growth`: of a counter, within five minutes.',
+      ),
     equals: z.number().optional().describe('This value is bad, such as 0 of a metric that says success.'),
     ...judgementOptions,
   })
@@ -104,21 +109,24 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
     const blind = unseen({ condition: 'exporter-metrics', resource: whole }, 'the exporter does not answer');
     return page.health.reading.is === 'unknown' ? [page.health] : [page.health, blind];
   }
+  const growth = new Growth(context);
   const nowSeconds = context.clock.now() / 1_000;
-  return worstOnly([
-    page.health,
-    ...options.metrics.flatMap((metric) => judge(metric, page.exposed, { whole, nowSeconds })),
-  ]);
+  const judged = options.metrics.flatMap((metric) => judge(metric, page.exposed, { whole, nowSeconds, growth }));
+  growth.keep();
+  return worstOnly([page.health, ...judged]);
 }
 
 function judge(
   metric: Metric,
   exposed: readonly ExposedMetric[],
-  of: { whole: string; nowSeconds: number },
+  of: { whole: string; nowSeconds: number; growth: Growth },
 ): Observation[] {
   const samples = exposed
     .filter(({ name, labels }) => name === metric.metric && matches(labels, metric.where))
-    .map(({ labels, value }) => ({ labels, value: judged(metric, value, of.nowSeconds) }));
+    .map(({ labels, value }) => ({
+      labels,
+      value: judged(metric, { name: `${metric.metric} ${seriesName(labels)}`, value }, of),
+    }));
   const whole = resourceName(`${metric.metric} of ${of.whole}`);
   if (samples.length === 0) return judgeAbsence(metric, whole, `its page has no ${metric.metric}`);
   if (metric.equals === undefined) return judgeSeries(metric, samples, whole);
@@ -127,12 +135,24 @@ function judge(
 }
 
 function matches(labels: Readonly<Record<string, string>>, where: Readonly<Record<string, string>>): boolean {
-  return Object.entries(where).every(([name, value]) => labels[name] === value);
+  return Object.entries(where).every(([name, value]) => matchesAny(labels[name] ?? '', [value]));
 }
 
-function judged({ as }: Metric, value: number, nowSeconds: number): number {
-  if (as === 'age') return Math.round(nowSeconds - value);
-  return as === 'left' ? Math.round(value - nowSeconds) : value;
+function judged(
+  { as }: Metric,
+  { name, value }: { name: string; value: number },
+  of: { nowSeconds: number; growth: Growth },
+): number {
+  switch (as) {
+    case 'value':
+      return value;
+    case 'age':
+      return Math.round(of.nowSeconds - value);
+    case 'left':
+      return Math.round(value - of.nowSeconds);
+    case 'growth':
+      return of.growth.of(name, value);
+  }
 }
 
 async function gather(options: Options, context: CheckContext, observation: Observation): Promise<Evidence[]> {

@@ -36,6 +36,7 @@ const minutesAgo = (minutes: number): number => Date.now() - minutes * 60_000;
 
 test.each([
   { above: { warning: 1 } },
+  { itself: false },
   { silent: [{ selector: '{a="b"} |= "x"', for: '5m' }] },
   { silent: [{ selector: '{a="b"}[5m]) or ({c="d"}', for: '5m' }] },
   { silent: [{ selector: '{a="b"}', for: '0s' }] },
@@ -60,6 +61,15 @@ describe('readiness', () => {
     expect(bad(await look(loki, {}, context))).toEqual([]);
     loki.isReady = false;
     expect(bad(await look(loki, {}, context))).toEqual([]);
+  });
+
+  test("is somebody else's to tell where Loki itself is not watched", async () => {
+    await using loki = await startFakeLoki();
+    expect(await look(loki, { itself: false, silent: [{ selector: '{a="b"}', for: '5m' }] })).toHaveLength(1);
+    loki.fault = 'reset';
+    expect(await look(loki, { itself: false, query: 'vector(1)' })).toMatchObject([
+      { resource: 'Loki', reading: { is: 'unknown' } },
+    ]);
   });
 
   test('another 503 is no start', async () => {

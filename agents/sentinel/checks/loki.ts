@@ -57,17 +57,24 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const { metrics } = ready;
   const health = await readiness(options, metrics, context);
   if (health.reading.is !== 'state') return [health];
-  if (!health.reading.ok) return [health, unseen({ condition: 'loki-query', resource: name }, 'it is not ready')];
-  const found: Observation[] = [health];
-  if (options.selfMetrics) {
-    const of = { resource: name, metrics: selfMetrics, gauges: ['loki_build_info'] };
-    found.push(...(await selfObservations(metrics, of, context)).observations);
+  if (!health.reading.ok) {
+    const blind = unseen({ condition: 'loki-query', resource: name }, 'it is not ready');
+    return options.itself ? [health, blind] : [blind];
   }
-  if (options.retention) found.push(...(await retention(metrics, context)));
+  const found = options.itself ? [health, ...(await ownState(options, metrics, context))] : [];
   if (options.query !== undefined) found.push(...(await queried(options, options.query, { metrics, context })));
   for (const silent of options.silent) found.push(...(await silenceObservations(silent, metrics, context)));
   for (const surge of options.surges) found.push(...(await surgeObservations(surge, metrics, context)));
   return worstOnly(found);
+}
+
+/** What it tells of itself. */
+async function ownState(options: Options, metrics: Metrics, context: CheckContext): Promise<Observation[]> {
+  const of = { resource: name, metrics: selfMetrics, gauges: ['loki_build_info'] };
+  return [
+    ...(options.selfMetrics ? (await selfObservations(metrics, of, context)).observations : []),
+    ...(options.retention ? await retention(metrics, context) : []),
+  ];
 }
 
 /** For the first 15 seconds it answers 503: it starts, and is not down. */

@@ -13,7 +13,7 @@ import { until } from '../../../test/parts/until.ts';
 import { startVictoriaMetrics, type VictoriaMetrics } from '../../../test/parts/victoria-metrics.ts';
 import { check } from './prometheus-rules.ts';
 
-const homelab = join(import.meta.dirname, '../../../config/rules/homelab.rules.yaml');
+const homelab = 'shipped:homelab';
 
 kindContract(check, (port) => ({ url: `http://127.0.0.1:${port}`, files: [homelab] }));
 

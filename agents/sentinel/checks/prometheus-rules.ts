@@ -18,7 +18,7 @@ const Options = z.strictObject({
     .min(1)
     .max(50)
     .describe(
-      'Rule files of Prometheus or vmalert, YAML or JSON, relative to the configuration. Read again when changed.',
+      'Rule files of Prometheus or vmalert, YAML or JSON, relative to the configuration, and `shipped:homelab` for the ones that ship. Read again when changed.',
     ),
   severities: z
     .record(z.string().max(60), Severity)

@@ -48,6 +48,10 @@ export const LokiCheckOptions = z
     url: apiOptions.url.describe('Address of Loki, without /loki/api/v1.'),
     ...loginOptions,
     tenant: z.string().min(1).max(150).optional().describe('Tenant, sent as X-Scope-OrgID, where Loki has several.'),
+    itself: z
+      .boolean()
+      .default(true)
+      .describe('Whether Loki itself is watched as well. Without, its silence leaves the rest unknown.'),
     startingFor: durationOr('60s').describe(
       'Not ready for so long after a start is no trouble: it waits 15 s by itself.',
     ),
@@ -76,6 +80,10 @@ export const LokiCheckOptions = z
   .refine(({ query, above, below }) => query !== undefined || (above === undefined && below === undefined), {
     error: 'needs a query',
     path: ['above'],
+  })
+  .refine(({ itself, query, silent, surges }) => itself || query !== undefined || silent.length + surges.length > 0, {
+    error: 'leaves nothing to look at without a query, silent or surges',
+    path: ['itself'],
   });
 export type LokiCheckOptions = z.output<typeof LokiCheckOptions>;
 export type Silent = z.output<typeof Silent>;

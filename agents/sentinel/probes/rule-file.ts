@@ -1,4 +1,6 @@
 import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { type ConfigDocument, readDocument } from '#config/document.ts';
 import { ConfigFailure, type ConfigPath, plainMessage } from '#config/fault.ts';
@@ -32,6 +34,8 @@ export interface RuleFile {
 }
 
 export type RuleFileReading = { ok: true; file: RuleFile } | { ok: false; path: string; reason: string };
+
+const shippedFolder = fileURLToPath(new URL('../../../config/rules/', import.meta.url));
 
 const unitMs: Record<string, number> = {
   ms: 1,
@@ -83,7 +87,7 @@ const maximumRules = 2_000;
 
 /** Reads a rule file of Prometheus or vmalert, YAML or JSON. A wrong rule is left out and told; the others are used. */
 export function readRuleFile(file: string, baseFolder: string): RuleFileReading {
-  const path = absolutePath(file, baseFolder);
+  const path = pathOf(file, baseFolder);
   try {
     return parseRuleFile(readDocument(path), path);
   } catch (error) {
@@ -94,9 +98,15 @@ export function readRuleFile(file: string, baseFolder: string): RuleFileReading 
   }
 }
 
+/** `shipped:homelab` is config/rules/homelab.rules.yaml. */
+function pathOf(file: string, baseFolder: string): string {
+  const [, name] = /^shipped:([a-z][a-z-]*)$/.exec(file) ?? [];
+  return name === undefined ? absolutePath(file, baseFolder) : join(shippedFolder, `${name}.rules.yaml`);
+}
+
 /** Changes whenever the file does; undefined when it cannot be seen. */
 export function ruleFileVersion(file: string, baseFolder: string): string | undefined {
-  const found = statSync(absolutePath(file, baseFolder), { throwIfNoEntry: false });
+  const found = statSync(pathOf(file, baseFolder), { throwIfNoEntry: false });
   return found === undefined ? undefined : `${found.mtimeMs} ${found.size} ${found.ino}`;
 }
 

@@ -1,15 +1,14 @@
-import { z } from 'zod';
 import type { Severity } from '#bus/fields.ts';
 import type { CheckContext, Observation } from '#agents/sentinel/check.ts';
 import type { Api } from './api.ts';
 import { type ExposedMetric, exposedMetrics } from './exposition.ts';
+import { Growth } from './growth.ts';
 import { state, unseen } from './reading.ts';
-import { remember } from './remembered.ts';
 
 /** What a metric of a product's own /metrics page means for the product. */
 export interface SelfMetric {
   metric: string;
-  /** `zero`, `one`: bad at that value. `rising`: a counter that is bad while it grows. */
+  /** `zero`, `one`: bad at that value. `rising`: a counter that is bad while it grows and for five minutes after. */
   bad: 'zero' | 'one' | 'rising';
   condition: string;
   severity: Severity;
@@ -18,11 +17,6 @@ export interface SelfMetric {
   /** The label that tells several of one metric apart; the others are added up. */
   by?: string;
 }
-
-/** After a counter has grown it counts as bad for so long: errors come in bursts. */
-const restlessMs = 5 * 60_000;
-
-const Counters = z.record(z.string(), z.object({ value: z.number(), roseAt: z.number() }));
 
 /** What the product says of itself on its /metrics page. An absent metric says nothing: versions differ. */
 export async function selfObservations(
@@ -42,37 +36,16 @@ export async function selfObservations(
     const said = { condition: 'self-metrics', resource: of.resource };
     return { observations: [unseen(said, 'its /metrics page has none of its own metrics')], exposed };
   }
-  const known = Counters.safeParse(context.memory.get('counters'));
-  const counters = new CounterHistory(known.success ? known.data : {}, context.clock.now());
-  const observations = of.metrics.flatMap((metric) => judge(metric, exposed, { resource: of.resource, counters }));
-  remember(context.memory, 'counters', counters.after);
+  const growth = new Growth(context);
+  const observations = of.metrics.flatMap((metric) => judge(metric, exposed, { resource: of.resource, growth }));
+  growth.keep();
   return { observations: worstOnly(observations), exposed };
-}
-
-class CounterHistory {
-  readonly after: z.output<typeof Counters> = {};
-  readonly #before: z.output<typeof Counters>;
-  readonly #now: number;
-
-  constructor(before: z.output<typeof Counters>, now: number) {
-    this.#before = before;
-    this.#now = now;
-  }
-
-  /** Whether a counter grew lately. The first sight of it says nothing; a restart begins at 0 again. */
-  isRising(key: string, value: number): boolean {
-    const before = this.#before[key];
-    const grew = before !== undefined && (value > before.value || (value < before.value && value > 0));
-    const roseAt = grew ? this.#now : (before?.roseAt ?? 0);
-    this.after[key] = { value, roseAt };
-    return this.#now - roseAt < restlessMs;
-  }
 }
 
 function judge(
   metric: SelfMetric,
   exposed: readonly ExposedMetric[],
-  of: { resource: string; counters: CounterHistory },
+  of: { resource: string; growth: Growth },
 ): Observation[] {
   const sums = new Map<string, number>();
   for (const { name, labels, value } of exposed) {
@@ -83,7 +56,7 @@ function judge(
   return [...sums].slice(0, 100).map(([which, value]) => {
     const isBad =
       metric.bad === 'rising'
-        ? of.counters.isRising(`${metric.metric} ${which}`, value)
+        ? of.growth.of(`${metric.metric} ${which}`, value) > 0
         : value === (metric.bad === 'zero' ? 0 : 1);
     return state({
       condition: metric.condition,
