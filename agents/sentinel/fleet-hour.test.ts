@@ -20,6 +20,7 @@ const latestMs = 3_000;
 const mostGrowthBytes = 3_000_000;
 
 interface Written {
+  [key: string]: unknown;
   id: string;
   kind: string;
   every: string;
