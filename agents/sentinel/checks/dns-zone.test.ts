@@ -95,6 +95,11 @@ describeWith(['named'], 'a primary and a secondary of BIND', () => {
 });
 
 describe('the options', () => {
+  test('without serials and without anything else there is nothing to see', async () => {
+    const options = check.options.parse({ zone: 'a.test', primary: '127.0.0.1:1', serials: false });
+    expect(problems(await check.observe(options, checkContext()))).toEqual(['unknown zone-answers-differ']);
+  });
+
   test('a server twice is asked once', async () => {
     const options = check.options.parse({ zone: 'a.test', primary: '127.0.0.1:1', secondaries: ['127.0.0.1:1'] });
     const found = await check.observe(options, checkContext());

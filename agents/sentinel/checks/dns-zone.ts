@@ -15,6 +15,10 @@ const Options = z.strictObject({
   zone: DomainName.describe('The zone.'),
   primary: endpointOption().describe('Server that the others follow, with its port where that is not 53.'),
   secondaries: z.array(endpointOption()).max(8).default([]).describe('Servers that follow the primary.'),
+  serials: z
+    .boolean()
+    .default(true)
+    .describe('Off: only `names` and transfers are looked at, where another check looks at the zone itself.'),
   names: z
     .array(DomainName)
     .max(10)
@@ -98,21 +102,24 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const soas = servers.map((server, index) => served(server, ends[index], options.zone));
   const serials = soas.map(({ serial }) => serial);
   const serving = servers.filter((_, index) => serials[index] !== undefined);
-  return [
-    ...soas.map(({ observation }) => observation),
-    ...observeLag(
-      {
-        zone: options.zone,
-        primary: serials[0],
-        secondaries: secondaries.map(({ name }, index) => ({ name, serial: serials[index + 1] })),
-        warningMs: options.lagWarning,
-        criticalMs: options.lagCritical,
-      },
-      context,
-    ),
+  const lag = {
+    zone: options.zone,
+    primary: serials[0],
+    secondaries: secondaries.map(({ name }, index) => ({ name, serial: serials[index + 1] })),
+    warningMs: options.lagWarning,
+    criticalMs: options.lagCritical,
+  };
+  const found = [
+    ...(options.serials ? [...soas.map(({ observation }) => observation), ...observeLag(lag, context)] : []),
     ...(await observeNames(serving, options, context)),
     ...transfers,
   ];
+  if (found.length > 0) return found;
+  const silent =
+    serving.length < 2 && options.names.length > 0
+      ? 'fewer than two servers answer for it'
+      : 'no names or transfers are given';
+  return [unseen({ condition: 'zone-answers-differ', resource: options.zone, labels: { zone: options.zone } }, silent)];
 }
 
 interface Served {
