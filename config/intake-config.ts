@@ -18,6 +18,12 @@ export const IntakeCommon = z.looseObject({
     .default({})
     .describe('Severities by the words of the sender, before the usual ones (critical, page, warning, info...).'),
   labels: Labels.default({}).describe('Labels that its findings get beside those that were sent.'),
+  mayPropose: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Whether its alerts may lead to a proposed playbook, whose host, unit, container or path their labels then choose. A person approves each plan either way.',
+    ),
   maximumOpen: z
     .number()
     .int()

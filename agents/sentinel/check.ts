@@ -32,6 +32,8 @@ export interface Observation {
   summary: string;
   /** Labels beside those of the check, for grouping and for a playbook's parameters: `unit`, `container`, `path`. */
   labels?: Labels;
+  /** The words of another program: its labels choose no playbook, and no target of one. */
+  foreign?: true;
   /** Replaces the default `for` where a sort of trouble has its own; 0 for an event, which fires whatever `for` says. */
   holdMs?: number;
   /** Replaces `keepFiringFor` where a sort of trouble has its own. */

@@ -61,6 +61,7 @@ export function newFinding(check: BoundCheck, track: Track, now: number): Findin
     resource: boundedResource(track.resource),
     // Not part of what it is: who changes their mind about it gets no second finding.
     labels: check.criticality === undefined ? labels : { ...labels, criticality: check.criticality },
+    ...(track.last?.foreign === true && { foreign: true as const }),
     ...wordsOf(check, track),
     startsAt: toInstant(state.since),
     updatedAt: toInstant(now),

@@ -29,6 +29,8 @@ export const Finding = z.object({
   /** What of the host: a mount point, a unit, a container, a URL. */
   resource: z.string().max(300),
   labels: Labels,
+  /** The words of another program: they choose no playbook, and no target of one. */
+  foreign: z.literal(true).optional(),
   summary: Line,
   value: z.number().optional(),
   unit: z.string().max(20).optional(),

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fingerprintOf } from '#bus/fingerprint.ts';
+import { fingerprintFor } from '#agents/sentinel/foreign/alert.ts';
 import { finding, type Finding } from '#bus/messages/finding.ts';
 import { startAlertmanager, webhookConfig } from '../parts/alertmanager.ts';
 import type { TestBroker } from '../parts/broker.ts';
@@ -145,14 +146,17 @@ describeWith(programs, 'those who find things themselves', () => {
     const fired = await house.finding('firing', 'TargetDown');
     const labels = { alertname: 'TargetDown', host: 'web', instance: target, job: 'web', severity: 'page' };
     expect(fired).toMatchObject({
-      fingerprint: fingerprintOf(labels),
+      fingerprint: fingerprintFor({ labels }),
+      foreign: true,
       severity: 'critical',
       host: 'web',
       check: 'prometheus',
       summary: `${target} does not answer`,
     });
     const { stdout } = await house.amtool('alert', 'query', '-o', 'json', 'alertname=TargetDown');
-    expect(JSON.parse(stdout)).toMatchObject([{ labels, fingerprint: fired.fingerprint, status: { state: 'active' } }]);
+    expect(JSON.parse(stdout)).toMatchObject([
+      { labels, fingerprint: fingerprintOf(labels), status: { state: 'active' } },
+    ]);
     expect((await house.amtool('alert', 'query', 'alertname=Nothing')).stdout.trim().split('\n')).toHaveLength(1);
 
     const server = createServer((_request, response) => response.end('answers 1\n')).listen(port, '127.0.0.1');
@@ -196,7 +200,7 @@ describeWith(programs, 'those who find things themselves', () => {
     };
     await alertmanager.post(alert);
     expect(await house.finding('firing', 'FromAlertmanager')).toMatchObject({
-      fingerprint: fingerprintOf(alert.labels),
+      fingerprint: fingerprintFor(alert),
       host: 'web',
       severity: 'info',
       summary: 'so it is',

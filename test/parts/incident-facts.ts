@@ -1,3 +1,4 @@
+import { candidatesFor } from '#agents/triage/assess/candidates.ts';
 import type { IncidentFacts } from '#agents/triage/assess/incident-facts.ts';
 import { fingerprintOf } from '#bus/fingerprint.ts';
 import type { Finding } from '#bus/messages/finding.ts';
@@ -50,7 +51,7 @@ export function factsOf(root: Finding, given: { members?: Finding[]; catalogue?:
     },
     root,
     members,
-    candidates: given.catalogue?.candidates(root.labels) ?? [],
+    candidates: given.catalogue === undefined ? [] : candidatesFor(root, given.catalogue),
     inventory: ['web', 'db'],
   };
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { fingerprintOf } from '#bus/fingerprint.ts';
 import type { Finding } from '#bus/messages/finding.ts';
 import type { ConfigInput } from '#config/schema.ts';
+import { fingerprintFor } from '#agents/sentinel/foreign/alert.ts';
 import type { SentinelStage } from './sentinel-stage.ts';
 import { until } from './until.ts';
 
@@ -50,9 +51,10 @@ export class ReportingHouse {
     return (await fetch(`http://127.0.0.1:${this.stage.port}${path}`, { headers: bearer })).json();
   }
 
+  /** What was told last of these labels, whether a sender reported them or Lares said them of a sender. */
   last(labels: Record<string, string>): Finding | undefined {
-    const fingerprint = fingerprintOf(labels);
-    return this.stage.findings.findLast((one) => one.fingerprint === fingerprint);
+    const names = [fingerprintFor({ labels }), fingerprintOf(labels)];
+    return this.stage.findings.findLast(({ fingerprint }) => names.includes(fingerprint));
   }
 
   async until(labels: Record<string, string>, status: Finding['status']): Promise<Finding> {

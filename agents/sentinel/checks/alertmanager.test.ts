@@ -63,6 +63,7 @@ describe('golden bodies', () => {
       summary: 'disk is full',
       labels: alert.labels,
       holdMs: 0,
+      foreign: true,
       reading: { is: 'state', ok: false, severity: 'critical' },
     });
     expect(faultsOf(found)).toEqual([]);

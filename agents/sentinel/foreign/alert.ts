@@ -1,5 +1,5 @@
+import { createHash } from 'node:crypto';
 import type { Severity } from '#bus/fields.ts';
-import { fingerprintOf } from '#bus/fingerprint.ts';
 
 /** One condition as another program reports it, whatever its format was. */
 export interface ForeignAlert {
@@ -39,6 +39,8 @@ export type Reading =
 const maximumLabels = 64;
 const maximumName = 1_000;
 const maximumValue = 10_000;
+/** Names and values of one alert together; each open alert is held in memory. */
+const maximumCharacters = 16_000;
 
 /** Alertmanager drops labels without a value before it takes the fingerprint. */
 export function withoutEmpty(labels: Readonly<Record<string, string>>): Record<string, string> {
@@ -52,11 +54,21 @@ export function faultOf(labels: Readonly<Record<string, string>>): string | unde
   if (entries.length > maximumLabels) return `${entries.length} labels are more than ${maximumLabels}`;
   if (entries.some(([name]) => name.length > maximumName)) return `a label name is longer than ${maximumName}`;
   const long = entries.find(([, value]) => value.length > maximumValue);
-  return long === undefined ? undefined : `label "${long[0].slice(0, 80)}" is longer than ${maximumValue}`;
+  if (long !== undefined) return `label "${long[0].slice(0, 80)}" is longer than ${maximumValue}`;
+  const characters = entries.reduce((sum, [name, value]) => sum + name.length + value.length, 0);
+  return characters > maximumCharacters ? `its labels are longer than ${maximumCharacters} together` : undefined;
 }
 
-export function fingerprintFor(alert: Pick<ForeignAlert, 'labels'>): string {
-  return fingerprintOf(alert.labels);
+/**
+ * What a foreign alert is known by here. Not Alertmanager's fingerprint, which Lares' own findings have: two label sets
+ * with one of those are easily made, and a sender must not speak of a finding that is not theirs.
+ */
+export function fingerprintFor({ labels }: Pick<ForeignAlert, 'labels'>): string {
+  const pairs = Object.entries(labels).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return createHash('sha256')
+    .update(JSON.stringify(['foreign', pairs]))
+    .digest('hex')
+    .slice(0, 16);
 }
 
 /** What could be read of a delivery; the alerts whose labels cannot be taken are refused one by one. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Finding } from '#bus/messages/finding.ts';
 import { toInstant } from '#agents/runtime/clock.ts';
 import { resourceName } from '#agents/sentinel/probes/text.ts';
-import { type ForeignAlert, fingerprintFor } from './alert.ts';
+import type { ForeignAlert } from './alert.ts';
 import type { HostFinder } from './hosts.ts';
 import type { Source } from './source.ts';
 import { safeLabels, safeLine } from './words.ts';
@@ -28,14 +28,19 @@ const resourceLabels = [
 ];
 
 export interface Making {
+  fingerprint: string;
   source: Source;
+  /** Said by Lares about the source. */
+  isOwn?: boolean;
   hostOf: HostFinder;
   now: number;
 }
 
 /** The finding of an alert that nobody reported before. */
-export function foreignFinding(alert: ForeignAlert, { source, hostOf, now }: Making): Finding {
-  const fingerprint = fingerprintFor(alert);
+export function foreignFinding(
+  alert: ForeignAlert,
+  { fingerprint, source, hostOf, now, isOwn = false }: Making,
+): Finding {
   const host = hostOf({ ...alert.more, ...alert.labels });
   const labels = {
     ...safeLabels({ ...source.config.labels, ...alert.more, ...alert.labels }),
@@ -52,6 +57,7 @@ export function foreignFinding(alert: ForeignAlert, { source, hostOf, now }: Mak
     ...(host !== undefined && { host }),
     resource: resourceOf(labels),
     labels,
+    ...(!isOwn && !source.config.mayPropose && { foreign: true as const }),
     summary: safeLine(alert.summary),
     startsAt: toInstant(beginOf(alert, now)),
     updatedAt: toInstant(now),

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fingerprintOf } from '#bus/fingerprint.ts';
+import type { Finding } from '#bus/messages/finding.ts';
 import { run } from '#bus/messages/run.ts';
+import { fingerprintFor } from './alert.ts';
 import { reportedTo, ReportingHouse } from '../../../test/parts/reporting-house.ts';
-import { SentinelStage, startMs } from '../../../test/parts/sentinel-stage.ts';
+import { SentinelStage, startMs, state } from '../../../test/parts/sentinel-stage.ts';
 import { until } from '../../../test/parts/until.ts';
 
 describe('what others report', () => {
@@ -23,7 +25,8 @@ describe('what others report', () => {
     await house.post('prom', { labels, annotations, startsAt: new Date(startMs - 60_000).toISOString() });
     const finding = await house.until(labels, 'firing');
     expect(finding).toMatchObject({
-      fingerprint: fingerprintOf(labels),
+      fingerprint: fingerprintFor({ labels }),
+      foreign: true,
       severity: 'critical',
       condition: 'problem',
       check: 'prom',
@@ -44,7 +47,7 @@ describe('what others report', () => {
     );
     expect(house.stage.manifests.at(-1)?.counts.firing).toBe(1);
     expect(await house.ask('/api/v2/alerts?filter=alertname%3D%22DiskFull%22')).toMatchObject([
-      { labels, fingerprint: finding.fingerprint, status: { state: 'active' } },
+      { labels, fingerprint: fingerprintOf(labels), status: { state: 'active' } },
     ]);
   });
 
@@ -119,6 +122,58 @@ describe('what others report', () => {
   });
 });
 
+describe('a sender that says what Lares says', () => {
+  test('neither takes a finding of Lares back nor stands for one, before it fires or after', async () => {
+    const house = new ReportingHouse(await SentinelStage.open());
+    await using stage = house.stage;
+    stage.lever('lever').observe = () => [state(true)];
+    await stage.start({ ...reportedTo, checks: [{ id: 'door', kind: 'lever', every: '10s', for: '0s' }] });
+    const labels = { alertname: 'door-open', check: 'door', kind: 'lever', resource: 'front' };
+    const own = (): Finding | undefined => stage.findings.findLast(({ check }) => check === 'door');
+    const told = async (status: string): Promise<void> => {
+      await house.send('/in/am', { alerts: [{ status, labels, annotations: {} }] });
+      await stage.clock.advance(1_000);
+    };
+    await told('firing');
+    await until(() => stage.findings.some(({ check }) => check === 'am'), 'what was posted');
+    stage.lever('lever').observe = () => [state(false)];
+    await stage.clock.advance(20_000);
+    await until(() => own()?.status === 'firing', 'the finding of the check');
+    expect(own()?.labels).toEqual(labels);
+    await told('resolved');
+    await until(() => stage.findings.findLast(({ check }) => check === 'am')?.status === 'resolved', 'the other one');
+    await told('firing');
+    await stage.clock.advance(20_000);
+    expect(own()).toMatchObject({ fingerprint: fingerprintOf(labels), status: 'firing' });
+    expect(stage.findings.findLast(({ check }) => check === 'am')?.status).toBe('resolved');
+    expect(stage.manifests.at(-1)?.counts.firing).toBe(1);
+  }, 60_000);
+
+  test('cannot take back what Lares says of it', async () => {
+    const house = new ReportingHouse(await SentinelStage.open());
+    await using stage = house.stage;
+    await stage.start(reportedTo);
+    await house.post('few', ...Array.from({ length: 9 }, (_, index) => ({ labels: { alertname: `n${index}` } })));
+    const labels = { alertname: 'intake-flood', intake: 'few' };
+    const flood = await house.until(labels, 'firing');
+    expect(flood).not.toHaveProperty('foreign');
+    await house.post('few', { labels, endsAt: new Date(startMs).toISOString() });
+    await stage.clock.advance(1_000);
+    expect(house.last(labels)).toEqual(flood);
+  }, 60_000);
+
+  test('is told to choose nothing, unless its intake may propose', async () => {
+    const house = new ReportingHouse(await SentinelStage.open());
+    await using stage = house.stage;
+    const am = { ...reportedTo.intake?.['am'], kind: 'alertmanager-webhook', mayPropose: true };
+    await stage.start({ ...reportedTo, intake: { ...reportedTo.intake, am } });
+    await house.post('prom', { labels: { alertname: 'a' } });
+    expect(await house.until({ alertname: 'a' }, 'firing')).toMatchObject({ foreign: true });
+    await house.send('/in/am', { alerts: [{ status: 'firing', labels: { alertname: 'b' }, annotations: {} }] });
+    expect(await house.until({ alertname: 'b' }, 'firing')).not.toHaveProperty('foreign');
+  }, 60_000);
+});
+
 describe('a run that was to mend it', () => {
   test('is judged by its sender: fixed when it was taken back, unknown while it was not', async () => {
     const house = new ReportingHouse(await SentinelStage.open());
@@ -133,7 +188,7 @@ describe('a run that was to mend it', () => {
         plan: 'plan',
         playbook: 'restart',
         hosts: ['web'],
-        findings: [fingerprintOf(labels)],
+        findings: [fingerprintFor({ labels })],
         status: 'verifying',
         steps: [],
         startedAt: at,

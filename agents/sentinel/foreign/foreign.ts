@@ -1,4 +1,5 @@
 import { Failure, messageOf } from '#bus/failure.ts';
+import { fingerprintOf } from '#bus/fingerprint.ts';
 import type { Finding } from '#bus/messages/finding.ts';
 import type { Clock } from '#agents/runtime/clock.ts';
 import type { Log } from '#agents/runtime/log.ts';
@@ -126,7 +127,8 @@ export class Foreign {
 
   /** Takes one delivery, in one transaction. Of the same alert twice the last counts. */
   take(source: Source, alerts: readonly ForeignAlert[]): Taken {
-    const now = this.#options.clock.now();
+    const { clock, hostOf } = this.#options;
+    const now = clock.now();
     const latest = new Map(alerts.map((alert) => [fingerprintFor(alert), alert]));
     const stands = [...latest].map(([fingerprint, alert]) => this.#standOf(fingerprint, alert, { source, now }));
     const over = stands.filter(({ is }) => is === 'over');
@@ -139,7 +141,7 @@ export class Foreign {
         this.#withdraw(fingerprint, source.name, alert.endsAt ?? alert.saidAt),
       ),
       ...[...known, ...admitted].map(({ fingerprint, alert, until }) =>
-        reported(this.#held.get(fingerprint), alert, { source, until, now, hostOf: this.#options.hostOf }),
+        reported(this.#held.get(fingerprint), alert, { fingerprint, source, until, now, hostOf }),
       ),
       ...(leftOut > 0 ? [this.#said(source, floodOf(source, leftOut, now))] : []),
     ]);
@@ -154,7 +156,7 @@ export class Foreign {
     if (this.#held.get(fingerprint)?.claims.has(source.name) === true) return { ...of, is: 'known' };
     if (this.#isPast(fingerprint, alert)) return { ...of, is: 'over' };
     // Lares' own words may come back through somebody who watches Lares: the check that said them ends them.
-    return { ...of, is: this.#options.store.subject(fingerprint) === undefined ? 'new' : 'ours' };
+    return { ...of, is: this.#options.store.subject(fingerprintOf(alert.labels)) === undefined ? 'new' : 'ours' };
   }
 
   /** A word of Lares about a source, until it is taken back. */
@@ -164,17 +166,18 @@ export class Foreign {
   }
 
   unsay(source: Source, alertname: string): void {
-    this.#guarded(() =>
-      this.#commit(this.#withdraw(fingerprintFor({ labels: ownLabels(source, alertname) }), source.name)),
-    );
+    this.#guarded(() => this.#commit(this.#withdraw(fingerprintOf(ownLabels(source, alertname)), source.name)));
   }
 
   #said(source: Source, word: Word): Step {
     const { alertname, ...rest } = word;
-    const alert: ForeignAlert = { ...rest, status: 'firing', labels: ownLabels(source, alertname), details: [] };
+    const labels = ownLabels(source, alertname);
+    const alert: ForeignAlert = { ...rest, status: 'firing', labels, details: [] };
     const { clock, hostOf } = this.#options;
-    const held = this.#held.get(fingerprintFor(alert));
-    return reported(held, alert, { source, until: word.endsAt, now: clock.now(), hostOf, isOwn: true });
+    // One of Lares' own: no sender can take it back.
+    const fingerprint = fingerprintOf(labels);
+    const report = { fingerprint, source, until: word.endsAt, now: clock.now(), hostOf, isOwn: true };
+    return reported(this.#held.get(fingerprint), alert, report);
   }
 
   /** A message that comes late or again, about what has ended since. */

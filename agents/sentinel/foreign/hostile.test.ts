@@ -5,6 +5,7 @@ import { registerSecret } from '#bus/scrub.ts';
 import { Intake } from '#config/intake-config.ts';
 import { loadPlugins } from '#agents/runtime/plugins.ts';
 import { readDelivery, sentAt } from '../../../test/parts/delivery.ts';
+import { fingerprintFor } from './alert.ts';
 import { foreignFinding } from './finding.ts';
 import { parseJsonPath, valuesAt } from './json-path.ts';
 import { openAlert } from './open-alert.ts';
@@ -115,7 +116,12 @@ describe.each([...kinds])('whatever is sent as %s', (kind, definition) => {
     const reading = readDelivery(definition, body, { options: options[kind] ?? {}, topic: 'a/b' });
     if (reading.is === 'refused') return reading.reason.length <= 300 ? [] : ['a long reason'];
     return reading.alerts.flatMap((read) => {
-      const finding = foreignFinding(read, { source, now: sentAt, hostOf: () => undefined });
+      const finding = foreignFinding(read, {
+        fingerprint: fingerprintFor(read),
+        source,
+        now: sentAt,
+        hostOf: () => undefined,
+      });
       const kept = JSON.stringify([finding, openAlert(read, sentAt, sentAt)]);
       const { error } = Finding.safeParse(finding);
       return [

@@ -1,7 +1,7 @@
+import { fingerprintOf } from '#bus/fingerprint.ts';
 import { oneLine } from '#agents/sentinel/probes/text.ts';
 import type { ForeignAlert } from './alert.ts';
 import type { OpenAlert } from './source.ts';
-import { fingerprintFor } from './alert.ts';
 import { safeLine, scrubbedValue } from './words.ts';
 
 const maximumDetails = 12;
@@ -9,7 +9,8 @@ const maximumDetails = 12;
 /** What is kept of an alert for whoever asks its source's address what is open. */
 export function openAlert(alert: ForeignAlert, startsAt: number, now: number): OpenAlert {
   return {
-    fingerprint: fingerprintFor(alert),
+    // Alertmanager's, which its tools expect.
+    fingerprint: fingerprintOf(alert.labels),
     labels: Object.fromEntries(
       Object.entries(alert.labels).map(([name, value]) => [oneLine(name, 200), scrubbedValue(name, value)]),
     ),

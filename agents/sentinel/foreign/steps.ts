@@ -1,8 +1,7 @@
 import type { Finding } from '#bus/messages/finding.ts';
 import type { FindingEvent } from '#agents/sentinel/finding.ts';
 import type { ForeignAlert } from './alert.ts';
-import { endedFinding, foreignFinding, retold } from './finding.ts';
-import type { HostFinder } from './hosts.ts';
+import { endedFinding, foreignFinding, type Making, retold } from './finding.ts';
 import { openAlert } from './open-alert.ts';
 import type { Claim, ClaimChange } from './rows.ts';
 import type { Source } from './source.ts';
@@ -24,20 +23,15 @@ export interface Step {
   stored: readonly ClaimChange[];
 }
 
-export interface Report {
-  source: Source;
+export interface Report extends Making {
   /** When it is over unless it is told again. */
   until: number | undefined;
-  now: number;
-  hostOf: HostFinder;
-  /** Said by Lares about the source. */
-  isOwn?: boolean;
 }
 
-/** When an alert is over without another word; undefined when only a word ends it. */
+/** When an alert is over without another word; undefined when only a word ends it. A clock that runs ahead adds nothing. */
 export function deadlineOf(alert: ForeignAlert, source: Source, now: number): number | undefined {
   if (alert.endsAt !== undefined) return alert.endsAt;
-  return source.resolveAfterMs === undefined ? undefined : (alert.saidAt ?? now) + source.resolveAfterMs;
+  return source.resolveAfterMs === undefined ? undefined : Math.min(now, alert.saidAt ?? now) + source.resolveAfterMs;
 }
 
 /** A source reports an alert, for the first time or again. */

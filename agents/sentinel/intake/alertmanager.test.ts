@@ -37,7 +37,7 @@ test('an end in the past resolves, no end and the zero time leave it to the time
   }
 });
 
-test('the fingerprint is Alertmanager’s, over the labels that have a value', () => {
+test('labels without a value are no part of what it is known by', () => {
   const labels = { alertname: 'HighMemory', instance: 'server', empty: '' };
   const [alert] = alertsIn(intake, [{ labels }]);
   expect(alert?.labels).toEqual({ alertname: 'HighMemory', instance: 'server' });

@@ -50,7 +50,7 @@ function observationOf(alert: ForeignAlert, severities: Readonly<Record<string, 
     holdMs: 0,
   };
   const severity = severityOf(labels['severity'], severities);
-  return { ...reading(alert, said, severity), alertname: name.slice(0, 200) };
+  return { ...reading(alert, said, severity), alertname: name.slice(0, 200), foreign: true };
 }
 
 function reading(alert: ForeignAlert, said: Parameters<typeof asleep>[0], severity: Severity): Observation {

@@ -52,6 +52,15 @@ describe('a playbook that a model names', () => {
     );
   });
 
+  test('is refused for a target that only another program named', () => {
+    const labels = { alertname: 'http-down', host: 'web', unit: 'sshd.service' };
+    const posted = findingOf({ labels, foreign: true });
+    const both = { ...given, facts: { ...facts, members: [posted] } };
+    const opinion = { playbook: 'restart-systemd-unit', parameters: { unit: 'sshd.service' } };
+    expect(acceptProposal(opinion, both).ok).toBe(false);
+    expect(acceptProposal(opinion, { ...both, facts: { ...facts, members: [findingOf({ labels })] } }).ok).toBe(true);
+  });
+
   test('is refused for a host that is not in the inventory', () => {
     const elsewhere = { ...given, facts: { ...facts, inventory: ['db'] } };
     expect(acceptProposal({ playbook: 'restart-systemd-unit', parameters: {} }, elsewhere).ok).toBe(false);

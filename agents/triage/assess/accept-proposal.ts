@@ -57,8 +57,8 @@ function inventedTarget(
   )?.[0];
 }
 
-/** Label values of the findings of this host: what code saw there. */
+/** Label values of the findings of this host: what code of Lares saw there, and no other program said. */
 function targetsOf({ root, members }: IncidentFacts, host: string): Set<string> {
-  const here = [root, ...members].filter((finding: Finding) => finding.host === host);
+  const here = [root, ...members].filter((finding: Finding) => finding.host === host && finding.foreign !== true);
   return new Set(here.flatMap((finding) => Object.values(finding.labels)));
 }

@@ -16,6 +16,7 @@ import { type Ledger, type Spent, openLedger } from '../llm/ledger.ts';
 import { Member } from '../llm/member.ts';
 import type { ProviderKind, Question } from '../llm/provider.ts';
 import { type Outcome, Router } from '../llm/router.ts';
+import { candidatesFor } from './candidates.ts';
 import { composePrompt, longestShortness } from './prompt.ts';
 import { acceptProposal } from './accept-proposal.ts';
 import { createVeil } from './redact.ts';
@@ -170,7 +171,7 @@ class ModelAssessor implements Assessor {
   /** What a model may name: what answers the root, and what answers its symptoms on the same host. */
   #playbooksFor(facts: IncidentFacts): Candidate[] {
     const near = facts.members.filter((member) => member.host === facts.root.host && member.status === 'firing');
-    const all = [...facts.candidates, ...near.flatMap((member) => this.#options.catalogue.candidates(member.labels))];
+    const all = [...facts.candidates, ...near.flatMap((member) => candidatesFor(member, this.#options.catalogue))];
     const byId = new Map(all.toReversed().map((candidate) => [candidate.playbook.id, candidate]));
     return [...byId.values()].toReversed().slice(0, 12);
   }

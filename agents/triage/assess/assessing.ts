@@ -5,6 +5,7 @@ import { type Clock, toInstant } from '#agents/runtime/clock.ts';
 import type { Log } from '#agents/runtime/log.ts';
 import type { Catalogue } from '#playbooks/playbook.ts';
 import type { Assessor } from './assess.ts';
+import { candidatesFor } from './candidates.ts';
 import type { IncidentFacts } from './incident-facts.ts';
 import type { Desk } from '../desk.ts';
 import { type IncidentRecord, messageOfIncident } from '../incident/incident.ts';
@@ -167,7 +168,7 @@ function factsOf({ desk, catalogue }: AssessingOptions, incident: IncidentRecord
   const root = find(incident.root);
   if (root === undefined) return undefined;
   const since = desk.now - blockMs;
-  const candidates = catalogue.candidates(root.labels).filter(({ playbook, parameters }) => {
+  const candidates = candidatesFor(root, catalogue).filter(({ playbook, parameters }) => {
     const targets = targetsOf(root.host === undefined ? [] : [root.host], parameters);
     return !desk.store.incidents.isBlocked(playbook.id, targets, { incident: incident.id, since });
   });

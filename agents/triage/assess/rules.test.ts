@@ -171,6 +171,7 @@ describe('the proposal of the rules', () => {
     ['the host is not ours', { host: 'elsewhere' }],
     ['there is no host', { host: undefined }],
     ['it could not be looked at', { condition: 'unknown' }],
+    ['another program said it', { foreign: true }],
     ['nothing in the catalogue answers', { labels: { alertname: 'load-high' } }],
   ] as [string, Partial<Finding>][])('is none when %s', (_name, changes) => {
     expect(opinionOn(changes).proposal).toBeUndefined();
