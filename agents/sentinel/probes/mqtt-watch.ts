@@ -89,6 +89,7 @@ async function open(
     ));
     watch.listeningSince = clock.now();
     await clock.sleep(of.settleMs, context.signal);
+    conversation.release();
   } finally {
     context.signal.removeEventListener('abort', abort);
   }

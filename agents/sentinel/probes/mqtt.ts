@@ -52,7 +52,7 @@ export class MqttConversation {
     this.#client = client;
   }
 
-  /** Resolves with the CONNACK. A quiet one never keeps this process from ending. */
+  /** Resolves with the CONNACK. The timers of a quiet one keep no process from ending. */
   static async open(target: MqttTarget, of: { signal: AbortSignal; isQuiet?: boolean }): Promise<MqttConversation> {
     of.signal.throwIfAborted();
     const client = mqtt.connect(target.url, clientOptions(target, of.isQuiet === true));
@@ -71,9 +71,14 @@ export class MqttConversation {
       for (const listener of conversation.#listeners) listener({ topic, payload, retained: packet.retain });
     });
     client.connect();
-    if (of.isQuiet === true) unref(client);
-    else setNoDelay(client);
+    setNoDelay(client);
     return promise;
+  }
+
+  /** From now on it keeps no process from ending. */
+  release(): void {
+    const { stream } = this.#client;
+    if ('unref' in stream && typeof stream.unref === 'function') stream.unref();
   }
 
   get isOpen(): boolean {
@@ -134,10 +139,6 @@ function clientOptions(target: MqttTarget, isQuiet: boolean): IClientOptions {
       },
     }),
   };
-}
-
-function unref({ stream }: MqttClient): void {
-  if ('unref' in stream && typeof stream.unref === 'function') stream.unref();
 }
 
 function setNoDelay({ stream }: MqttClient): void {
