@@ -93,7 +93,7 @@ function matchersOf(text: string): [name: string, sign: string, value: string][]
 
 export function parseSelector(text: string): (labels: Labels) => boolean {
   const tests = matchersOf(text).map(([name, sign, value]) => {
-    const whole = new RegExp(`^(?:${value})$`);
+    const whole = pattern(value, (source) => `^(?:${source})$`);
     const holds = (actual: string): boolean => (sign.includes('~') ? whole.test(actual) : actual === value);
     return {
       name,
@@ -109,10 +109,16 @@ export function parseSelector(text: string): (labels: Labels) => boolean {
   return (labels) => tests.every(({ name, holds }) => holds(labels[name] ?? ''));
 }
 
+/** Go's expressions, as far as `(?i)` at the start. */
+function pattern(text: string, around = (source: string): string => source): RegExp {
+  const [flag = ''] = /^\(\?i\)/.exec(text) ?? [];
+  return new RegExp(around(text.slice(flag.length)), flag === '' ? '' : 'i');
+}
+
 function parseFilters(text: string): (line: string) => boolean {
   const tests = [...text.matchAll(/(\|=|!=|\|~|!~)\s*("(?:[^"\\]|\\.)*")/g)].map(([, sign = '', quoted = '""']) => {
     const value = JSON.parse(quoted) as string;
-    const holds = (line: string): boolean => (sign.endsWith('~') ? new RegExp(value).test(line) : line.includes(value));
+    const holds = (line: string): boolean => (sign.endsWith('~') ? pattern(value).test(line) : line.includes(value));
     return (line: string): boolean => holds(line) !== sign.startsWith('!');
   });
   return (line) => tests.every((holds) => holds(line));

@@ -203,6 +203,8 @@ describeWith(programs, 'with the real programs', () => {
     async (url) => {
       const [missing] = await look(url(), { query: 'container_restart_count > 3' });
       expect(missing?.summary).toContain('nothing exports container_restart_count');
+      const [job] = await look(url(), { query: 'probe_success{job="nowhere"} < 1' });
+      expect(job?.reading.is).toBe('unknown');
       const [wrong] = await look(url(), { query: 'sum(' });
       expect(wrong?.summary).toContain('it refuses the expression');
     },

@@ -11,7 +11,7 @@ import {
   oneSidedFault,
 } from '#agents/sentinel/probes/judgement.ts';
 import { createMetrics, type Metrics, metricsOptions } from '#agents/sentinel/probes/prometheus-api.ts';
-import { measuredPart, metricNames, presenceQuery } from '#agents/sentinel/probes/promql.ts';
+import { findingQuery, measuredPart, selectors } from '#agents/sentinel/probes/promql.ts';
 import { unseen } from '#agents/sentinel/probes/reading.ts';
 import { seriesName } from '#agents/sentinel/probes/series.ts';
 import { evidenceOf, resourceName } from '#agents/sentinel/probes/text.ts';
@@ -26,7 +26,7 @@ const Options = z
     present: expression
       .optional()
       .describe(
-        'Without thresholds: what must give a series for an empty result to be well. Default: the metrics that the query names.',
+        'Without thresholds: what must give a series for an empty result to be well. Default: every selector of the query.',
       ),
   })
   .refine(oneSided, oneSidedFault);
@@ -66,14 +66,13 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
 async function blindness(options: Options, metrics: Metrics): Promise<string | undefined> {
   if (options.absent !== undefined) return undefined;
   if (hasLimits(options)) return 'the query gives no series';
-  const names = options.present === undefined ? metricNames(options.query) : [];
-  if (names === undefined) return 'the query gives no series, and what it reads is not plain';
-  if (options.present === undefined && names.length === 0) return undefined;
-  const asked = await metrics.query(options.present ?? presenceQuery(names));
+  const wanted = options.present === undefined ? selectors(options.query) : [options.present];
+  if (wanted === undefined) return 'the query gives no series, and what it reads is not plain';
+  if (wanted.length === 0) return undefined;
+  const asked = await metrics.query(findingQuery(wanted));
   if (!asked.ok) return `the query gives no series, and whether there is one to find: ${asked.reason}`;
-  const found = new Set(asked.value.map(({ labels }) => labels['__name__']));
-  if (options.present !== undefined) return found.size > 0 ? undefined : `"${options.present}" gives no series`;
-  const missing = names.filter((name) => !found.has(name));
+  const found = new Set(asked.value.map(({ labels }) => labels['selector']));
+  const missing = wanted.filter((_selector, index) => !found.has(String(index)));
   return missing.length === 0 ? undefined : `nothing exports ${missing.join(', ')}, so this can never be bad`;
 }
 

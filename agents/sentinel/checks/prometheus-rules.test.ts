@@ -2,6 +2,11 @@ import { rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CheckContext, Observation } from '#agents/sentinel/check.ts';
+import { fold } from '#agents/sentinel/fold.ts';
+import { bindShipped } from '#agents/sentinel/registry.ts';
+import { isFiring } from '#agents/sentinel/state.ts';
+import type { Watch } from '#agents/sentinel/tracks.ts';
+import { ConfigSchema } from '#config/schema.ts';
 import { closeHttpAgents } from '#agents/sentinel/probes/http-agents.ts';
 import { checkContext } from '../../../test/parts/check-context.ts';
 import { Folder } from '../../../test/parts/command.ts';
@@ -165,7 +170,7 @@ describe('what cannot be evaluated', () => {
       body: { status: 'success', data: { resultType: 'vector', result: [] } },
     }));
     const checked = rules(api.url, { files: ['many.json'] });
-    const found = await check.observe(checked.options, { ...checked.context, timeoutMs: 300 });
+    const found = await check.observe(checked.options, { ...checked.context, timeoutMs: 2_000 });
     expect(unknown(found)).toMatchObject([{ resource: 'rules', summary: expect.stringContaining('raise "timeout"') }]);
   });
 });
@@ -178,6 +183,44 @@ test('a group with a long interval is not evaluated at each look, and what it fo
   const asked = api.requests.length;
   expect(await checked.look()).toEqual(first);
   expect(api.requests).toHaveLength(asked);
+});
+
+test('what fires goes on firing while the server is silent or its rule is refused, and ends with its series', async () => {
+  write('a.json', group({ alert: 'X', expr: 'up' }, { alert: 'Y', expr: 'other' }));
+  let series: object[] = [{ metric: { instance: 'a' }, value: [1, '1'] }];
+  let refused = '';
+  await using api = await startFakeApi(({ query }) => {
+    if (query.get('query') === refused)
+      return { status: 400, body: { status: 'error', error: 'no', errorType: 'bad_data' } };
+    return {
+      body: { status: 'success', data: { resultType: 'vector', result: query.get('query') === 'up' ? series : [] } },
+    };
+  });
+  const config = ConfigSchema.parse({
+    defaultChecks: false,
+    checks: [{ id: 'rules', kind: 'prometheus-rules', url: api.url, files: [join(folder.path, 'a.json')] }],
+  });
+  const [bound] = (await bindShipped(config)).checks.filter(({ id }) => id === 'rules');
+  if (bound === undefined) throw new Error('no check');
+  const watch: Watch = { check: bound, tracks: new Map() };
+  const context = checkContext();
+  let at = 0;
+  const firing = async (): Promise<string[]> => {
+    at += 60_000;
+    fold(watch, { at, tookMs: 1, observations: await bound.definition.observe(bound.options, context) });
+    return [...watch.tracks.values()].flatMap(({ sort, condition, state }) =>
+      sort === 'problem' && condition !== 'rules-blind' && isFiring(state) ? [condition] : [],
+    );
+  };
+  expect(await firing()).toEqual(['x']);
+  api.fault = 'reset';
+  expect([await firing(), await firing(), await firing()]).toEqual([['x'], ['x'], ['x']]);
+  api.fault = 'none';
+  refused = 'up';
+  expect([await firing(), await firing(), await firing()]).toEqual([['x'], ['x'], ['x']]);
+  refused = 'other';
+  series = [];
+  expect([await firing(), await firing(), await firing()].at(-1)).toEqual([]);
 });
 
 test('the watchdog, which fires while all is well, is left out', async () => {

@@ -2,7 +2,7 @@ import { createContext, Script } from 'node:vm';
 import { TemplateFault } from './go-format.ts';
 
 /** Go's expressions take linear time; the same ones here may not, with the right text. */
-const limitMs = 100;
+const limitMs = 250;
 const maximumMatches = 1_000;
 
 interface Found {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { logPart, measuredPart, metricNames, promqlTokens } from './promql.ts';
+import { logPart, measuredPart, metricNames, promqlTokens, selectors } from './promql.ts';
 import { sampleValue } from './prometheus-api.ts';
 import { carriedLabels, numberText, seriesName } from './series.ts';
 
@@ -26,6 +26,16 @@ describe('the metrics that an expression reads', () => {
   ])('%s', (expression, names) => {
     expect(metricNames(expression)).toEqual(names);
   });
+});
+
+test.each<[string, string[] | undefined]>([
+  ['probe_success{job=~"a{2}"} < 1', ['probe_success{job=~"a{2}"}']],
+  ['rate(x{a="b"}[5m]) / on (i) y > 2 or {__name__="z"}', ['x{a="b"}', 'y', '{__name__="z"}']],
+  ['absent(up{job="x"}) or sum by (up) (up)', ['up']],
+  ['vector(1) > 0', []],
+  ['WITH (a = b) a', undefined],
+])('the selectors of %s', (expression, found) => {
+  expect(selectors(expression)).toEqual(found);
 });
 
 test.each([

@@ -54,6 +54,32 @@ export function metricNames(expression: string): string[] | undefined {
   return [...names];
 }
 
+/**
+ * The selectors of an expression without their ranges, such as `up{job="node"}`, apart from those whose absence it asks for.
+ * Undefined where templates of MetricsQL make names mean something else.
+ */
+export function selectors(expression: string): string[] | undefined {
+  const names = metricNames(expression);
+  if (names === undefined) return undefined;
+  const tokens = readTokens(promqlTokens(expression));
+  const found = tokens.flatMap(({ is, text }, index) => {
+    const next = tokens[index + 1];
+    const isMetric = is === 'name' && names.includes(text) && next?.text !== '(';
+    if (isMetric) return [next?.is === 'matchers' ? `${text}${next.text}` : text];
+    const before = tokens[index - 1];
+    const isNamed = before?.is === 'name' && names.includes(before.text);
+    return is === 'matchers' && !isNamed ? [text] : [];
+  });
+  return [...new Set(found)];
+}
+
+/** An expression that gives one series with the label `selector` (its position) for each of them that finds something. */
+export function findingQuery(wanted: readonly string[]): string {
+  return wanted
+    .map((selector, index) => `label_replace(count(${selector}), "selector", "${index}", "", "")`)
+    .join(' or ');
+}
+
 /** Without what stands in parentheses behind `by`, `on` or `absent`: labels, and what may be missing. */
 function readTokens(tokens: readonly PromqlToken[]): PromqlToken[] {
   const read: PromqlToken[] = [];
