@@ -70,6 +70,14 @@ describe('a preset on a service', () => {
     expect(guardian?.check).toMatchObject({ id: 'service-health', options: { members: ['shop-orders'] } });
   });
 
+  test('has the address of its host, unless it is given another', () => {
+    const address = (given: object) =>
+      plan({ hosts: { web: { address: '10.0.0.7', watch: [{ preset: 'device', ...given }] } } }).checks[0]?.check
+        .options['address'];
+    expect(address({ address: '10.0.0.8' })).toBe('10.0.0.8');
+    expect(address({ address: '10.0.0.7' })).toBe('10.0.0.7');
+  });
+
   test('takes interval, severity, labels and omissions of its use', () => {
     const { checks } = plan(
       withWatch({

@@ -136,7 +136,8 @@ function makeCheck(
 ): { check: CheckConfig; parameterOf: ReadonlyMap<string, string> } | { fault: string } {
   const { suffix, needs: _needs, ...written } = template;
   const all = withAbsent(preset, values);
-  for (const [name, value] of Object.entries(place)) all.set(name, value);
+  // What a person gave goes before what the place says: a preset may have a parameter `address` of its own.
+  for (const [name, value] of Object.entries(place)) if (!values.has(name)) all.set(name, value);
   const filled = fillIn(written, all) as Record<string, unknown>;
   const { every, for: hold, severity, labels, dependsOn } = use;
   const made = Check.safeParse({
