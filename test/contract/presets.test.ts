@@ -37,6 +37,8 @@ const special: Record<string, unknown> = {
   'wazuh-manager.certificateFingerprint': Array.from({ length: 32 }, () => 'AB').join(':'),
   'wazuh-indexer.certificateFingerprint': Array.from({ length: 32 }, () => 'AB').join(':'),
   'pentagi.certificateFingerprint': Array.from({ length: 32 }, () => 'AB').join(':'),
+  'cloudflare.account': '0123456789abcdef0123456789abcdef',
+  'cloudflare.record': 'vpn.example.org',
   'on-demand.ports': [22],
   'on-demand.cron': '8 0 * * *',
   'website.domain': 'example.org',
