@@ -30,12 +30,21 @@ export interface CheckPlan {
  * its own has the guardian's; the checks of a guardian that is switched off are left out.
  */
 export function planChecks(config: Config): CheckPlan {
+  const plan = plans.get(config) ?? makePlan(config);
+  plans.set(config, plan);
+  return plan;
+}
+
+/** Whoever loads a configuration and whoever binds its checks ask for the same plan; presets are read once. */
+const plans = new WeakMap<Config, CheckPlan>();
+
+function makePlan(config: Config): CheckPlan {
   const plan: CheckPlan = { checks: [], faults: [] };
   for (const [index, check] of config.checks.entries()) {
     plan.checks.push({ check, path: ['checks', index], origin: 'written' });
   }
   planPresets(config, plan);
-  const guardians = shippedGuardians();
+  const guardians = needsGuardians(config, plan) ? shippedGuardians() : new Map<string, Guardian>();
   planGuardians(config, guardians, plan);
   const chosen = plan.checks.map(({ check }) => check);
   for (const check of defaultChecks(config, chosen)) {
@@ -43,6 +52,10 @@ export function planChecks(config: Config): CheckPlan {
   }
   const checks = scheduled(firstOfEach(plan), { config, guardians, plan });
   return { checks: [...checks, ...watchersOf(checks)], faults: plan.faults };
+}
+
+function needsGuardians(config: Config, plan: CheckPlan): boolean {
+  return config.defaultChecks || plan.checks.some(({ check }) => check.guardian !== undefined);
 }
 
 function firstOfEach(plan: CheckPlan): PlannedCheck[] {
