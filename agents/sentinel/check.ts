@@ -30,6 +30,8 @@ export interface Observation {
   reading: Reading;
   /** One sentence for a person, values included, no trailing period. Untrusted parts are cut, not escaped. */
   summary: string;
+  /** While this is bad or unknown nothing else could be looked at: what was found before stays as it is. */
+  hidesRest?: boolean;
   /** Labels beside those of the check, for grouping and for a playbook's parameters: `unit`, `container`, `path`. */
   labels?: Labels;
   /** The words of another program: its labels choose no playbook, and no target of one. */

@@ -69,6 +69,26 @@ describe('a look', () => {
     expect(after).toContain('filesystem-full / ok');
   });
 
+  test('of which only the list of one condition is told, and that is unknown, ends nothing', () => {
+    const watch = watchOf();
+    look(watch, 0, [seen('a', false), seen('/', false, 'filesystem-full')]);
+    expect(look(watch, 1, [unseen('units')])).toContain('filesystem-full / firing');
+  });
+
+  test.each([
+    ['is down', { ...seen('hub', false, 'hub-down'), hidesRest: true }],
+    ['refuses the login', { ...unseen('systems', 'system-down'), hidesRest: true }],
+  ])('at a product that %s ends nothing that was found in it', (_how, gone) => {
+    const watch = watchOf();
+    look(watch, 0, [seen('hub', true, 'hub-down'), seen('a', false, 'system-down'), seen('b', false, 'disk-full')]);
+    const others = [seen('c', true, 'disk-hot')];
+    const after = look(watch, 1, [gone, ...others]);
+    expect(after).toContain('system-down a firing');
+    expect(after).toContain('disk-full b firing');
+    const back = look(watch, 2, [{ ...seen('hub', true, 'hub-down'), hidesRest: true }, ...others]);
+    expect(back).toContain('disk-full b ok');
+  });
+
   test('whose resource is sick is not blind as well', () => {
     const watch = watchOf();
     const after = look(watch, 0, [seen('web', false, 'http-down'), unseen('web', 'certificate-expiring')]);

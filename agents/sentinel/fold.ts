@@ -134,18 +134,23 @@ function blindness(watch: Watch, observations: readonly Observation[]): Blindnes
   const byCondition = new Map<string, string>();
   let whole: string | undefined;
   const known = new Set([...watch.tracks.values()].map((track) => track.condition));
-  for (const { condition, resource, reading } of observations) {
-    const reason = unseenReason(reading);
+  for (const observation of observations) {
+    const { condition, resource } = observation;
+    const reason = unseenReason(observation.reading);
+    if (observation.hidesRest === true) whole ??= hiding(observation);
     if (reason === undefined) continue;
     reasons.set(resource, reason);
     byCondition.set(condition, reason);
     if (resource === watch.check.resource || !known.has(condition)) whole ??= reason;
   }
-  return {
-    reasons,
-    isComplete: reasons.size > 0 && observations.every(({ reading }) => unseenReason(reading) !== undefined),
-    of: (track) => whole ?? byCondition.get(track.condition),
-  };
+  const isComplete = reasons.size > 0 && observations.every(({ reading }) => unseenReason(reading) !== undefined);
+  if (isComplete) whole ??= [...reasons.values()][0];
+  return { reasons, isComplete, of: (track) => whole ?? byCondition.get(track.condition) };
+}
+
+/** Why what lies behind it was not looked at; undefined while it is well. */
+function hiding({ reading, summary }: Observation): string | undefined {
+  return unseenReason(reading) ?? (judge(reading, calm).is === 'bad' ? summary : undefined);
 }
 
 function trackOf(watch: Watch, key: string, as: Pick<Track, 'sort' | 'condition' | 'resource'>): Track {

@@ -43,6 +43,7 @@ describe('authentik', () => {
     expect(words(await look({ url: api.url, token }))).toEqual([
       'authentik-down authentik ok',
       'login-failures logins ok',
+      'authentik-outpost-silent outposts ok',
       'authentik-outpost-silent embedded ok',
     ]);
   });

@@ -11,8 +11,9 @@ import {
   presence,
   secretHeaders,
 } from '#agents/sentinel/probes/api.ts';
+import { fewAtOnce } from '#agents/sentinel/probes/few-at-once.ts';
 import { state, unseen } from '#agents/sentinel/probes/reading.ts';
-import { counted, evidenceOf } from '#agents/sentinel/probes/text.ts';
+import { counted, evidenceOf, oneLine } from '#agents/sentinel/probes/text.ts';
 
 const Options = z.strictObject({
   ...apiOptions,
@@ -51,7 +52,8 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const there = presence(ready, { condition: 'authentik-down', resource: 'authentik', name: 'authentik' });
   if (ready.is !== 'value' || options.token === undefined) return [there];
   const headers = secretHeaders(options.token, context);
-  if (typeof headers === 'string') return [there, unseen({ condition: 'login-failures', resource: 'logins' }, headers)];
+  if (typeof headers === 'string')
+    return [there, unseen({ condition: 'login-failures', resource: 'logins', hidesRest: true }, headers)];
   const [logins, outposts] = await Promise.all([
     lookAtLogins(api, options, { headers, context }),
     lookAtOutposts(api, { headers, context }),
@@ -101,18 +103,19 @@ async function lookAtOutposts(api: Api, { headers, context }: Looking): Promise<
   const condition = 'authentik-outpost-silent';
   const outposts = await api.json(Outposts, { path: '/api/v3/outposts/instances/', headers });
   if (outposts.is !== 'value') return [unseen({ condition, resource: 'outposts' }, outposts.reason)];
-  return Promise.all(
-    outposts.value.results.slice(0, maximumOutposts).map(async ({ pk, name }) => {
-      const said = { condition, resource: name };
-      const path = `/api/v3/outposts/instances/${encodeURIComponent(pk)}/health/`;
-      const health = await api.json(OutpostHealth, { path, headers });
-      if (health.is !== 'value') return unseen(said, health.reason);
-      const seen = Math.max(0, ...health.value.map((one) => Date.parse(one.last_seen)));
-      const ok = context.clock.now() - seen < outpostSilentMs;
-      const words = seen === 0 ? 'never reported' : `reported last at ${new Date(seen).toISOString()}`;
-      return state({ ...said, summary: `outpost ${name} ${words}`, ok, severity: 'warning' });
-    }),
-  );
+  const { results } = outposts.value;
+  const summary = `authentik has ${counted(results.length, 'outpost')}`;
+  const found = await fewAtOnce(results.slice(0, maximumOutposts), 4, async ({ pk, name }) => {
+    const said = { condition, resource: name, labels: { outpost: oneLine(name, 100) } };
+    const path = `/api/v3/outposts/instances/${encodeURIComponent(pk)}/health/`;
+    const health = await api.json(OutpostHealth, { path, headers });
+    if (health.is !== 'value') return unseen(said, health.reason);
+    const seen = Math.max(0, ...health.value.map((one) => Date.parse(one.last_seen) || 0));
+    const ok = context.clock.now() - seen < outpostSilentMs;
+    const words = seen === 0 ? 'never reported' : `reported last at ${new Date(seen).toISOString()}`;
+    return state({ ...said, summary: `outpost ${name} ${words}`, ok, severity: 'warning' });
+  });
+  return [state({ condition, resource: 'outposts', summary, ok: true, severity: 'warning' }), ...found];
 }
 
 async function gather(options: Options, context: CheckContext): Promise<Evidence[]> {

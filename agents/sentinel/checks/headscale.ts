@@ -55,7 +55,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const health = await api.json(z.object({ status: z.string() }), { path: '/health' });
   const there = presence(health, { condition: 'headscale-down', resource: 'headscale', name: 'Headscale' });
   if (health.is !== 'value' || options.token === undefined) return [there];
-  const said = { condition: 'headscale-node-offline', resource: 'nodes' };
+  const said = { condition: 'headscale-node-offline', resource: 'nodes', hidesRest: true };
   const headers = secretHeaders(options.token, context);
   if (typeof headers === 'string') return [there, unseen(said, headers)];
   const nodes = await api.json(Nodes, { path: '/api/v1/node', headers });

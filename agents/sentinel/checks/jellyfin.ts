@@ -49,7 +49,8 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const there = presence(health, down);
   if (health.is !== 'value') return [there];
   // While it starts another page answers 200 there.
-  if (health.value.trim() !== 'Healthy') return [unseen(down, 'its health page says something else than Healthy')];
+  if (health.value.trim() !== 'Healthy')
+    return [unseen({ ...down, hidesRest: true }, 'its health page says something else than Healthy')];
   if (options.token === undefined) return [there];
   return [there, ...(await lookInside(api, options, context))];
 }
@@ -57,7 +58,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
 async function lookInside(api: Api, options: Options, context: CheckContext): Promise<Observation[]> {
   const failed = { condition: 'jellyfin-task-failed', resource: 'tasks' };
   const headers = keyOf(options, context);
-  if (typeof headers === 'string') return [unseen(failed, headers)];
+  if (typeof headers === 'string') return [unseen({ ...failed, hidesRest: true }, headers)];
   const info = await api.json(Info, { path: '/System/Info', headers });
   const restart = { condition: 'jellyfin-restart-pending', resource: 'jellyfin', holdMs: 24 * 3_600_000 };
   const waits =

@@ -71,7 +71,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const there = presence(answer, { ...said, name: product });
   if (answer.is !== 'value') return [there];
   const headers = secretHeaders(options.token, context);
-  const models = { condition: 'llm-model-missing', resource: 'models' };
+  const models = { condition: 'llm-model-missing', resource: 'models', hidesRest: true };
   if (typeof headers === 'string') return [there, unseen(models, headers)];
   const more = await Promise.all([lookAtModels(api, options, headers), lookInside(api, options, { headers, answer })]);
   return [there, ...more.flat()];

@@ -66,6 +66,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
       ok: !maintenance,
       severity: 'warning',
       holdMs: options.maintenanceAtMost,
+      hidesRest: maintenance,
     }),
     state({
       ...said,
@@ -91,15 +92,16 @@ function upgradeWords(installed: boolean, needsDbUpgrade: boolean): string {
 
 async function lookInside(api: Api, options: Options, context: CheckContext): Promise<Observation[]> {
   const said = { condition: 'nextcloud-disk-low', resource: 'files' };
+  const blind = { ...said, hidesRest: true };
   const key = options.token === undefined ? undefined : secretOf(options.token, context);
-  if (key?.ok !== true) return [unseen(said, key?.reason ?? 'no token is given')];
+  if (key?.ok !== true) return [unseen(blind, key?.reason ?? 'no token is given')];
   const info = await api.json(Info, {
     path: '/ocs/v2.php/apps/serverinfo/api/v1/info',
     // Without the first two it asks an update server at each call.
     query: { format: 'json', skipUpdate: true, skipApps: false },
     headers: { 'nc-token': key.value, 'ocs-apirequest': 'true' },
   });
-  if (info.is !== 'value') return [unseen(said, info.reason)];
+  if (info.is !== 'value') return [unseen(blind, info.reason)];
   const { freespace, apps } = info.value.ocs.data.nextcloud.system;
   const updates = apps?.num_updates_available ?? 0;
   const summary = `free for files: ${formatBytes(freespace ?? 0)}`;

@@ -56,11 +56,12 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const ping = await api.text({ path: '/api/ping' });
   const there = presence(ping, { condition: 'semaphore-down', resource: 'semaphore', name: 'Semaphore' });
   if (ping.is !== 'value' || options.token === undefined) return [there];
-  const said = { condition: 'semaphore-task-failed', resource: 'templates' };
+  const said = { condition: 'semaphore-task-failed', resource: 'templates', hidesRest: true };
   const headers = headersOf(options, context);
   if (typeof headers === 'string') return [there, unseen(said, headers)];
   const projects = await projectsOf(api, options, headers);
   if (projects.is !== 'value') return [there, unseen(said, projects.reason)];
+  if (projects.value.length === 0) return [there, unseen(said, 'it shows no project to this token')];
   const found = await Promise.all(
     projects.value
       .slice(0, maximumProjects)
@@ -94,7 +95,7 @@ async function lookAtProject(
 ): Promise<Observation[]> {
   const said = { condition: 'semaphore-task-failed', resource: `project ${project.name || project.id}` };
   const answer = await api.json(Templates, { path: `/api/project/${project.id}/templates`, headers });
-  if (answer.is !== 'value') return [unseen(said, answer.reason)];
+  if (answer.is !== 'value') return [unseen({ ...said, hidesRest: true }, answer.reason)];
   const watched = answer.value.filter(({ name }) => !options.ignoreTemplates.includes(name));
   const summary = `looked at ${counted(watched.length, 'template')}`;
   return [

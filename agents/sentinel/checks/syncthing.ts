@@ -69,7 +69,8 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   });
   if (options.token === undefined || there.reading.is !== 'state' || !there.reading.ok) return [there];
   const key = secretOf(options.token, context);
-  if (!key.ok) return [there, unseen({ condition: 'syncthing-folder-failed', resource: 'folders' }, key.reason)];
+  if (!key.ok)
+    return [there, unseen({ condition: 'syncthing-folder-failed', resource: 'folders', hidesRest: true }, key.reason)];
   const keyed = withKey(api, key.value);
   const [folders, devices] = [await lookAtFolders(keyed, options), await lookAtDevices(keyed, options, context)];
   return [there, ...folders, ...devices];
@@ -90,7 +91,7 @@ function withKey(api: Api, key: string): Keyed {
 async function lookAtFolders(api: Keyed, options: Options): Promise<Observation[]> {
   const said = { condition: 'syncthing-folder-failed', resource: 'folders' };
   const listed = await api(Folders, '/rest/config/folders');
-  if (listed.is !== 'value') return [unseen(said, listed.reason)];
+  if (listed.is !== 'value') return [unseen({ ...said, hidesRest: true }, listed.reason)];
   const watched = listed.value.filter(
     ({ id, label }) => !options.ignoreFolders.some((name) => name === id || name === label),
   );

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { IncomingHttpHeaders } from 'undici/types/header.js';
 import { Failure } from '#bus/failure.ts';
+import { registerSecret, scrub } from '#bus/scrub.ts';
 import { resolveSecret } from '#config/secrets.ts';
 import type { SecretRef } from '#config/schema.ts';
 import type { CheckContext, Observation } from '#agents/sentinel/check.ts';
@@ -114,15 +115,24 @@ export function secretOf(
 export function secretHeaders(
   ref: SecretRef | undefined,
   context: Pick<CheckContext, 'baseFolder'>,
-  headers: (secret: string) => Record<string, string> = bearer,
+  headers: (secret: string) => Record<string, string> = bearerHeaders,
 ): Record<string, string> | string {
   if (ref === undefined) return {};
   const secret = secretOf(ref, context);
   return secret.ok ? headers(secret.value) : secret.reason;
 }
 
-function bearer(token: string): Record<string, string> {
+/** RFC 6750. */
+export function bearerHeaders(token: string): Record<string, string> {
   return { authorization: `Bearer ${token}` };
+}
+
+/** RFC 7617. */
+export function basicHeaders(user: string, password: string): Record<string, string> {
+  const login = Buffer.from(`${user}:${password}`).toString('base64');
+  // What is sent could be shown back: the server's text must not carry it into a finding.
+  registerSecret(login);
+  return { authorization: `Basic ${login}` };
 }
 
 /**
@@ -133,7 +143,8 @@ export function presence(
   answer: ApiAnswer<unknown>,
   said: { condition: string; resource: string; name: string; labels?: Record<string, string> },
 ): Observation {
-  const { name, ...words } = said;
+  const { name, ...rest } = said;
+  const words = { ...rest, hidesRest: true };
   switch (answer.is) {
     case 'value':
       return state({ ...words, summary: `${name} answers`, ok: true, severity: 'critical' });
@@ -217,16 +228,20 @@ const meanings: Record<number, string> = {
   429: 'it was asked too often',
 };
 
+/** Cleaned before it is cut: of a password that is said back not even the beginning stays. */
+function quoted(body: string, maximum: number): string {
+  return oneLine(scrub(body.slice(0, 4_096)), maximum);
+}
+
 function refusal(status: number, body: string): string {
-  const said = oneLine(body.startsWith('<') ? '' : body, 160);
+  const said = body.startsWith('<') ? '' : quoted(body, 160);
   const meaning = meanings[status];
   return `it answered ${status}${meaning === undefined ? '' : `, ${meaning}`}${said === '' ? '' : `: "${said}"`}`;
 }
 
 function parse<T>(schema: z.ZodType<T>, answer: Extract<ApiAnswer<string>, { is: 'value' }>): ApiAnswer<T> {
   const value = jsonOf(answer.value);
-  if (value === undefined)
-    return { is: 'unreadable', reason: `its answer is not JSON: "${oneLine(answer.value, 80)}"` };
+  if (value === undefined) return { is: 'unreadable', reason: `its answer is not JSON: "${quoted(answer.value, 80)}"` };
   const parsed = schema.safeParse(value);
   if (parsed.success) return { ...answer, value: parsed.data };
   const [issue] = parsed.error.issues;

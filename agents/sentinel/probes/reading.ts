@@ -9,6 +9,8 @@ export interface Said {
   summary: string;
   labels?: Labels;
   holdMs?: number;
+  /** While this is bad or unknown nothing else could be looked at: what was found before stays as it is. */
+  hidesRest?: boolean;
 }
 
 /** A condition that holds or does not. */
