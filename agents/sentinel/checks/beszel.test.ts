@@ -94,9 +94,12 @@ describe('Beszel', () => {
     expect(evidence?.lines).toEqual(['up at 10.0.0.7', 'disk 97 %']);
   });
 
-  test('that refuses the password is unknown inside', async () => {
-    await using api = await startFakeApi(hub([system('pve1')]).answer);
-    const found = await look({ url: api.url, user: 'other@example.org', password: { env: 'HOME' } });
-    expect(words(found)).toEqual(['beszel-down beszel ok', 'system-down systems unknown']);
+  test('that refuses the password is unknown inside and asked once for minutes', async () => {
+    const { answer, state } = hub([system('pve1')]);
+    await using api = await startFakeApi(answer);
+    const wrong = { url: api.url, user: 'other@example.org', password: { env: 'HOME' } };
+    expect(words(await look(wrong))).toEqual(['beszel-down beszel ok', 'system-down systems unknown']);
+    await look(wrong);
+    expect(state.logins).toBe(1);
   });
 });

@@ -3,7 +3,8 @@ import { durationOr, formatDuration } from '#config/duration.ts';
 import { SecretRef } from '#config/schema.ts';
 import type { Evidence } from '#bus/messages/finding.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
-import { type Api, type ApiAnswer, apiOptions, createApi, presence, secretOf } from '#agents/sentinel/probes/api.ts';
+import { type Api, type ApiAnswer, apiOptions, createApi, presence } from '#agents/sentinel/probes/api.ts';
+import { type Session, Sessions } from '#agents/sentinel/probes/api-session.ts';
 import { asleep, level, state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { counted, evidenceOf } from '#agents/sentinel/probes/text.ts';
 
@@ -17,7 +18,7 @@ const Options = z.strictObject({
 type Options = z.output<typeof Options>;
 
 /** PocketBase's answers and Beszel 0.18's collection `systems`. */
-const Session = z.object({ token: z.string() });
+const Token = z.object({ token: z.string() });
 const Systems = z.object({
   totalItems: z.number(),
   items: z.array(
@@ -39,8 +40,9 @@ const Systems = z.object({
 });
 type System = z.output<typeof Systems>['items'][number];
 
-/** Tokens by address and user: a login is not free for the hub, and a token lives for days. */
-const tokens = new Map<string, string>();
+/** A login is not free for the hub, and PocketBase's tokens live for seven days unless it was told otherwise. */
+const sessions = new Sessions();
+const tokenLifeMs = 5 * 86_400_000;
 
 export const check = defineCheck({
   kind: 'beszel',
@@ -58,12 +60,13 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const there = presence(health, { condition: 'beszel-down', resource: 'beszel', name: 'the hub of Beszel' });
   if (health.is !== 'value' || options.password === undefined) return [there];
   const systems = await systemsOf(api, options, context);
-  if (systems.is !== 'value') return [there, unseen({ condition: 'system-down', resource: 'systems' }, systems.reason)];
+  const all = { condition: 'system-down', resource: 'systems' };
+  if (systems.is !== 'value') return [there, unseen({ ...all, hidesRest: true }, systems.reason)];
   const watched = systems.value.items.filter(({ name }) => !options.ignore.includes(name));
   const summary = `Beszel knows ${counted(watched.length, 'system')}`;
   return [
     there,
-    state({ condition: 'system-down', resource: 'systems', summary, ok: true, severity: 'critical' }),
+    state({ ...all, summary, ok: true, severity: 'critical' }),
     ...unique(watched).flatMap((system) => judge(system, options, context.clock.now())),
   ];
 }
@@ -74,47 +77,31 @@ function unique(systems: readonly System[]): System[] {
 
 /**
  * All systems. A junk or old token is no error to PocketBase: its list rules filter, and the answer is 200 and empty. So
- * the token is refreshed first, which is refused when it is not good.
+ * a refresh is asked for first, which is refused when the token is not good.
  */
 async function systemsOf(
   api: Api,
   options: Options,
   context: CheckContext,
 ): Promise<ApiAnswer<z.output<typeof Systems>>> {
-  const token = await tokenOf(api, options, context);
-  if (token.is !== 'value') return token;
+  const { url, user = '', password } = options;
+  const ask = (secret: string): Promise<ApiAnswer<Session>> => logIn(api, user, secret);
+  const login = { url, user, password, ask, ended: [400, 401, 403, 404] };
+  const { answer, headers } = await sessions.open(login, context, (authorization) =>
+    api.json(Token, { method: 'POST', path: '/api/collections/users/auth-refresh', headers: authorization }),
+  );
+  if (answer.is !== 'value') return answer;
   const query = { perPage: 200 };
-  const headers = { authorization: token.value };
   const systems = await api.json(Systems, { path: '/api/collections/systems/records', query, headers });
   if (systems.is !== 'value' || systems.value.totalItems > 0) return systems;
   return { is: 'unreadable', reason: 'it shows no system to this user: share them with it' };
 }
 
-async function tokenOf(api: Api, options: Options, context: CheckContext): Promise<ApiAnswer<string>> {
-  const key = `${options.url} ${options.user ?? ''}`;
-  const known = tokens.get(key);
-  if (known === undefined) return login(api, options, { key, context });
-  const headers = { authorization: known };
-  const fresh = await api.json(Session, { method: 'POST', path: '/api/collections/users/auth-refresh', headers });
-  if (fresh.is === 'refused') return login(api, options, { key, context });
-  return fresh.is === 'value' ? keep(key, fresh) : fresh;
-}
-
-async function login(
-  api: Api,
-  options: Options,
-  { key, context }: { key: string; context: CheckContext },
-): Promise<ApiAnswer<string>> {
-  const password = options.password === undefined ? undefined : secretOf(options.password, context);
-  if (password?.ok !== true) return { is: 'unable', reason: password?.reason ?? 'no password is given' };
-  const body = { identity: options.user ?? '', password: password.value };
-  const session = await api.json(Session, { method: 'POST', path: '/api/collections/users/auth-with-password', body });
-  return session.is === 'value' ? keep(key, session) : session;
-}
-
-function keep(key: string, session: Extract<ApiAnswer<{ token: string }>, { is: 'value' }>): ApiAnswer<string> {
-  tokens.set(key, session.value.token);
-  return { ...session, value: session.value.token };
+async function logIn(api: Api, identity: string, password: string): Promise<ApiAnswer<Session>> {
+  const path = '/api/collections/users/auth-with-password';
+  const answer = await api.json(Token, { method: 'POST', path, body: { identity, password } });
+  if (answer.is !== 'value') return answer;
+  return { ...answer, value: { headers: { authorization: answer.value.token }, lifeMs: tokenLifeMs } };
 }
 
 function judge(system: System, options: Options, now: number): Observation[] {

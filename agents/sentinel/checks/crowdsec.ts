@@ -7,11 +7,12 @@ import {
   type Api,
   type ApiAnswer,
   apiOptions,
+  bearerHeaders,
   createApi,
   presence,
   secretHeaders,
 } from '#agents/sentinel/probes/api.ts';
-import { Sessions } from '#agents/sentinel/probes/api-session.ts';
+import { type Session, Sessions } from '#agents/sentinel/probes/api-session.ts';
 import {
   acquisitionMetrics,
   type Acquisitions,
@@ -97,7 +98,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
 async function lookAtDecisions(api: Api, options: Options, context: CheckContext): Promise<Observation[]> {
   if (options.bouncerKey === undefined) return [];
   const blind = (reason: string): Observation[] => [
-    unseen({ condition: 'own-address-banned', resource: 'own addresses' }, reason),
+    unseen({ condition: 'own-address-banned', resource: 'own addresses', hidesRest: true }, reason),
   ];
   const headers = keyHeaders(options, context);
   if (typeof headers === 'string') return blind(headers);
@@ -185,13 +186,13 @@ async function askLogin(
   api: Api,
   user: string,
   { password, context }: { password: string; context: CheckContext },
-): Promise<ApiAnswer<{ token: string; lifeMs: number }>> {
+): Promise<ApiAnswer<Session>> {
   const body = { machine_id: user, password, scenarios: [] };
   const session = await api.json(Token, { method: 'POST', path: '/v1/watchers/login', headers: agent, body });
   if (session.is !== 'value') return session;
   const endsAt = Date.parse(session.value.expire);
   const lifeMs = Number.isNaN(endsAt) ? 600_000 : endsAt - context.clock.now();
-  return { ...session, value: { token: session.value.token, lifeMs } };
+  return { ...session, value: { headers: bearerHeaders(session.value.token), lifeMs } };
 }
 
 async function lookAtAcquisition(options: Options, context: CheckContext): Promise<Observation[]> {
@@ -202,8 +203,9 @@ async function lookAtAcquisition(options: Options, context: CheckContext): Promi
     const words = { condition: 'crowdsec-metrics-down', resource: 'metrics', ok: false, severity: 'warning' as const };
     return [state({ ...words, summary: `the metrics page of CrowdSec does not answer: ${page.reason}` })];
   }
-  if (page.is !== 'value') return [unseen(said, page.reason)];
-  if (!/^cs_/m.test(page.value)) return [unseen(said, 'there are no metrics of CrowdSec at this address')];
+  const blind = { ...said, hidesRest: true };
+  if (page.is !== 'value') return [unseen(blind, page.reason)];
+  if (!/^cs_/m.test(page.value)) return [unseen(blind, 'there are no metrics of CrowdSec at this address')];
   const now = context.clock.now();
   const metrics = exposedMetrics(page.value, acquisitionMetrics);
   const { sources, parsed } = readAcquisitions(metrics, acquisitionsOf(context.memory.get('acquisitions')), now);

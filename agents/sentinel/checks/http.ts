@@ -1,10 +1,10 @@
 import type { Evidence } from '#bus/messages/finding.ts';
 import { Failure } from '#bus/failure.ts';
-import { registerSecret } from '#bus/scrub.ts';
 import { formatDuration } from '#config/duration.ts';
 import { resolveSecret } from '#config/secrets.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { resolveAddresses } from '#agents/sentinel/probes/addresses.ts';
+import { basicHeaders, bearerHeaders } from '#agents/sentinel/probes/api.ts';
 import { readAuthorities, readClientCertificate } from '#agents/sentinel/probes/authority.ts';
 import {
   certificateText,
@@ -149,7 +149,7 @@ function secretHeaders(
     for (const [name, ref] of Object.entries(options.headersFrom)) {
       headers[name] = resolveSecret(ref, context.baseFolder);
     }
-    if (options.auth !== undefined) headers['authorization'] = authorization(options.auth, context.baseFolder);
+    if (options.auth !== undefined) Object.assign(headers, authorization(options.auth, context.baseFolder));
   } catch (error) {
     if (error instanceof Failure) return { ok: false, reason: error.message };
     throw error;
@@ -157,12 +157,9 @@ function secretHeaders(
   return { ok: true, headers };
 }
 
-function authorization(auth: NonNullable<HttpOptions['auth']>, baseFolder: string): string {
-  if ('bearer' in auth) return `Bearer ${resolveSecret(auth.bearer, baseFolder)}`;
-  const login = Buffer.from(`${auth.user}:${resolveSecret(auth.password, baseFolder)}`).toString('base64');
-  // What is sent could be shown back: the server's text must not carry it into a finding.
-  registerSecret(login);
-  return `Basic ${login}`;
+function authorization(auth: NonNullable<HttpOptions['auth']>, baseFolder: string): Record<string, string> {
+  if ('bearer' in auth) return bearerHeaders(resolveSecret(auth.bearer, baseFolder));
+  return basicHeaders(auth.user, resolveSecret(auth.password, baseFolder));
 }
 
 async function ask(options: HttpOptions, context: CheckContext, ready: Ready): Promise<FollowedEnd> {

@@ -93,13 +93,15 @@ describe('Nginx Proxy Manager', () => {
     ]);
   });
 
-  test('that refuses the password is unknown inside', async () => {
-    const { answer } = manager();
+  test('that refuses the password is unknown inside and asked once for minutes', async () => {
+    const { answer, state } = manager();
     await using api = await startFakeApi(answer);
     const wrong = { user: 'other@example.org', password: { env: 'HOME' } };
     expect(words(await look({ url: api.url, ...wrong }))).toEqual([
       'nginx-proxy-manager-down nginx-proxy-manager ok',
       'proxy-host-failed hosts unknown',
     ]);
+    await look({ url: api.url, ...wrong });
+    expect(state.logins).toBe(1);
   });
 });

@@ -3,14 +3,14 @@ import { SecretRef } from '#config/schema.ts';
 import type { Evidence } from '#bus/messages/finding.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import {
-  answered,
   type Api,
   type ApiAnswer,
   apiOptions,
+  bearerHeaders,
   createApi,
   presence,
-  secretOf,
 } from '#agents/sentinel/probes/api.ts';
+import { type Session, Sessions } from '#agents/sentinel/probes/api-session.ts';
 import { level, state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { counted, evidenceOf } from '#agents/sentinel/probes/text.ts';
 
@@ -54,8 +54,8 @@ const dayMs = 86_400_000;
 const warningDays = 14;
 const criticalDays = 3;
 
-/** A login lives for a day; one serves all looks. By address and user. */
-const tokens = new Map<string, { token: string; expiresAt: number }>();
+/** A login lives for a day; one serves all looks. */
+const sessions = new Sessions();
 
 export const check = defineCheck({
   kind: 'nginx-proxy-manager',
@@ -73,34 +73,42 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const said = { condition: 'nginx-proxy-manager-down', resource: 'nginx-proxy-manager' };
   const there = presence(alive, { ...said, name: 'Nginx Proxy Manager' });
   if (alive.is !== 'value' || options.password === undefined) return [there];
-  const headers = await login(api, options, context);
   const refused = { condition: 'proxy-host-failed', resource: 'hosts' };
-  if (headers.is !== 'value') return [there, unseen(refused, headers.reason)];
-  const hosts = await api.json(ProxyHosts, { path: '/api/nginx/proxy-hosts', headers: headers.value });
-  const certificates = await api.json(Certificates, { path: '/api/nginx/certificates', headers: headers.value });
+  const { answer: hosts, headers } = await hostsOf(api, options, context);
+  if (hosts.is !== 'value') return [there, unseen({ ...refused, hidesRest: true }, hosts.reason)];
+  const certificates = await api.json(Certificates, { path: '/api/nginx/certificates', headers });
   const ending = { condition: 'certificate-expiring', resource: 'certificates' };
   return [
     there,
-    ...(hosts.is === 'value' ? judgeHosts(hosts.value, options) : [unseen(refused, hosts.reason)]),
+    ...judgeHosts(hosts.value, options),
     ...(certificates.is === 'value'
       ? judgeCertificates(certificates.value, options, context.clock.now())
       : [unseen(ending, certificates.reason)]),
   ];
 }
 
-async function login(api: Api, options: Options, context: CheckContext): Promise<ApiAnswer<Record<string, string>>> {
-  const key = `${options.url} ${options.user ?? ''}`;
-  const known = tokens.get(key);
-  const now = context.clock.now();
-  const bearing = (token: string): ApiAnswer<Record<string, string>> => answered({ authorization: `Bearer ${token}` });
-  if (known !== undefined && known.expiresAt - now > 3_600_000) return bearing(known.token);
-  const password = options.password === undefined ? undefined : secretOf(options.password, context);
-  if (password?.ok !== true) return { is: 'unable', reason: password?.reason ?? 'no password is given' };
-  const body = { identity: options.user ?? '', secret: password.value };
+/** The hosts, and the headers of a login for what is asked after them. */
+function hostsOf(
+  api: Api,
+  options: Options,
+  context: CheckContext,
+): Promise<{ answer: ApiAnswer<Host[]>; headers: Record<string, string> }> {
+  const { url, user = '', password } = options;
+  const ask = (secret: string): Promise<ApiAnswer<Session>> => logIn(api, { identity: user, secret }, context);
+  return sessions.open({ url, user, password, ask }, context, (headers) =>
+    api.json(ProxyHosts, { path: '/api/nginx/proxy-hosts', headers }),
+  );
+}
+
+async function logIn(
+  api: Api,
+  body: { identity: string; secret: string },
+  context: CheckContext,
+): Promise<ApiAnswer<Session>> {
   const answer = await api.json(Token, { method: 'POST', path: '/api/tokens', body });
   if (answer.is !== 'value') return answer;
-  tokens.set(key, { token: answer.value.token, expiresAt: Date.parse(answer.value.expires) });
-  return bearing(answer.value.token);
+  const lifeMs = Date.parse(answer.value.expires) - context.clock.now();
+  return { ...answer, value: { headers: bearerHeaders(answer.value.token), lifeMs: lifeMs || 0 } };
 }
 
 type Host = z.output<typeof ProxyHosts>[number];
@@ -160,10 +168,7 @@ function judgeCertificates(
 
 async function gather(options: Options, context: CheckContext): Promise<Evidence[]> {
   if (options.password === undefined) return [];
-  const api = createApi(options, context);
-  const headers = await login(api, options, context);
-  if (headers.is !== 'value') return [];
-  const hosts = await api.json(ProxyHosts, { path: '/api/nginx/proxy-hosts', headers: headers.value });
+  const { answer: hosts } = await hostsOf(createApi(options, context), options, context);
   if (hosts.is !== 'value') return [];
   const lines = hosts.value.flatMap(({ meta, domain_names: names, forward_host: host, forward_port: port }) =>
     meta.nginx_online === false ? [`${names.join(' ')} to ${host}:${port}: ${meta.nginx_err ?? 'no reason'}`] : [],

@@ -10,8 +10,8 @@ import {
   cookiesOf,
   createApi,
   presence,
-  secretOf,
 } from '#agents/sentinel/probes/api.ts';
+import { type Session, Sessions } from '#agents/sentinel/probes/api-session.ts';
 import { level, state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { counted, evidenceOf, formatBytes } from '#agents/sentinel/probes/text.ts';
 
@@ -34,13 +34,11 @@ const gibibyte = 1_073_741_824;
 /** A new address or tracker takes some minutes. */
 const holdMs = 15 * 60_000;
 
-/**
- * Cookies of logins by address and user. WebAPI bans an address after five wrong passwords, and each login is a session
- * that stays for an hour: a login is made once and used until it is refused.
- */
-const sessions = new Map<string, string>();
-/** A password that was refused is not tried again. */
-const refused = new Map<string, string>();
+/** Each login is a session that stays for an hour after its last use: it is used until it is refused. */
+const sessions = new Sessions();
+const sessionLifeMs = 30 * 86_400_000;
+/** It bans an address after five wrong passwords, whatever time lies between them. */
+const refusedMs = 86_400_000;
 
 export const check = defineCheck({
   kind: 'qbittorrent',
@@ -59,7 +57,8 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   if (options.password === undefined || alive.is !== 'value') return [there];
   const data = await mainData(api, options, context);
   if (data.is !== 'value') {
-    return [there, unseen({ condition: 'qbittorrent-disconnected', resource: 'connection' }, data.reason)];
+    const said = { condition: 'qbittorrent-disconnected', resource: 'connection', hidesRest: true };
+    return [there, unseen(said, data.reason)];
   }
   return [there, ...judge(data.value, options)];
 }
@@ -105,48 +104,35 @@ function isFailed({ state: now }: MainData['torrents'][string]): boolean {
 }
 
 async function mainData(api: Api, options: Options, context: CheckContext): Promise<ApiAnswer<MainData>> {
-  const session = await sessionOf(api, options, context);
-  if (session.is !== 'value') return session;
-  const ask = (cookie: string): Promise<ApiAnswer<MainData>> =>
-    api.json(MainData, { path: '/api/v2/sync/maindata', headers: { cookie, referer: options.url } });
-  const answer = await ask(session.value);
-  // The session ended: it lives for an hour, and not over a restart.
-  if (answer.is !== 'refused' || (answer.status !== 403 && answer.status !== 401)) return answer;
-  sessions.delete(keyOf(options));
-  const fresh = await sessionOf(api, options, context);
-  return fresh.is === 'value' ? ask(fresh.value) : fresh;
+  const { url, user = 'admin', password } = options;
+  const ask = (secret: string): Promise<ApiAnswer<Session>> => logIn(api, { url, user, password: secret });
+  const login = { url, user, password, ask, ended: [401, 403], refusedMs };
+  const { answer } = await sessions.open(login, context, (headers) =>
+    api.json(MainData, { path: '/api/v2/sync/maindata', headers }),
+  );
+  return answer;
 }
 
-function keyOf({ url, user }: Options): string {
-  return `${url} ${user ?? ''}`;
-}
-
-async function sessionOf(api: Api, options: Options, context: CheckContext): Promise<ApiAnswer<string>> {
-  const known = sessions.get(keyOf(options));
-  if (known !== undefined) return answered(known);
-  const password = options.password === undefined ? undefined : secretOf(options.password, context);
-  if (password?.ok !== true) return { is: 'unable', reason: password?.reason ?? 'no password is given' };
-  if (refused.get(keyOf(options)) === password.value) return wrongPassword;
+async function logIn(
+  api: Api,
+  { url, user, password }: { url: string; user: string; password: string },
+): Promise<ApiAnswer<Session>> {
   const answer = await api.text({
     method: 'POST',
     path: '/api/v2/auth/login',
-    headers: { referer: options.url },
-    body: new URLSearchParams({ username: options.user ?? 'admin', password: password.value }),
+    headers: { referer: url },
+    body: new URLSearchParams({ username: user, password }),
   });
   if (answer.is !== 'value') return answer;
   // Up to 5.1 a wrong password is answered with 200 and this text.
   if (answer.value.startsWith('Fails')) {
-    refused.set(keyOf(options), password.value);
-    return wrongPassword;
+    return { is: 'refused', status: 401, body: answer.value, reason: 'it does not accept the user or the password' };
   }
   // `SID`, and `QBT_SID_<port>` from 5.2 on.
   const cookie = cookiesOf(answer.headers).find((pair) => /^[A-Z_0-9]*SID[^=]*=\S+$/.test(pair));
   if (cookie === undefined) return { is: 'unreadable', reason: 'its login gave no session' };
-  sessions.set(keyOf(options), cookie);
-  return { ...answer, value: cookie };
+  return { ...answer, value: { headers: { cookie, referer: url }, lifeMs: sessionLifeMs } };
 }
-
-const wrongPassword = { is: 'unable', reason: 'it does not accept the user or the password' } as const;
 
 async function gather(options: Options, context: CheckContext): Promise<Evidence[]> {
   if (options.password === undefined) return [];

@@ -6,6 +6,7 @@ import {
   type Api,
   type ApiAnswer,
   apiOptions,
+  basicHeaders,
   createApi,
   presence,
   secretHeaders,
@@ -68,15 +69,13 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
     ...faults('traefik-router-bad', routers.value, options),
     ...(services.is === 'value'
       ? [...faults('traefik-service-bad', services.value, options), ...deadServers(services.value, options)]
-      : [unseen({ condition: 'traefik-service-bad', resource: 'services' }, services.reason)]),
+      : [unseen({ condition: 'traefik-service-bad', resource: 'services', hidesRest: true }, services.reason)]),
     ...certificatesOf(certificates),
   ];
 }
 
 function headersOf({ user, password }: Options, context: CheckContext): Record<string, string> | string {
-  return secretHeaders(password, context, (secret) => ({
-    authorization: `Basic ${Buffer.from(`${user ?? ''}:${secret}`).toString('base64')}`,
-  }));
+  return secretHeaders(password, context, (secret) => basicHeaders(user ?? '', secret));
 }
 
 /** All pages of a list: Traefik gives 100 items and names the next page in a header. */

@@ -101,6 +101,15 @@ describe.each(['controller', 'os'] as const)('UniFi (%s)', (system) => {
     expect(evidence?.lines[0]).toBe('AP attic (U6-Lite) is offline, up 2 h');
   });
 
+  test('that refuses the password is asked once for minutes, so that the user is not locked out', async () => {
+    const { answer, state } = controller();
+    await using api = await startFakeApi(answer);
+    const wrong = { url: api.url, system, user: 'other', password: { env: 'HOME' } };
+    expect(words(await look(wrong))).toEqual(['unifi-down unifi ok', 'device-offline devices unknown']);
+    await look(wrong);
+    expect(state.logins).toBe(1);
+  });
+
   test('that answers 200 with an error inside is unknown', async () => {
     await using api = await startFakeApi(controller({ rc: 'error' }).answer);
     const found = await look({ url: api.url, system, ...login });

@@ -2,16 +2,8 @@ import { z } from 'zod';
 import { SecretRef } from '#config/schema.ts';
 import type { Evidence } from '#bus/messages/finding.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
-import {
-  answered,
-  type Api,
-  type ApiAnswer,
-  apiOptions,
-  cookiesOf,
-  createApi,
-  presence,
-  secretOf,
-} from '#agents/sentinel/probes/api.ts';
+import { type Api, type ApiAnswer, apiOptions, cookiesOf, createApi, presence } from '#agents/sentinel/probes/api.ts';
+import { type Session, Sessions } from '#agents/sentinel/probes/api-session.ts';
 import { level, state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { counted, evidenceOf } from '#agents/sentinel/probes/text.ts';
 
@@ -65,8 +57,9 @@ const states: Record<number, { words: string; ok: boolean }> = {
 };
 const rebootMs = 5 * 60_000;
 
-/** Cookies of logins by address and user: a session lives for hours, and failed logins lock the user out. */
-const sessions = new Map<string, string>();
+/** A session lives for hours and ends with a 401; failed logins lock the user out. */
+const sessions = new Sessions();
+const sessionLifeMs = 86_400_000;
 
 export const check = defineCheck({
   kind: 'unifi',
@@ -86,7 +79,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   if (status.is !== 'value' || options.password === undefined) return [there];
   const offline = { condition: 'device-offline', resource: 'devices' };
   const devices = await ask(api, Devices, { what: 'device', options, context });
-  if (devices.is !== 'value') return [there, unseen(offline, devices.reason)];
+  if (devices.is !== 'value') return [there, unseen({ ...offline, hidesRest: true }, devices.reason)];
   const health = await ask(api, Health, { what: 'health', options, context });
   return [there, ...judgeDevices(devices.value, options), ...judgeHealth(health)];
 }
@@ -102,42 +95,24 @@ async function ask<T extends { meta: { rc: string; msg?: string | undefined }; d
   schema: z.ZodType<T>,
   { what, options, context }: Question,
 ): Promise<ApiAnswer<T['data']>> {
-  const key = `${options.url} ${options.user ?? ''}`;
   const prefix = options.system === 'os' ? '/proxy/network' : '';
   const path = `${prefix}/api/s/${options.site}/stat/${what}`;
-  for (const isLast of [false, true]) {
-    const cookie = await sessionOf(api, key, { options, context });
-    if (cookie.is !== 'value') return cookie;
-    const answer = await api.json(schema, { path, headers: { cookie: cookie.value } });
-    if (answer.is === 'value') {
-      const { meta, data } = answer.value;
-      return meta.rc === 'ok'
-        ? { ...answer, value: data }
-        : { is: 'unreadable', reason: `it says ${meta.msg ?? meta.rc}` };
-    }
-    if (isLast || answer.is !== 'refused' || answer.status !== 401) return answer;
-    sessions.delete(key);
-  }
-  return { is: 'unable', reason: 'the login does not last' };
+  const { url, user = '', password } = options;
+  const login = { url, user, password, ask: (secret: string) => logIn(api, options, secret) };
+  const { answer } = await sessions.open(login, context, (headers) => api.json(schema, { path, headers }));
+  if (answer.is !== 'value') return answer;
+  const { meta, data } = answer.value;
+  if (meta.rc !== 'ok') return { is: 'unreadable', reason: `it says ${meta.msg ?? meta.rc}` };
+  return { ...answer, value: data };
 }
 
-async function sessionOf(
-  api: Api,
-  key: string,
-  { options, context }: { options: Options; context: CheckContext },
-): Promise<ApiAnswer<string>> {
-  const known = sessions.get(key);
-  if (known !== undefined) return answered(known);
-  const password = options.password === undefined ? undefined : secretOf(options.password, context);
-  if (password?.ok !== true) return { is: 'unable', reason: password?.reason ?? 'no password is given' };
-  const path = options.system === 'os' ? '/api/auth/login' : '/api/login';
-  const body = { username: options.user ?? '', password: password.value };
-  const answer = await api.text({ method: 'POST', path, body });
+async function logIn(api: Api, { system, user = '' }: Options, password: string): Promise<ApiAnswer<Session>> {
+  const path = system === 'os' ? '/api/auth/login' : '/api/login';
+  const answer = await api.text({ method: 'POST', path, body: { username: user, password } });
   if (answer.is !== 'value') return answer;
   const cookie = cookiesOf(answer.headers).filter((one) => /^(?:unifises|TOKEN|csrf_token)=/.test(one));
   if (cookie.length === 0) return { is: 'unreadable', reason: 'its login gave no session' };
-  sessions.set(key, cookie.join('; '));
-  return { ...answer, value: cookie.join('; ') };
+  return { ...answer, value: { headers: { cookie: cookie.join('; ') }, lifeMs: sessionLifeMs } };
 }
 
 function nameOf({ name, mac }: Device): string {

@@ -2,7 +2,14 @@ import { z } from 'zod';
 import { SecretRef } from '#config/schema.ts';
 import type { Evidence } from '#bus/messages/finding.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
-import { type ApiAnswer, apiOptions, createApi, presence, secretHeaders } from '#agents/sentinel/probes/api.ts';
+import {
+  type ApiAnswer,
+  apiOptions,
+  basicHeaders,
+  createApi,
+  presence,
+  secretHeaders,
+} from '#agents/sentinel/probes/api.ts';
 import { asleep, state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { counted, evidenceOf } from '#agents/sentinel/probes/text.ts';
 
@@ -38,9 +45,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
 }
 
 function metricsOf(options: Options, context: CheckContext): Promise<ApiAnswer<string>> {
-  const headers = secretHeaders(options.token, context, (secret) => ({
-    authorization: `Basic ${Buffer.from(`${options.user}:${secret}`).toString('base64')}`,
-  }));
+  const headers = secretHeaders(options.token, context, (secret) => basicHeaders(options.user, secret));
   if (typeof headers === 'string') return Promise.resolve({ is: 'unable', reason: headers });
   return createApi(options, context).text({ path: '/metrics', headers });
 }

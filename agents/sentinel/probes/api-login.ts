@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { SecretRef } from '#config/schema.ts';
 import type { CheckContext } from '#agents/sentinel/check.ts';
-import { secretOf } from './api.ts';
+import { basicHeaders, bearerHeaders, secretOf } from './api.ts';
 
 const headerName = z.string().regex(/^[A-Za-z0-9-]{1,100}$/, 'must be the name of a header');
 
@@ -38,12 +38,12 @@ export function loginHeaders(options: LoginOptions, context: Pick<CheckContext, 
   if (options.token !== undefined) {
     const token = secretOf(options.token, context);
     if (!token.ok) return token;
-    headers['authorization'] = `Bearer ${token.value}`;
+    Object.assign(headers, bearerHeaders(token.value));
   } else if (options.user !== undefined) {
     const password =
       options.password === undefined ? { ok: true as const, value: '' } : secretOf(options.password, context);
     if (!password.ok) return password;
-    headers['authorization'] = `Basic ${Buffer.from(`${options.user}:${password.value}`).toString('base64')}`;
+    Object.assign(headers, basicHeaders(options.user, password.value));
   }
   return { ok: true, headers };
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { SecretRef } from '#config/schema.ts';
-import { type Api, type ApiAnswer, type ApiCall, type ApiContext } from './api.ts';
-import { Sessions } from './api-session.ts';
+import { type Api, type ApiAnswer, type ApiCall, type ApiContext, basicHeaders, bearerHeaders } from './api.ts';
+import { type Session, Sessions } from './api-session.ts';
 import { oneLine } from './text.ts';
 
 type Headers = Record<string, string>;
@@ -33,7 +33,7 @@ export async function openWazuh(
   context: ApiContext,
 ): Promise<{ answer: ApiAnswer<{ apiVersion: string }>; wazuh: Wazuh }> {
   const opened = await sessions.open(
-    { ...login, ask: (password) => askToken(api, `${login.user}:${password}`) },
+    { ...login, ask: (password) => askToken(api, basicHeaders(login.user, password)) },
     context,
     (headers) => dataOf(api, z.object({ api_version: z.string() }), { path: '/', headers }),
   );
@@ -44,11 +44,11 @@ export async function openWazuh(
   };
 }
 
-async function askToken(api: Api, login: string): Promise<ApiAnswer<{ token: string; lifeMs: number }>> {
-  const headers = { authorization: `Basic ${Buffer.from(login).toString('base64')}` };
+async function askToken(api: Api, headers: Headers): Promise<ApiAnswer<Session>> {
   const path = '/security/user/authenticate';
   const answer = await dataOf(api, z.object({ token: z.string() }), { method: 'POST', path, headers });
-  return answer.is === 'value' ? { ...answer, value: { ...answer.value, lifeMs: tokenLifeMs } } : answer;
+  if (answer.is !== 'value') return answer;
+  return { ...answer, value: { headers: bearerHeaders(answer.value.token), lifeMs: tokenLifeMs } };
 }
 
 function withHeaders(api: Api, headers: Headers): Wazuh {
