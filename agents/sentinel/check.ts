@@ -34,6 +34,8 @@ export interface Observation {
   hidesRest?: boolean;
   /** Labels beside those of the check, for grouping and for a playbook's parameters: `unit`, `container`, `path`. */
   labels?: Labels;
+  /** What only `gather` needs and what is another each time, such as the number of a task: no part of what it is. */
+  clues?: Labels;
   /** The words of another program: its labels choose no playbook, and no target of one. */
   foreign?: true;
   /** Replaces the default `for` where a sort of trouble has its own; 0 for an event, which fires whatever `for` says. */

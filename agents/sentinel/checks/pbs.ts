@@ -104,7 +104,7 @@ function missingStores(options: PbsOptions, stores: readonly DatastoreUsage[]): 
 }
 
 async function gather(options: PbsOptions, context: CheckContext, observation: Observation): Promise<Evidence[]> {
-  const upid = observation.labels?.['upid'];
+  const upid = observation.clues?.['upid'];
   if (upid === undefined) return [];
   const api = createBackupApi(options, context);
   const path = `/nodes/localhost/tasks/${encodeURIComponent(upid)}/log`;

@@ -70,6 +70,8 @@ describe('Semaphore', () => {
       'reboot waits for a confirmation',
     ]);
     const failed = found.find(({ summary }) => summary === 'the last task of patch failed');
+    // The next run that fails is the same trouble: the number of the task is none of its labels.
+    expect(failed?.labels).toEqual({ project: '1', template: '1' });
     const options = check.options.parse({ url: api.url, token });
     const [evidence] = await check.evidence.gather(options, checkContext(), failed as Observation);
     expect(evidence?.lines).toEqual(['fatal: [ct101]: UNREACHABLE!']);

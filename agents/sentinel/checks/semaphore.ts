@@ -109,8 +109,9 @@ function judge(
   of: { project: { id: number; name: string }; options: Options; now: number },
 ): Observation[] {
   if (task === null || task === undefined) return [];
-  const labels = { project: String(of.project.id), template: String(id), task: String(task.id) };
-  const said = { resource: `${of.project.name || of.project.id}/${name}`, labels, severity: 'warning' as const };
+  const labels = { project: String(of.project.id), template: String(id) };
+  const clues = { task: String(task.id) };
+  const said = { resource: `${of.project.name || of.project.id}/${name}`, labels, clues, severity: 'warning' as const };
   const runningMs = underWay.has(task.status) ? of.now - Date.parse(task.start ?? '') : 0;
   const hangs = runningMs > of.options.runningAtMost;
   const waits = task.status === 'waiting_confirmation';
@@ -140,10 +141,11 @@ function judge(
   ];
 }
 
-async function gather(options: Options, context: CheckContext, { labels, resource }: Observation): Promise<Evidence[]> {
+async function gather(options: Options, context: CheckContext, observation: Observation): Promise<Evidence[]> {
   const headers = headersOf(options, context);
-  const { project, task } = labels ?? {};
-  // Labels of a finding are foreign text: only numbers become a path.
+  const { labels, clues, resource } = observation;
+  const [project, task] = [labels?.['project'], clues?.['task']];
+  // What came from the product is foreign text: only numbers become a path.
   if (typeof headers === 'string' || !/^\d+$/.test(project ?? '') || !/^\d+$/.test(task ?? '')) return [];
   const path = `/api/project/${project}/tasks/${task}/output`;
   const answer = await createApi(options, context).json(Output, { path, headers });

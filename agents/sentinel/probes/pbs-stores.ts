@@ -153,7 +153,8 @@ export async function observePbsTasks(look: PbsLook): Promise<PbsSeen> {
         state({
           condition,
           resource: titleOf(task),
-          labels: { task: oneLine(task.worker_type, 60), upid: oneLine(task.upid, 300) },
+          labels: { task: oneLine(task.worker_type, 60) },
+          clues: { upid: oneLine(task.upid, 300) },
           summary: `task ${titleOf(task)} failed: ${oneLine(task.status ?? 'no reason is given', 200)}`,
           ok: false,
           severity:

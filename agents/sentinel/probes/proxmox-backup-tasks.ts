@@ -65,7 +65,8 @@ function guestBackup(
       ok: reason === undefined,
       severity: 'critical',
       holdMs: 0,
-      labels: { vmid: String(vmid), ...guest?.labels, node, upid: oneLine(task.upid, 300) },
+      labels: { vmid: String(vmid), ...guest?.labels, node },
+      clues: { upid: oneLine(task.upid, 300) },
     }),
   ];
 }
@@ -79,6 +80,7 @@ function jobBackup({ task, reason }: LastBackup, node: string): Observation {
     ok: reason === undefined,
     severity: 'critical',
     holdMs: 0,
-    labels: { node, upid: oneLine(task.upid, 300) },
+    labels: { node },
+    clues: { upid: oneLine(task.upid, 300) },
   });
 }

@@ -65,7 +65,8 @@ function failure(task: Task, { node, look }: { node: string; look: ProxmoxLook }
   const said = {
     condition: 'task-failed',
     resource: oneLine(`${node} ${task.type}${task.id === '' ? '' : ` ${task.id}`}`, 150),
-    labels: { node, task: oneLine(task.type, 60), upid: oneLine(task.upid, 300), ...guest?.labels },
+    labels: { node, task: oneLine(task.type, 60), ...guest?.labels },
+    clues: { upid: oneLine(task.upid, 300) },
   };
   if (task.status === noEnd) return unseen(said, `the task ${task.type}${of} on ${node} ended without saying how`);
   const summary = `task ${task.type}${of} by ${task.user} on ${node} failed: ${oneLine(task.status ?? '', 200)}`;

@@ -8,6 +8,7 @@ export interface Said {
   resource: string;
   summary: string;
   labels?: Labels;
+  clues?: Labels;
   holdMs?: number;
   /** While this is bad or unknown nothing else could be looked at: what was found before stays as it is. */
   hidesRest?: boolean;
