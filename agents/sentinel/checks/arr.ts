@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { SecretRef } from '#config/schema.ts';
 import type { Severity } from '#bus/fields.ts';
+import type { Evidence } from '#bus/messages/finding.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { type Api, apiOptions, createApi, presence, secretOf } from '#agents/sentinel/probes/api.ts';
 import { state, unseen } from '#agents/sentinel/probes/reading.ts';
@@ -98,7 +99,7 @@ async function issuesOf(api: Api, options: Options, context: CheckContext): Prom
   );
 }
 
-async function gather(options: Options, context: CheckContext): Promise<ReturnType<typeof evidenceOf>> {
+async function gather(options: Options, context: CheckContext): Promise<Evidence[]> {
   if (options.token === undefined) return [];
   const issues = await issuesOf(createApi(options, context), options, context);
   if (!issues.ok) return [];

@@ -13,7 +13,7 @@ import {
 } from '#agents/sentinel/probes/api.ts';
 import { fewAtOnce } from '#agents/sentinel/probes/few-at-once.ts';
 import { state, unseen } from '#agents/sentinel/probes/reading.ts';
-import { counted, evidenceOf, oneLine } from '#agents/sentinel/probes/text.ts';
+import { counted, evidenceOf, oneLine, timeText } from '#agents/sentinel/probes/text.ts';
 
 const Options = z.strictObject({
   ...apiOptions,
@@ -112,7 +112,7 @@ async function lookAtOutposts(api: Api, { headers, context }: Looking): Promise<
     if (health.is !== 'value') return unseen(said, health.reason);
     const seen = Math.max(0, ...health.value.map((one) => Date.parse(one.last_seen) || 0));
     const ok = context.clock.now() - seen < outpostSilentMs;
-    const words = seen === 0 ? 'never reported' : `reported last at ${new Date(seen).toISOString()}`;
+    const words = seen === 0 ? 'never reported' : `reported last at ${timeText(seen)}`;
     return state({ ...said, summary: `outpost ${name} ${words}`, ok, severity: 'warning' });
   });
   return [state({ condition, resource: 'outposts', summary, ok: true, severity: 'warning' }), ...found];

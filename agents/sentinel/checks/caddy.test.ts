@@ -101,8 +101,8 @@ describeWith(['caddy'], 'Caddy of Debian', () => {
       'caddy-down caddy ok',
       'caddy-serves-nothing routes ok',
       'upstream-down upstreams ok',
-      'authority-expiring root certificate level',
-      'authority-expiring intermediate certificate level',
+      'certificate-expiring root certificate level',
+      'certificate-expiring intermediate certificate level',
     ]);
     const loaded = await fetch(`${url}/config/apps`, { method: 'DELETE' });
     expect(loaded.status).toBe(200);

@@ -1,9 +1,10 @@
-import { X509Certificate } from 'node:crypto';
 import { z } from 'zod';
 import type { Evidence } from '#bus/messages/finding.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { type Api, type ApiAnswer, apiOptions, createApi, presence } from '#agents/sentinel/probes/api.ts';
-import { level, state, unseen } from '#agents/sentinel/probes/reading.ts';
+import { authoritiesIn, observeAuthority } from '#agents/sentinel/probes/authority-life.ts';
+import { exposedMetrics } from '#agents/sentinel/probes/exposition.ts';
+import { state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { remember } from '#agents/sentinel/probes/remembered.ts';
 import { counted, evidenceOf } from '#agents/sentinel/probes/text.ts';
 
@@ -31,7 +32,6 @@ const Config = z
 const Authority = z.object({ root_certificate: z.string(), intermediate_certificate: z.string() });
 
 const routesKey = 'routes';
-const dayMs = 86_400_000;
 const holdMs = 60_000;
 
 export const check = defineCheck({
@@ -86,7 +86,7 @@ function routesOf(config: z.output<typeof Config>): [string, number][] {
 function lookAtMetrics(metrics: ApiAnswer<string>): Observation[] {
   const upstreams = { condition: 'upstream-down', resource: 'upstreams' };
   if (metrics.is !== 'value') return [unseen(upstreams, `its metrics: ${metrics.reason}`)];
-  const reload = /^caddy_config_last_reload_successful (\S+)$/m.exec(metrics.value)?.[1];
+  const reload = exposedMetrics(metrics.value, new Set([reloaded]))[0]?.value;
   const healths = upstreamsIn(metrics.value);
   const down = healths.filter(({ isHealthy }) => !isHealthy);
   return [
@@ -97,10 +97,10 @@ function lookAtMetrics(metrics: ApiAnswer<string>): Observation[] {
             condition: 'caddy-reload-failed',
             resource: 'configuration',
             summary:
-              reload === '1'
+              reload === 1
                 ? 'Caddy took its last configuration'
                 : 'Caddy refused its last configuration and runs the old one',
-            ok: reload === '1',
+            ok: reload === 1,
             severity: 'warning',
           }),
         ]),
@@ -123,36 +123,27 @@ function lookAtMetrics(metrics: ApiAnswer<string>): Observation[] {
   ];
 }
 
-function upstreamsIn(text: string): { name: string; isHealthy: boolean }[] {
-  const found = [...text.matchAll(/^caddy_reverse_proxy_upstreams_healthy\{upstream="([^"\n]+)"\} (\d)$/gm)];
-  return found.map(([, name = '', value]) => ({ name, isHealthy: value === '1' }));
+const reloaded = 'caddy_config_last_reload_successful';
+const healthy = 'caddy_reverse_proxy_upstreams_healthy';
+
+function upstreamsIn(page: string): { name: string; isHealthy: boolean }[] {
+  const found = exposedMetrics(page, new Set([healthy])).map(
+    ({ labels, value }) => [labels['upstream'] ?? '', value === 1] as const,
+  );
+  return [...new Map(found)].map(([name, isHealthy]) => ({ name, isHealthy }));
 }
 
-/** The root lives for ten years, the intermediate for a week and is renewed by Caddy itself. */
 async function lookAtAuthority(api: Api, context: CheckContext): Promise<Observation[]> {
-  const condition = 'authority-expiring';
+  const condition = 'certificate-expiring';
   const authority = await api.json(Authority, { path: '/pki/ca/local' });
   if (authority.is !== 'value') return [unseen({ condition, resource: 'authority' }, authority.reason)];
   const pems = { root: authority.value.root_certificate, intermediate: authority.value.intermediate_certificate };
   return Object.entries(pems).map(([which, pem]) => {
-    const said = { condition, resource: `${which} certificate` };
-    const span = lifetimeOf(pem);
-    if (span === undefined) return unseen(said, 'it is not a certificate');
-    const lifetime = span.to - span.from;
-    const left = span.to - context.clock.now();
-    const summary = `the ${which} certificate of Caddy's authority ends ${new Date(span.to).toISOString()}`;
-    const [warning, critical] = [lifetime / 5 / dayMs, lifetime / 10 / dayMs];
-    return level({ ...said, summary, value: left / dayMs, unit: 'd', bad: 'below', warning, critical });
+    const resource = `${which} certificate`;
+    const [own] = authoritiesIn(pem);
+    if (own === undefined) return unseen({ condition, resource }, 'it is not a certificate');
+    return observeAuthority(own, { resource, what: `the ${resource} of Caddy's authority`, now: context.clock.now() });
   });
-}
-
-function lifetimeOf(pem: string): { from: number; to: number } | undefined {
-  try {
-    const { validFrom, validTo } = new X509Certificate(pem);
-    return { from: Date.parse(validFrom), to: Date.parse(validTo) };
-  } catch {
-    return undefined;
-  }
 }
 
 async function gather(options: Options, context: CheckContext): Promise<Evidence[]> {

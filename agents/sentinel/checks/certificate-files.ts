@@ -8,6 +8,7 @@ import { observeRenewal } from '#agents/sentinel/probes/certificate-renewal.ts';
 import { certificateEvidenceScript, certificateScript, renewers } from '#agents/sentinel/probes/certificate-script.ts';
 import { observeServed } from '#agents/sentinel/probes/certificate-served.ts';
 import { readCommand } from '#agents/sentinel/probes/command-reading.ts';
+import { fewAtOnce } from '#agents/sentinel/probes/few-at-once.ts';
 import { matchesAny } from '#agents/sentinel/probes/glob.ts';
 import { parseJournal } from '#agents/sentinel/probes/journal.ts';
 import { unseen } from '#agents/sentinel/probes/reading.ts';
@@ -110,7 +111,7 @@ async function observeAllServed(
   const pairs = servers(options).flatMap((at) =>
     files.filter(({ path }) => matchesAny(path, [at.file])).map((file) => ({ file, at })),
   );
-  const looks = pairs.slice(0, maximumHandshakes).map(({ file, at }) => {
+  const found = await fewAtOnce(pairs.slice(0, maximumHandshakes), 8, ({ file, at }) => {
     const place = {
       address: at.address ?? addressOf(context),
       port: at.port,
@@ -120,7 +121,6 @@ async function observeAllServed(
     };
     return observeServed(file, place, context);
   });
-  const found = await Promise.all(looks);
   // Two entries may name the same server for the same file.
   return [...new Map(found.map((one) => [one.resource, one])).values()];
 }

@@ -8,7 +8,7 @@ import { type FileListing, type FoundFile, parseContents, parseListing } from '#
 import { askHost, linesOf, partFailure } from '#agents/sentinel/probes/host-answer.ts';
 import { patternOption } from '#agents/sentinel/probes/pattern.ts';
 import { level, state, unseen } from '#agents/sentinel/probes/reading.ts';
-import { counted, evidenceOf, formatBytes, oneLine, resourceName } from '#agents/sentinel/probes/text.ts';
+import { counted, evidenceOf, formatBytes, oneLine, resourceName, timeText } from '#agents/sentinel/probes/text.ts';
 
 const Options = z.strictObject({
   path: z
@@ -217,7 +217,7 @@ async function gather(options: Options, context: CheckContext): Promise<Evidence
   if (!answer.ok) return [];
   const files = parseListing(answer.sections).files.toSorted((a, b) => a.changedAt - b.changedAt);
   const lines = files.slice(-12).map(({ path, sizeBytes, changedAt, owner, group, mode }) => {
-    const time = Number.isFinite(changedAt) && Math.abs(changedAt) < 8.64e15 ? new Date(changedAt).toISOString() : '-';
+    const time = timeText(changedAt);
     return `${time} ${formatBytes(sizeBytes)} ${owner}:${group} ${mode} ${path}`;
   });
   return evidenceOf('state', `Newest files of ${options.path}`, lines);

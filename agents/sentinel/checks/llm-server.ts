@@ -10,6 +10,7 @@ import {
   presence,
   secretHeaders,
 } from '#agents/sentinel/probes/api.ts';
+import { exposedMetrics } from '#agents/sentinel/probes/exposition.ts';
 import { level, state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { counted, evidenceOf, jsonOf } from '#agents/sentinel/probes/text.ts';
 
@@ -170,11 +171,9 @@ async function lookAtQueue(api: Api, options: Options): Promise<Observation[]> {
   const said = { condition: 'llm-queue-long', resource: 'queue', holdMs: 5 * 60_000 };
   const metrics = await api.text({ path: '/metrics' });
   if (metrics.is !== 'value') return [unseen(said, metrics.reason)];
-  const waiting = [...metrics.value.matchAll(/^vllm:num_requests_waiting(?:\{[^}]*\})? (\S+)$/gm)].map(([, text]) =>
-    Number(text),
-  );
+  const waiting = exposedMetrics(metrics.value, new Set(['vllm:num_requests_waiting']));
   if (waiting.length === 0) return [unseen(said, 'its metrics do not tell how many requests wait')];
-  const value = waiting.reduce((sum, one) => sum + one, 0);
+  const value = waiting.reduce((sum, one) => sum + one.value, 0);
   const summary = `${counted(value, 'request')} wait at vLLM`;
   return [level({ ...said, summary, value, unit: 'requests', bad: 'above', warning: options.waitingAbove })];
 }

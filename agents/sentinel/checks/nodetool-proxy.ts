@@ -6,7 +6,7 @@ import { type CheckContext, defineCheck, type Observation } from '#agents/sentin
 import { type Api, apiOptions, createApi, presence, secretOf } from '#agents/sentinel/probes/api.ts';
 import { asleep, state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { remember } from '#agents/sentinel/probes/remembered.ts';
-import { counted, evidenceOf, oneLine } from '#agents/sentinel/probes/text.ts';
+import { counted, evidenceOf, oneLine, timeText } from '#agents/sentinel/probes/text.ts';
 
 /** Starts within so short a time that no idle service makes them. */
 const loopWindowMs = 600_000;
@@ -209,6 +209,6 @@ async function gather(options: Options, context: CheckContext, observation: Obse
   const at = service.last_access_epoch ?? 0;
   return evidenceOf('state', `Service ${service.name}`, [
     `path ${service.path}, status ${service.status}, port ${service.host_port ?? 'none'}`,
-    at === 0 ? 'no access since the proxy started' : `last access ${new Date(at * 1_000).toISOString()}`,
+    at === 0 ? 'no access since the proxy started' : `last access ${timeText(at * 1_000)}`,
   ]);
 }

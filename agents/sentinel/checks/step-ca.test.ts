@@ -48,13 +48,13 @@ describeWith(['openssl'], 'step-ca', () => {
     expect(words(found).map((word) => word.replace(/ [0-9A-F]+ level/, ' level'))).toEqual([
       'step-ca-down step-ca ok',
       'acme-unavailable ACME home ok',
-      'authority-expiring Lares test authority level',
-      'authority-expiring 127.0.0.1 level',
+      'certificate-expiring Lares test authority level',
+      'certificate-expiring 127.0.0.1 level',
     ]);
-    // The root of the test lives for 30 days: a quarter of that is the limit, not 90 days.
+    // The root of the test lives for 30 days: a sixth of that is the limit, not 90 days.
     expect(found[2]?.reading).toMatchObject({
       value: expect.closeTo(30, 0),
-      warning: { trigger: expect.closeTo(7.5, 1) },
+      warning: { trigger: expect.closeTo(5, 1) },
     });
     const options = check.options.parse({ url: api.url, caFile: made.caFile });
     const [evidence] = await check.evidence.gather(options, checkContext(), found[0] as Observation);
@@ -87,8 +87,8 @@ describeWith(['openssl'], 'step-ca', () => {
   test('whose lists hold no certificate is unknown there', async () => {
     await using api = await startFakeApi(stepCa({ roots: '<html>', intermediates: '' }));
     expect(words(await look({ url: api.url })).slice(1)).toEqual([
-      'authority-expiring roots unknown',
-      'authority-expiring intermediates unknown',
+      'certificate-expiring roots unknown',
+      'certificate-expiring intermediates unknown',
     ]);
   });
 });

@@ -1,10 +1,10 @@
-import { X509Certificate } from 'node:crypto';
 import { z } from 'zod';
 import type { Evidence } from '#bus/messages/finding.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { type Api, type ApiAnswer, apiOptions, createApi, presence } from '#agents/sentinel/probes/api.ts';
-import { level, state, unseen } from '#agents/sentinel/probes/reading.ts';
-import { evidenceOf, oneLine } from '#agents/sentinel/probes/text.ts';
+import { authoritiesIn, observeAuthority } from '#agents/sentinel/probes/authority-life.ts';
+import { state, unseen } from '#agents/sentinel/probes/reading.ts';
+import { evidenceOf, timeText } from '#agents/sentinel/probes/text.ts';
 
 const Options = z.strictObject({
   ...apiOptions,
@@ -19,11 +19,6 @@ type Options = z.output<typeof Options>;
 const Health = z.object({ status: z.string() });
 /** RFC 8555 section 7.1.1. */
 const Directory = z.object({ newNonce: z.string(), newAccount: z.string(), newOrder: z.string() });
-
-const dayMs = 86_400_000;
-/** Replacing a root touches every machine; there has to be time for it. */
-const warningDays = 90;
-const criticalDays = 30;
 
 export const check = defineCheck({
   kind: 'step-ca',
@@ -65,44 +60,13 @@ async function lookAtAcme(api: Api, name: string): Promise<Observation> {
 }
 
 function judge(which: 'roots' | 'intermediates', answer: ApiAnswer<string>, now: number): Observation[] {
-  const condition = 'authority-expiring';
-  if (answer.is !== 'value') return [unseen({ condition, resource: which }, answer.reason)];
-  const certificates = certificatesIn(answer.value);
-  if (certificates.length === 0) return [unseen({ condition, resource: which }, 'it lists no certificate')];
-  return certificates.map(({ name, serial, endsAt, lifetimeDays }) => {
-    const days = (endsAt - now) / dayMs;
-    return level({
-      condition,
-      resource: `${name} ${serial.slice(0, 8)}`,
-      summary: `${which === 'roots' ? 'the root' : 'the intermediate'} ${name} ${days < 0 ? 'ended' : 'ends'} ${new Date(endsAt).toISOString()}`,
-      value: days,
-      unit: 'd',
-      bad: 'below',
-      warning: Math.min(warningDays, lifetimeDays / 4),
-      critical: Math.min(criticalDays, lifetimeDays / 10),
-      holdMs: 0,
-    });
-  });
-}
-
-interface Authority {
-  name: string;
-  serial: string;
-  endsAt: number;
-  lifetimeDays: number;
-}
-
-function certificatesIn(text: string): Authority[] {
-  const pems = text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
-  return pems.slice(0, 20).flatMap((pem) => {
-    try {
-      const { subject, serialNumber, validFrom, validTo } = new X509Certificate(pem);
-      const name = oneLine(/CN=([^\n]+)/.exec(subject)?.[1] ?? 'unnamed', 80);
-      const [from, to] = [Date.parse(validFrom), Date.parse(validTo)];
-      return [{ name, serial: serialNumber, endsAt: to, lifetimeDays: (to - from) / dayMs }];
-    } catch {
-      return [];
-    }
+  const whole = { condition: 'certificate-expiring', resource: which };
+  if (answer.is !== 'value') return [unseen(whole, answer.reason)];
+  const certificates = authoritiesIn(answer.value);
+  if (certificates.length === 0) return [unseen(whole, 'it lists no certificate')];
+  return certificates.map((one) => {
+    const what = `${which === 'roots' ? 'the root' : 'the intermediate'} ${one.name}`;
+    return observeAuthority(one, { resource: `${one.name} ${one.serial.slice(0, 8)}`, what, now });
   });
 }
 
@@ -111,7 +75,7 @@ async function gather(options: Options, context: CheckContext): Promise<Evidence
   const lists = await Promise.all(['roots', 'intermediates'].map((which) => api.text({ path: `/${which}.pem` })));
   const lines = lists.flatMap((answer) =>
     answer.is === 'value'
-      ? certificatesIn(answer.value).map(({ name, endsAt }) => `${name} until ${new Date(endsAt).toISOString()}`)
+      ? authoritiesIn(answer.value).map(({ name, notAfter }) => `${name} until ${timeText(notAfter)}`)
       : [],
   );
   return evidenceOf('state', 'Certificates of the authority', lines);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { durationOr, formatDuration } from '#config/duration.ts';
 import { SecretRef } from '#config/schema.ts';
+import type { Evidence } from '#bus/messages/finding.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import {
   answered,
@@ -44,6 +45,7 @@ const FolderStatus = z.object({
 const Connections = z.object({ connections: z.record(z.string(), z.object({ connected: z.boolean() })) });
 const DeviceStats = z.record(z.string(), z.object({ lastSeen: z.string() }));
 const Status = z.object({ myID: z.string() });
+const FolderErrors = z.object({ errors: z.array(z.object({ path: z.string(), error: z.string() })).nullable() });
 const Errors = z.object({ errors: z.array(z.object({ when: z.string(), message: z.string() })).nullable() });
 
 const holdMs = 5 * 60_000;
@@ -95,19 +97,24 @@ async function lookAtFolders(api: Keyed, options: Options): Promise<Observation[
   const watched = listed.value.filter(
     ({ id, label }) => !options.ignoreFolders.some((name) => name === id || name === label),
   );
+  const labels = watched.map(({ label }) => label);
   const found: Observation[] = [
     state({ ...said, summary: `looked at ${counted(watched.length, 'folder')}`, ok: true, severity: 'critical' }),
   ];
-  for (const folder of watched.slice(0, maximumItems)) found.push(...(await lookAtFolder(api, folder, options)));
+  for (const folder of watched.slice(0, maximumItems)) {
+    const { id, label } = folder;
+    // Nothing keeps two folders from having one label.
+    const isOwn = label !== '' && labels.indexOf(label) === labels.lastIndexOf(label);
+    found.push(...(await lookAtFolder(api, { ...folder, label: isOwn ? label : id }, options)));
+  }
   return found;
 }
 
 async function lookAtFolder(
   api: Keyed,
-  { id, label, paused }: z.output<typeof Folders>[number],
+  { id, label: name, paused }: z.output<typeof Folders>[number],
   { behindAfter }: Options,
 ): Promise<Observation[]> {
-  const name = label === '' ? id : label;
   const failed = { condition: 'syncthing-folder-failed', resource: name, labels: { folder: oneLine(id, 100) }, holdMs };
   if (paused) return [asleep({ ...failed, summary: `folder ${name} is paused` }, 'it is paused')];
   const answer = await api(FolderStatus, '/rest/db/status', { folder: id });
@@ -139,10 +146,11 @@ async function lookAtDevices(api: Keyed, options: Options, context: CheckContext
   const devices = await api(Devices, '/rest/config/devices');
   const connections = await api(Connections, '/rest/system/connections');
   const stats = await api(DeviceStats, '/rest/stats/device');
-  for (const answer of [self, devices, connections, stats]) {
-    if (answer.is !== 'value') return [unseen(said, answer.reason)];
-  }
-  if (self.is !== 'value' || devices.is !== 'value' || connections.is !== 'value' || stats.is !== 'value') return [];
+  if (self.is !== 'value') return [unseen(said, self.reason)];
+  if (devices.is !== 'value') return [unseen(said, devices.reason)];
+  if (connections.is !== 'value') return [unseen(said, connections.reason)];
+  if (stats.is !== 'value') return [unseen(said, stats.reason)];
+  const names = devices.value.map(({ name }) => name);
   const others = devices.value.filter(
     ({ deviceID, name }) =>
       deviceID !== self.value.myID && !options.ignoreDevices.some((word) => word === name || word === deviceID),
@@ -151,7 +159,8 @@ async function lookAtDevices(api: Keyed, options: Options, context: CheckContext
     state({ ...said, summary: `looked at ${counted(others.length, 'device')}`, ok: true, severity: 'warning' }),
     ...others.slice(0, maximumItems).map((device) => {
       const { deviceID, name, paused } = device;
-      const title = name === '' ? deviceID.slice(0, 7) : name;
+      const isOwn = name !== '' && names.indexOf(name) === names.lastIndexOf(name);
+      const title = isOwn ? name : deviceID.slice(0, 7);
       const one = { condition: said.condition, resource: title, labels: { device: deviceID.slice(0, 7) }, holdMs: 0 };
       if (paused) return asleep({ ...one, summary: `device ${title} is paused` }, 'it is paused');
       if (connections.value.connections[deviceID]?.connected === true) {
@@ -177,11 +186,7 @@ function away(
   return state({ ...one, summary: `device ${one.resource} ${ago}`, ok, severity: 'warning' });
 }
 
-async function gather(
-  options: Options,
-  context: CheckContext,
-  observation: Observation,
-): Promise<ReturnType<typeof evidenceOf>> {
+async function gather(options: Options, context: CheckContext, observation: Observation): Promise<Evidence[]> {
   const key = options.token === undefined ? undefined : secretOf(options.token, context);
   if (key?.ok !== true) return [];
   const api = withKey(createApi(options, context), key.value);
@@ -205,5 +210,3 @@ async function gather(
       : []),
   ];
 }
-
-const FolderErrors = z.object({ errors: z.array(z.object({ path: z.string(), error: z.string() })).nullable() });

@@ -92,7 +92,9 @@ describe('Traefik', () => {
     });
     const certificates = [certificate('a.example', 'enabled'), certificate('b.example', 'expired')];
     await using api = await startFakeApi(traefik({ certificates }));
-    expect((await look({ url: api.url })).at(-1)?.summary).toBe('expired: b.example (2026-11-19T00:00:00Z)');
+    expect((await look({ url: api.url })).at(-1)?.summary).toBe(
+      'the certificate b.example of Traefik ended 2026-11-19T00:00:00Z',
+    );
   });
 
   test('behind basic authentication is asked with it', async () => {

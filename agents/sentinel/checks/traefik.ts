@@ -153,18 +153,24 @@ function deadServers(services: z.output<typeof Services>, { ignore }: Options): 
 
 /** The route came with 3.7; before, and where it is refused, the certificates are seen from outside. */
 function certificatesOf(answer: ApiAnswer<z.output<typeof Certificates>>): Observation[] {
-  if (answer.is !== 'value') return [];
-  const bad = answer.value.filter(({ status }) => status === 'expired');
-  const names = bad.map(({ commonName, notAfter }) => `${commonName} (${notAfter})`).join(', ');
+  const said = { condition: 'certificate-expiring', resource: 'certificates' };
+  if (answer.is === 'refused') return [];
+  if (answer.is !== 'value') return [unseen(said, answer.reason)];
+  const bad = new Map(answer.value.filter(({ status }) => status === 'expired').map((one) => [one.commonName, one]));
+  const summary = `looked at ${counted(answer.value.length, 'certificate')}`;
   return [
-    state({
-      condition: 'traefik-certificate-expired',
-      resource: 'certificates',
-      summary:
-        bad.length === 0 ? `none of ${counted(answer.value.length, 'certificate')} expired` : `expired: ${names}`,
-      ok: bad.length === 0,
-      severity: 'critical',
-    }),
+    state({ ...said, summary, ok: true, severity: 'critical' }),
+    ...[...bad].slice(0, 200).map(([name, { notAfter }]) =>
+      state({
+        ...said,
+        resource: name,
+        labels: { domain: name.slice(0, 200) },
+        summary: `the certificate ${name} of Traefik ended ${notAfter}`,
+        ok: false,
+        severity: 'critical',
+        holdMs: 0,
+      }),
+    ),
   ];
 }
 

@@ -97,8 +97,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
     ...(alerts.is === 'value'
       ? judgeAlerts(alerts.value)
       : [unseen({ condition: 'truenas-alert', resource: 'alerts' }, alerts.reason)]),
-    // TrueNAS without apps does not know the method.
-    ...(apps.is === 'value' ? judgeApps(apps.value, options) : []),
+    ...judgeApps(apps, options),
   ];
 }
 
@@ -179,8 +178,13 @@ function judgeAlerts(alerts: z.output<typeof Alerts>): Observation[] {
   ];
 }
 
-function judgeApps(apps: z.output<typeof Apps>, { ignoreApps }: Options): Observation[] {
-  return apps
+function judgeApps(apps: ApiAnswer<z.output<typeof Apps>>, { ignoreApps }: Options): Observation[] {
+  if (apps.is !== 'value') {
+    // TrueNAS without apps does not know the method.
+    const isUnknown = /method (?:does not exist|not found)/i.test(apps.reason);
+    return isUnknown ? [] : [unseen({ condition: 'app-crashed', resource: 'apps' }, apps.reason)];
+  }
+  return apps.value
     .filter(({ name }) => !ignoreApps.includes(name))
     .slice(0, 100)
     .map(({ name, state: now }) => {

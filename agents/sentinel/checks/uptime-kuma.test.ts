@@ -54,7 +54,7 @@ describe('Uptime Kuma', () => {
     ]);
     const options = check.options.parse({ url: api.url, token });
     const [evidence] = await check.evidence.gather(options, checkContext(), found[3] as Observation);
-    expect(evidence?.lines[0]).toContain('10.0.0.20');
+    expect(evidence?.lines).toContain('monitor_hostname: 10.0.0.20');
     expect(words(await look({ url: api.url, token, ignore: ['Say "hi", NAS'] }))).toHaveLength(5);
   });
 

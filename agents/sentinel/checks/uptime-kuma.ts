@@ -10,6 +10,7 @@ import {
   presence,
   secretHeaders,
 } from '#agents/sentinel/probes/api.ts';
+import { exposedMetrics } from '#agents/sentinel/probes/exposition.ts';
 import { asleep, state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { counted, evidenceOf } from '#agents/sentinel/probes/text.ts';
 
@@ -53,25 +54,24 @@ function metricsOf(options: Options, context: CheckContext): Promise<ApiAnswer<s
 interface Monitor {
   name: string;
   status: number;
-  line: string;
+  labels: Record<string, string>;
 }
 
 /** Undefined when the text is not an export of Uptime Kuma; one without monitors still declares them. */
 function parseMonitors(text: string): Monitor[] | undefined {
-  const lines = text.split('\n');
-  if (!lines.some((line) => line.startsWith('# TYPE monitor_status'))) return undefined;
-  return lines.flatMap((line) => {
-    const value = /^monitor_status\{.*\} (\d)$/.exec(line)?.[1];
-    const name = /[{,]monitor_name="((?:[^"\\]|\\.)*)"/.exec(line)?.[1];
-    if (value === undefined || name === undefined) return [];
-    return [{ name: name.replaceAll(/\\(.)/g, '$1'), status: Number(value), line }];
+  if (!/^# TYPE monitor_status /m.test(text)) return undefined;
+  return exposedMetrics(text, new Set(['monitor_status'])).flatMap(({ labels, value: status }) => {
+    const name = labels['monitor_name'];
+    return name === undefined ? [] : [{ name, status, labels }];
   });
 }
 
 /** 1 up, 0 down, 2 pending, 3 maintenance (2.5). */
 function judge(monitors: readonly Monitor[], { ignore }: Options): Observation[] {
   const watched = monitors.filter(({ name }) => !ignore.includes(name));
-  const seen = new Set<string>();
+  // Of two with one name the one that is down is told.
+  const named = new Map<string, Monitor>();
+  for (const one of watched) if (one.status === 0 || !named.has(one.name)) named.set(one.name, one);
   return [
     state({
       condition: 'monitor-down',
@@ -80,22 +80,13 @@ function judge(monitors: readonly Monitor[], { ignore }: Options): Observation[]
       ok: true,
       severity: 'critical',
     }),
-    ...watched.slice(0, 2_000).flatMap(({ name, status }) => {
-      if (seen.has(name)) return [];
-      seen.add(name);
+    ...[...named.values()].slice(0, 2_000).map(({ name, status }) => {
       const said = { condition: 'monitor-down', resource: name, labels: { monitor: name.slice(0, 200) } };
-      if (status === 3) return [asleep({ ...said, summary: `${name} is in maintenance` }, 'it is in maintenance')];
+      if (status === 3) return asleep({ ...said, summary: `${name} is in maintenance` }, 'it is in maintenance');
       const word = status === 1 ? 'is up' : status === 0 ? 'is down' : 'is being tried again';
       // Uptime Kuma has retried already; a pending one is not down yet.
-      return [
-        state({
-          ...said,
-          summary: `${name} ${word}, says Uptime Kuma`,
-          ok: status !== 0,
-          severity: 'critical',
-          holdMs: 0,
-        }),
-      ];
+      const summary = `${name} ${word}, says Uptime Kuma`;
+      return state({ ...said, summary, ok: status !== 0, severity: 'critical', holdMs: 0 });
     }),
   ];
 }
@@ -104,5 +95,7 @@ async function gather(options: Options, context: CheckContext, observation: Obse
   const metrics = options.token === undefined ? undefined : await metricsOf(options, context);
   if (metrics?.is !== 'value') return [];
   const own = parseMonitors(metrics.value)?.find(({ name }) => name === observation.labels?.['monitor']);
-  return own === undefined ? [] : evidenceOf('state', `Monitor ${own.name}`, [own.line]);
+  if (own === undefined) return [];
+  const lines = Object.entries(own.labels).map(([label, value]) => `${label}: ${value}`);
+  return evidenceOf('state', `Monitor ${own.name}`, lines);
 }

@@ -5,6 +5,7 @@ import { type Certificate, chainOf } from './certificate.ts';
 import type { CertificateFile } from './certificate-files.ts';
 import { asleep, state, unseen } from './reading.ts';
 import { type Handshake, shakeHands, type TlsEndpoint } from './tls-handshake.ts';
+import { timeText } from './text.ts';
 
 const giveUpAfterMs = 4_000;
 
@@ -61,7 +62,7 @@ function compared(
   const sinceMs = Math.max(0, now - file.changedAt);
   const left = shown.notAfter - now;
   const isNear = left < (shown.notAfter - shown.notBefore) / 10;
-  const end = new Date(shown.notAfter).toISOString();
+  const end = timeText(shown.notAfter);
   const age = formatDuration(Math.floor(sinceMs / 60_000) * 60_000);
   return state({
     ...said,

@@ -2,7 +2,7 @@ import { checkServerIdentity, type DetailedPeerCertificate, type PeerCertificate
 import type { CheckMemory, Observation } from '#agents/sentinel/check.ts';
 import { formatDuration } from '#config/duration.ts';
 import { level } from './reading.ts';
-import { oneLine } from './text.ts';
+import { oneLine, timeText } from './text.ts';
 
 /** What is kept of a certificate: JSON, so that a check remembers it while the target is down. */
 export interface Certificate {
@@ -59,7 +59,7 @@ function textOf(name: string | string[] | undefined): string {
 
 /** A certificate as a line of evidence. */
 export function certificateText({ name, issuer, notBefore, notAfter, fingerprint }: Certificate): string {
-  const span = [notBefore, notAfter].map((at) => (Number.isFinite(at) ? new Date(at).toISOString() : '-')).join(' to ');
+  const span = [notBefore, notAfter].map(timeText).join(' to ');
   return `${name}: ${span}, by ${issuer ?? 'an unnamed issuer'}, SHA-256 ${fingerprint}`;
 }
 

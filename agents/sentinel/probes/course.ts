@@ -1,7 +1,7 @@
 import type { Evidence } from '#bus/messages/finding.ts';
 import type { Course, Metrics } from './prometheus-api.ts';
 import { numberText } from './series.ts';
-import { evidenceOf } from './text.ts';
+import { evidenceOf, timeText } from './text.ts';
 
 const spanMs = 60 * 60_000;
 const stepMs = 60_000;
@@ -31,7 +31,7 @@ export function courseLines({ points }: Course): string[] {
   const least = finite.reduce((a, b) => (b.value < a.value ? b : a));
   const most = finite.reduce((a, b) => (b.value > a.value ? b : a));
   const at = (point: { at: number; value: number }): string =>
-    `${numberText(point.value)} at ${new Date(point.at).toISOString().slice(11, 16)}Z`;
+    `${numberText(point.value)} at ${timeText(point.at).slice(11, 16)}Z`;
   return [sparkline(points), `least ${at(least)}, most ${at(most)}, last ${at(last)}`];
 }
 

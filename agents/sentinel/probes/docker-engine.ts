@@ -1,6 +1,6 @@
 import { request } from '#agents/runtime/node-http.ts';
 import { codeOf, messageOf } from '#bus/failure.ts';
-import { type Container, parseContainer } from './containers.ts';
+import { parseContainer } from './containers.ts';
 import { type ContainerList, type Docker, logLines, maximumContainers, permissionHint } from './docker.ts';
 import { parseImage } from './container-images.ts';
 import { deframe } from './docker-logs.ts';
@@ -63,23 +63,19 @@ function idOf(entry: unknown): string[] {
 
 /** The list tells neither the restarts nor why something ended: each container is asked. */
 async function inspectAll(ids: string[], at: { socketPath: string; signal: AbortSignal }): Promise<ContainerList> {
-  const containers: Container[] = [];
-  const queue = [...ids];
   let problem: string | undefined;
-  const worker = async (): Promise<void> => {
-    for (let id = queue.shift(); id !== undefined && problem === undefined; id = queue.shift()) {
-      const answer = await get({ ...at, path: `/containers/${id}/json` });
-      // It was removed since the list was made.
-      if (answer.ok && answer.status === 404) continue;
-      const container =
-        answer.ok && answer.status === 200 ? parseContainer(jsonOf(answer.body.toString('utf8'))) : undefined;
-      if (container === undefined) problem = answer.ok ? refusal(answer) : answer.reason;
-      else containers.push(container);
-    }
-  };
-  await Promise.all(Array.from({ length: parallel }, worker));
+  const found = await fewAtOnce(ids, parallel, async (id) => {
+    if (problem !== undefined) return [];
+    const answer = await get({ ...at, path: `/containers/${id}/json` });
+    // It was removed since the list was made.
+    if (answer.ok && answer.status === 404) return [];
+    const container =
+      answer.ok && answer.status === 200 ? parseContainer(jsonOf(answer.body.toString('utf8'))) : undefined;
+    if (container === undefined) problem = answer.ok ? refusal(answer) : answer.reason;
+    return container === undefined ? [] : [container];
+  });
   if (problem !== undefined) return { is: 'unknown', reason: problem };
-  return { is: 'listed', containers: containers.toSorted((a, b) => (a.name < b.name ? -1 : 1)) };
+  return { is: 'listed', containers: found.flat().toSorted((a, b) => (a.name < b.name ? -1 : 1)) };
 }
 
 function refusal(answer: { status: number; body: Buffer }): string {

@@ -1,6 +1,6 @@
 import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
 import type { CheckMemory, Observation } from '#agents/sentinel/check.ts';
-import { chainOf, distrust, observeLifetime, rememberedChain } from './certificate.ts';
+import { certificateText, chainOf, distrust, observeLifetime, rememberedChain } from './certificate.ts';
 import { state } from './reading.ts';
 import { remember } from './remembered.ts';
 
@@ -51,8 +51,5 @@ export function judgePeer(
 
 /** The certificates as lines of evidence. */
 export function chainLines(memory: CheckMemory): string[] {
-  return rememberedChain(memory).map(
-    ({ name, notBefore, notAfter, fingerprint }) =>
-      `${name}: ${new Date(notBefore).toISOString()} to ${new Date(notAfter).toISOString()}, SHA-256 ${fingerprint}`,
-  );
+  return rememberedChain(memory).map(certificateText);
 }

@@ -15,7 +15,7 @@ import {
   Tasks,
   Volumes,
 } from './proxmox-shapes.ts';
-import { evidenceOf, formatBytes } from './text.ts';
+import { evidenceOf, formatBytes, timeText } from './text.ts';
 
 const logLines = 20;
 /** A log is told from its beginning, so a longer one would be read in vain. */
@@ -28,7 +28,8 @@ const vmidPattern = /^\d{3,9}$/;
 
 /** What the cluster knows about a finding: failing logs, what was done to the guest just before, what fills a storage. */
 export async function proxmoxEvidence(api: ProxmoxApi, observation: Observation): Promise<Evidence[]> {
-  const { labels = {}, condition } = observation;
+  const { condition } = observation;
+  const labels = { ...observation.labels, ...observation.clues };
   const gathers = condition === 'storage-full' ? [() => storageContents(api, labels)] : [];
   const node = labels['node'] ?? '';
   if (nodePattern.test(node)) gathers.push(...aboutNode(api, { node, labels, condition }));
@@ -91,7 +92,7 @@ async function nodeTasks(api: ProxmoxApi, node: string): Promise<Evidence[]> {
 }
 
 function taskLine({ starttime, type, id, user, status, endtime }: Task): string {
-  const at = new Date(starttime * 1_000).toISOString();
+  const at = timeText(starttime * 1_000);
   return `${at} ${type}${id === '' ? '' : ` ${id}`} by ${user}: ${endtime === undefined ? 'running' : (status ?? 'unknown')}`;
 }
 
@@ -107,7 +108,7 @@ async function storageContents(api: ProxmoxApi, labels: Record<string, string>):
     'state',
     `Largest volumes of ${storage}`,
     largest.map(({ volid, size, ctime }) => {
-      const made = ctime > 0 ? `, of ${new Date(ctime * 1_000).toISOString().slice(0, 10)}` : '';
+      const made = ctime > 0 ? `, of ${timeText(ctime * 1_000).slice(0, 10)}` : '';
       return `${formatBytes(size)} ${volid}${made}`;
     }),
   );

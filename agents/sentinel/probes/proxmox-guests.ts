@@ -5,7 +5,7 @@ import { type Blind, called, callsAtOnce, type Guest, isAsleep, type ProxmoxLook
 import { GuestConfig, GuestStatus, type Task, Tasks } from './proxmox-shapes.ts';
 import { asleep, level, state } from './reading.ts';
 import { remember } from './remembered.ts';
-import { formatBytes, oneLine } from './text.ts';
+import { formatBytes, oneLine, timeText } from './text.ts';
 
 /** Whether a guest starts with its node is read so often at most. */
 const configAgeMs = 3_600_000;
@@ -171,7 +171,9 @@ function mayRest(guest: Guest, of: Grounds & { story: Story | undefined }): bool
 function byWhom(story: Story | undefined): string {
   if (story?.stopTask === undefined) return '';
   const { user, type, endtime, starttime } = story.stopTask;
-  const at = new Date((endtime ?? starttime) * 1_000).toISOString().slice(0, 16).replace('T', ' ');
+  const at = timeText((endtime ?? starttime) * 1_000)
+    .slice(0, 16)
+    .replace('T', ' ');
   return `, by ${oneLine(user, 60)} (${oneLine(type, 30)} at ${at})`;
 }
 

@@ -50,6 +50,11 @@ export function jsonOf(text: string): unknown {
   }
 }
 
+/** Epoch ms as ISO 8601; `-` for what is no time, as numbers of others may be. */
+export function timeText(ms: number): string {
+  return Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : '-';
+}
+
 /** Bytes as a person reads them, in powers of 1024. */
 export function formatBytes(bytes: number): string {
   let value = Math.abs(bytes);

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { WebSocket } from 'ws';
 import { z } from 'zod';
 import { messageOf } from '#bus/failure.ts';
@@ -40,8 +41,9 @@ interface Connection {
 
 /** One connection per system, kept: TrueNAS allows twenty logins a minute and then locks out for ten. */
 const connections = new Map<string, Connection>();
-/** A key that was refused is not tried again. */
+/** A key that was refused is not tried again: hashes, for the key itself is not kept here. The oldest goes first. */
 const refusedKeys = new Set<string>();
+const maximumRefused = 200;
 
 /** Ends all connections; the next look opens new ones. */
 export function closeTruenas(): void {
@@ -68,7 +70,9 @@ export async function callTruenas<T>(
 }
 
 async function connectionTo(at: TruenasAt, context: CheckContext): Promise<ApiAnswer<Connection>> {
-  const name = `${at.url} ${at.user ?? ''} ${at.key}`;
+  const name = createHash('sha256')
+    .update(`${at.url} ${at.user ?? ''} ${at.key}`)
+    .digest('hex');
   if (refusedKeys.has(name)) return { is: 'unable', reason: 'it does not accept the API key' };
   const known = connections.get(name);
   if (known !== undefined && known.socket.readyState === known.socket.OPEN && known.isLoggedIn) return answered(known);
@@ -79,6 +83,8 @@ async function connectionTo(at: TruenasAt, context: CheckContext): Promise<ApiAn
     opened.value.socket.terminate();
     if (login.is !== 'value') return login;
     refusedKeys.add(name);
+    const [oldest] = refusedKeys;
+    if (refusedKeys.size > maximumRefused && oldest !== undefined) refusedKeys.delete(oldest);
     return { is: 'unable', reason: 'it does not accept the API key' };
   }
   opened.value.isLoggedIn = true;
