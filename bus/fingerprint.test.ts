@@ -10,6 +10,22 @@ it('is the one that Prometheus gives', () => {
   );
 });
 
+it('is 64-bit FNV-1a of any text', () => {
+  const fnv = (bytes: readonly number[]): string => {
+    const hash = bytes.reduce(
+      (state, byte) => BigInt.asUintN(64, (state ^ BigInt(byte)) * 0x100000001b3n),
+      0xcbf29ce484222325n,
+    );
+    return hash.toString(16).padStart(16, '0');
+  };
+  fc.assert(
+    fc.property(fc.string({ minLength: 1 }), fc.string({ unit: 'binary', maxLength: 200 }), (name, value) => {
+      const bytes = [...Buffer.from(name), 0xff, ...Buffer.from(value), 0xff];
+      expect(fingerprintOf({ [name]: value })).toBe(fnv(bytes));
+    }),
+  );
+});
+
 it('does not depend on the order of the labels', () => {
   const labels = fc.dictionary(fc.string({ maxLength: 5 }), fc.string({ unit: 'binary', maxLength: 5 }));
   fc.assert(

@@ -89,6 +89,20 @@ test('the same complaint fills no log, and says later how often it came up', asy
   expect(door.lines[1]).toContain('"times":5');
 });
 
+test('a sender may post often or much, not both, and gets its turn again', async () => {
+  await using door = await openAlone();
+  const large = `[${' '.repeat(4_000_000)}]`;
+  const many = async (): Promise<number[]> => {
+    const answers = [];
+    for (let round = 0; round < 4; round += 1) answers.push((await door.post(large)).status);
+    return answers;
+  };
+  expect(await many()).toEqual([200, 200, 200, 429]);
+  expect((await door.post('[]')).status).toBe(200);
+  await door.clock.advance(10_000);
+  expect(await many()).toEqual([200, 200, 200, 429]);
+});
+
 test('what came in is measured', async () => {
   await using door = await openAlone();
   await door.post(body);

@@ -23,8 +23,9 @@ interface DoorOptions {
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH'] as const;
 /** Below the root: what a sender asks that was given an address without a path. */
 const rootPaths = ['/api/v1/alerts', '/api/v2/*', '/-/healthy', '/-/ready', '/-/reload'] as const;
-/** For each source. A Prometheus with thousands of alerts posts them by the hundred. */
+/** For each source, in pieces of a body. A Prometheus with thousands of alerts posts them by the hundred, each about one. */
 const rate = { perSecond: 20, burst: 200 };
+const pieceBytes = 65_536;
 const unstorable = 'cannot be stored now, send it again';
 
 /** A source, and what of the path is below its address. */
@@ -61,6 +62,12 @@ export function openDoor(options: DoorOptions): void {
   }
 }
 
+/** A body that does not say how long it is may be as long as any. */
+function announcedBytes({ headers }: HttpHead): number {
+  const ofBody = headers['transfer-encoding'] === undefined ? 0 : Number.POSITIVE_INFINITY;
+  return headers['content-length'] === undefined ? ofBody : Number(headers['content-length']);
+}
+
 class Door {
   readonly #options: DoorOptions;
   readonly #limit: RateLimit;
@@ -73,8 +80,9 @@ class Door {
   refusal(head: HttpHead): HttpAnswer | undefined {
     const entrance = this.#entrance(head);
     if ('status' in entrance) return entrance;
-    const { name } = entrance.source;
-    if (this.#limit.take(name)) return undefined;
+    const { name, definition } = entrance.source;
+    const bytes = Math.min(announcedBytes(head), definition.maximumBytes);
+    if (this.#limit.take(name, Math.max(1, Math.ceil(bytes / pieceBytes)))) return undefined;
     this.#options.complaints.tell(name, 'an intake is flooded with requests');
     return { status: 429, body: 'too many requests\n', headers: { 'retry-after': '1' } };
   }
