@@ -37,10 +37,8 @@ const Options = z.strictObject({
     .array(z.enum(parts))
     .default([])
     .describe('Parts that are not looked at; each of them needs root: `passwords`, `sudoers`, `keys` of others.'),
-  expiry: z.boolean().default(false).describe('Whether passwords that never expire are told. Default false.'),
-  quietAfter: durationOr('24h').describe(
-    'A change that stays so long is usual from then on; 0s: it never is. Default 24h.',
-  ),
+  expiry: z.boolean().default(false).describe('Whether passwords that never expire are told.'),
+  quietAfter: durationOr('24h').describe('A change that stays so long is usual from then on; 0s: it never is.'),
   sudo: sudoOption(Object.values(accountCommands)),
 });
 type Options = z.output<typeof Options>;

@@ -28,16 +28,16 @@ const maximumOutputBytes = 1_048_576;
 const secondsForApt = '20';
 
 const Options = z.strictObject({
-  securityWarning: durationOr('3d').describe('Age of a pending security update where a warning begins. Default 3d.'),
-  securityCritical: durationOr('14d').describe('Age of a pending security update where it is critical. Default 14d.'),
-  listsWarning: durationOr('8d').describe('Age of the package lists where a warning begins. Default 8d.'),
-  rebootWarning: durationOr('7d').describe('A needed reboot is information before and a warning after. Default 7d.'),
+  securityWarning: durationOr('3d').describe('Age of a pending security update where a warning begins.'),
+  securityCritical: durationOr('14d').describe('Age of a pending security update where it is critical.'),
+  listsWarning: durationOr('8d').describe('Age of the package lists where a warning begins.'),
+  rebootWarning: durationOr('7d').describe('A needed reboot is information before and a warning after.'),
   watch: z
     .array(z.string().min(1).max(200))
     .max(100)
     .default([])
     .describe('Packages that must not be removed; `*` stands for any text. Their programs run on after a removal.'),
-  automatic: z.boolean().default(false).describe('Whether unattended-upgrades has to be on. Default false.'),
+  automatic: z.boolean().default(false).describe('Whether unattended-upgrades has to be on.'),
 });
 type Options = z.output<typeof Options>;
 

@@ -28,30 +28,15 @@ const shownSources = 50;
 const keepFiringMs = 15 * 60_000;
 
 const Options = z.strictObject({
-  within: durationOr('5m').describe('Failures of one source are counted over so long. Default 5m.'),
-  warning: z
-    .number()
-    .int()
-    .positive()
-    .default(10)
-    .describe('Failures of one source where a warning begins. Default 10.'),
-  critical: z
-    .number()
-    .int()
-    .positive()
-    .default(100)
-    .describe('Failures of one source where it is critical. Default 100.'),
-  total: z
-    .number()
-    .int()
-    .positive()
-    .default(300)
-    .describe('Failures of all sources where a warning begins. Default 300.'),
+  within: durationOr('5m').describe('Failures of one source are counted over so long.'),
+  warning: z.number().int().positive().default(10).describe('Failures of one source where a warning begins.'),
+  critical: z.number().int().positive().default(100).describe('Failures of one source where it is critical.'),
+  total: z.number().int().positive().default(300).describe('Failures of all sources where a warning begins.'),
   afterFailures: durationOr('30m').describe(
-    'A login is critical when its source failed `warning` times within so long before. Default 30m.',
+    'A login is critical when its source failed `warning` times within so long before.',
   ),
-  rootLogin: z.boolean().default(true).describe('Whether a login of root by password is told. Default true.'),
-  quietAfter: durationOr('1h').describe('A login is told for so long. Default 1h.'),
+  rootLogin: z.boolean().default(true).describe('Whether a login of root by password is told.'),
+  quietAfter: durationOr('1h').describe('A login is told for so long.'),
   ignore: z
     .array(z.string().min(1).max(100))
     .max(100)

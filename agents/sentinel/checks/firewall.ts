@@ -52,9 +52,7 @@ const Options = z.strictObject({
     .describe(
       'Chains and rules whose changes are not told; `*` stands for any text. Default those of Docker, fail2ban and their like.',
     ),
-  quietAfter: durationOr('24h').describe(
-    'A change that stays so long is usual from then on; 0s: it never is. Default 24h.',
-  ),
+  quietAfter: durationOr('24h').describe('A change that stays so long is usual from then on; 0s: it never is.'),
   sudo: sudoOption(Object.values(firewallCommands)),
 });
 type Options = z.output<typeof Options>;

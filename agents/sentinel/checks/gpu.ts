@@ -3,6 +3,7 @@ import type { Evidence } from '#bus/messages/finding.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { askHost, linesOf, scriptHead } from '#agents/sentinel/probes/host-answer.ts';
 import { gpuColumns, observeGpu, parseGpus, xidsIn } from '#agents/sentinel/probes/gpu.ts';
+import { levels } from '#agents/sentinel/probes/levels-option.ts';
 import { state, unseen } from '#agents/sentinel/probes/reading.ts';
 import type { Section } from '#agents/sentinel/probes/sections.ts';
 import { counted, evidenceOf, oneLine } from '#agents/sentinel/probes/text.ts';
@@ -11,20 +12,14 @@ const all = 'GPUs';
 
 const Options = z.strictObject({
   count: z.number().int().min(1).max(32).optional().describe('Cards that have to answer. Absent: at least one.'),
-  temperature: z
-    .strictObject({
-      warning: z.number().min(1).max(150).default(85).describe('Where a warning begins.'),
-      critical: z.number().min(1).max(150).default(95).describe('Where it is critical.'),
-    })
+  temperature: levels({ warning: 85, critical: 95, most: 150 })
     .prefault({})
     .describe('Degrees Celsius of the chip. Lasts 5 minutes before it fires.'),
-  memory: z
-    .strictObject({
-      warning: z.number().min(1).max(100).default(95).describe('Where a warning begins.'),
-      critical: z.number().min(1).max(101).default(101).describe('Where it is critical; 101 never is.'),
-    })
+  memory: levels({ warning: 95, critical: 101, most: 101 })
     .optional()
-    .describe('Percent of the memory of a card that is used. Absent: any, as model servers fill it on purpose.'),
+    .describe(
+      'Percent of the memory of a card that is used; 101 is never reached. Absent: any, as model servers fill it on purpose.',
+    ),
 });
 type Options = z.output<typeof Options>;
 

@@ -29,7 +29,7 @@ const Options = z.strictObject({
       'Ports that may be open to this host only, `*/tcp crowdsec` for all of a program. Default Docker without TLS.',
     ),
   quietAfter: durationOr('24h').describe(
-    'Without `allow`: a port that stays open so long is usual from then on; 0s: it never is. Default 24h.',
+    'Without `allow`: a port that stays open so long is usual from then on; 0s: it never is.',
   ),
   sudo: sudoOption(['ss -Htulpn']),
 });

@@ -4,6 +4,7 @@ import { type CheckContext, defineCheck, type Observation } from '#agents/sentin
 import { asRootHead, isRefused, rootHint, sudoOption, sudoValue } from '#agents/sentinel/probes/as-root.ts';
 import { matchesAny } from '#agents/sentinel/probes/glob.ts';
 import { askHost, linesOf, partFailure, scriptHead } from '#agents/sentinel/probes/host-answer.ts';
+import { levels } from '#agents/sentinel/probes/levels-option.ts';
 import { observeDisks, observeGroup, observeVolume, parseLvmReport } from '#agents/sentinel/probes/lvm.ts';
 import { state, unseen } from '#agents/sentinel/probes/reading.ts';
 import type { Section } from '#agents/sentinel/probes/sections.ts';
@@ -17,7 +18,6 @@ const arguments_ = {
 };
 const commands = Object.entries(arguments_).map(([name, words]) => `/usr/sbin/${name} ${words}`);
 
-const percent = z.number().min(1).max(100);
 const Options = z.strictObject({
   groups: z
     .array(z.string().min(1).max(127))
@@ -29,21 +29,14 @@ const Options = z.strictObject({
     .max(100)
     .default([])
     .describe('Volumes `group/name` to leave out; `*` is any text.'),
-  data: limits(80, 95).describe('Percent of a thin pool or snapshot that is used.'),
-  metadata: limits(70, 80).describe('Percent of the metadata of a thin pool that is used: at 100 the pool stops.'),
+  data: levels({ warning: 80, critical: 95 }).prefault({}).describe('Percent of a thin pool or snapshot that is used.'),
+  metadata: levels({ warning: 70, critical: 80 })
+    .prefault({})
+    .describe('Percent of the metadata of a thin pool that is used: at 100 the pool stops.'),
   free: z.number().nonnegative().default(0).describe('GiB that have to be free in each group; 0 asks for none.'),
   sudo: sudoOption(commands),
 });
 type Options = z.output<typeof Options>;
-
-function limits(warning: number, critical: number) {
-  return z
-    .strictObject({
-      warning: percent.default(warning).describe('Where a warning begins.'),
-      critical: percent.default(critical).describe('Where it is critical.'),
-    })
-    .prefault({});
-}
 
 export const check = defineCheck({
   kind: 'lvm',

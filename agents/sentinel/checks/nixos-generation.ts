@@ -16,14 +16,14 @@ const noticeMs = 30 * dayMs;
 
 const Options = z.strictObject({
   warning: durationOr('8d').describe(
-    'Age of the last update where a warning begins. Default 8d: a weekly one and a day.',
+    'Age of the last update where a warning begins. The default is a weekly one and a day.',
   ),
-  critical: durationOr('15d').describe('Age of the last update where it is critical. Default 15d.'),
+  critical: durationOr('15d').describe('Age of the last update where it is critical.'),
   unit: z
     .string()
     .regex(/^[A-Za-z0-9:_.@\\-]{1,255}\.service$/, 'must be the name of a service such as nixos-upgrade.service')
     .default('nixos-upgrade.service')
-    .describe('The service that updates the system. Default nixos-upgrade.service.'),
+    .describe('The service that updates the system.'),
   metrics: z
     .string()
     .startsWith('/')

@@ -31,7 +31,7 @@ const Options = z.strictObject({
   replyWithin: durationOr('1s').describe('How long the last echo is waited for, in whole seconds.'),
   warnAfter: durationOr('5m').describe('`ping-lost`: silent for so long is a warning.'),
   criticalAfter: durationOr('15m').describe('`ping-lost`: silent for so long is critical.'),
-  lossAbove: z.number().min(0).max(100).default(50).describe('Per cent of lost echoes that are a warning.'),
+  lossAbove: z.number().min(0).max(100).default(50).describe('Percent of lost echoes that are a warning.'),
   slowAfter: Duration.optional().describe('A mean round trip that takes longer is a warning. Absent: never.'),
   verySlowAfter: Duration.optional().describe('One that takes longer is critical. Absent: never.'),
   from: z

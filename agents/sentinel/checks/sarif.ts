@@ -27,7 +27,7 @@ const Options = z.strictObject({
     .describe(
       'The report on the host, `*` for any text: of several the newest counts, such as `/srv/raptor/out/*/combined.sarif`.',
     ),
-  maximumAge: durationOr('8d').describe('Age of the newest report where a warning begins. Default 8d.'),
+  maximumAge: durationOr('8d').describe('Age of the newest report where a warning begins.'),
   levels: z
     .array(z.enum(['error', 'warning', 'note']))
     .min(1)
@@ -38,7 +38,7 @@ const Options = z.strictObject({
     .min(0)
     .max(10)
     .default(7)
-    .describe('Results with this `security-severity` or more are told whatever their level. Default 7.'),
+    .describe('Results with this `security-severity` or more are told whatever their level.'),
   shown: z
     .number()
     .int()
@@ -52,9 +52,7 @@ const Options = z.strictObject({
     .nonnegative()
     .optional()
     .describe('Errors that may be in the report. Absent: any number.'),
-  quietAfter: durationOr('7d').describe(
-    'A new result is told until it is gone, and no longer than so; 0s: always. Default 7d.',
-  ),
+  quietAfter: durationOr('7d').describe('A new result is told until it is gone, and no longer than so; 0s: always.'),
 });
 type Options = z.output<typeof Options>;
 type Sections = ReadonlyMap<string, Section>;

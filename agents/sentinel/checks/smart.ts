@@ -5,6 +5,7 @@ import { type CheckContext, defineCheck, type Observation } from '#agents/sentin
 import { asRootHead, isRefused, rootHint, sudoOption, sudoValue } from '#agents/sentinel/probes/as-root.ts';
 import { matchesAny } from '#agents/sentinel/probes/glob.ts';
 import { askHost, linesOf, partFailure, scriptHead } from '#agents/sentinel/probes/host-answer.ts';
+import { levels } from '#agents/sentinel/probes/levels-option.ts';
 import { asleep, state, unseen } from '#agents/sentinel/probes/reading.ts';
 import type { Section } from '#agents/sentinel/probes/sections.ts';
 import { observeDisk, parseSmart, type SmartLimits } from '#agents/sentinel/probes/smart.ts';
@@ -30,25 +31,18 @@ const Options = z.strictObject({
       'Disks to look at. Absent: those that smartctl finds; with `sudo` name them, and allow a command for each.',
     ),
   ignore: z.array(z.string().max(255)).max(50).default([]).describe('Disks to leave out; `*` is any text.'),
-  temperature: limits(45, 55).describe(
-    'Degrees Celsius of a disk; for NVMe 25 more. Lasts 10 minutes before it fires.',
-  ),
-  wear: limits(80, 95).describe('Percent of its life that an NVMe disk has used.'),
+  temperature: levels({ warning: 45, critical: 55, most: 200 })
+    .prefault({})
+    .describe('Degrees Celsius of a disk; for NVMe 25 more. Lasts 10 minutes before it fires.'),
+  wear: levels({ warning: 80, critical: 95, most: 200 })
+    .prefault({})
+    .describe('Percent of its life that an NVMe disk has used.'),
   selfTest: durationOr('0s').describe(
     'Time of operation since the last self-test where a warning begins; 0s asks for none.',
   ),
   sudo: sudoOption(commands),
 });
 type Options = z.output<typeof Options>;
-
-function limits(warning: number, critical: number) {
-  return z
-    .strictObject({
-      warning: z.number().min(1).max(200).default(warning).describe('Where a warning begins.'),
-      critical: z.number().min(1).max(200).default(critical).describe('Where it is critical.'),
-    })
-    .prefault({});
-}
 
 export const check = defineCheck({
   kind: 'smart',

@@ -21,9 +21,7 @@ const Options = z.strictObject({
     .max(100)
     .default([])
     .describe('Paths to leave out; `*` stands for any text.'),
-  quietAfter: durationOr('24h').describe(
-    'A change that stays so long is usual from then on; 0s: it never is. Default 24h.',
-  ),
+  quietAfter: durationOr('24h').describe('A change that stays so long is usual from then on; 0s: it never is.'),
 });
 type Options = z.output<typeof Options>;
 type Sections = ReadonlyMap<string, Section>;

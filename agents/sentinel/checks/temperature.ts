@@ -3,19 +3,15 @@ import type { Evidence } from '#bus/messages/finding.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { matchesAny } from '#agents/sentinel/probes/glob.ts';
 import { askHost, linesOf, scriptHead } from '#agents/sentinel/probes/host-answer.ts';
+import { levels } from '#agents/sentinel/probes/levels-option.ts';
 import { state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { observeSensor, parseSensors } from '#agents/sentinel/probes/temperatures.ts';
 import { counted, evidenceOf } from '#agents/sentinel/probes/text.ts';
 
 const all = 'sensors';
 
-function limits(warning: number, critical: number) {
-  return z
-    .strictObject({
-      warning: z.number().min(1).max(150).default(warning).describe('Where a warning begins.'),
-      critical: z.number().min(1).max(150).default(critical).describe('Where it is critical.'),
-    })
-    .prefault({});
+function degrees(warning: number, critical: number) {
+  return levels({ warning, critical, most: 150 }).prefault({});
 }
 
 const Options = z.strictObject({
@@ -24,10 +20,10 @@ const Options = z.strictObject({
     .max(50)
     .default([])
     .describe('Sensors to leave out, such as `nct6775 AUXTIN*`; `*` is any text.'),
-  cpu: limits(70, 85).describe('Degrees Celsius of processors. Lasts 5 minutes before it fires, as all of them.'),
-  disk: limits(45, 55).describe('Degrees Celsius of disks that tell it to the kernel (drivetemp).'),
-  nvme: limits(70, 80).describe('Degrees Celsius of NVMe disks.'),
-  other: limits(80, 95).describe('Degrees Celsius of everything else: boards, network cards, memory.'),
+  cpu: degrees(70, 85).describe('Degrees Celsius of processors. Lasts 5 minutes before it fires, as all of them.'),
+  disk: degrees(45, 55).describe('Degrees Celsius of disks that tell it to the kernel (drivetemp).'),
+  nvme: degrees(70, 80).describe('Degrees Celsius of NVMe disks.'),
+  other: degrees(80, 95).describe('Degrees Celsius of everything else: boards, network cards, memory.'),
 });
 type Options = z.output<typeof Options>;
 

@@ -16,7 +16,7 @@ const parts = ['daemons', 'agents', 'errors', 'benchmarks', 'files'] as const;
 
 const Options = z.strictObject({
   ...apiOptions,
-  user: z.string().min(1).max(200).default('wazuh-wui').describe('User of the API who may read. Default wazuh-wui.'),
+  user: z.string().min(1).max(200).default('wazuh-wui').describe('User of the API who may read.'),
   password: SecretRef.describe('Password of that user.'),
   look: z
     .array(z.enum(parts))

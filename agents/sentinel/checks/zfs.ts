@@ -3,6 +3,7 @@ import type { Evidence } from '#bus/messages/finding.ts';
 import { durationOr, formatDuration } from '#config/duration.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { askHost, type HostAnswer, linesOf, partFailure, scriptHead } from '#agents/sentinel/probes/host-answer.ts';
+import { levels } from '#agents/sentinel/probes/levels-option.ts';
 import { level, state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { counted, evidenceOf, formatBytes, oneLine } from '#agents/sentinel/probes/text.ts';
 import {
@@ -16,7 +17,6 @@ import { zoneOffsetMs } from '#agents/sentinel/probes/zone.ts';
 
 const all = 'pools';
 const dayMs = 86_400_000;
-const percent = z.number().min(1).max(100);
 
 const Options = z.strictObject({
   pools: z
@@ -24,14 +24,15 @@ const Options = z.strictObject({
     .max(100)
     .optional()
     .describe('Pools that have to be there. Absent: all that are imported.'),
-  capacity: z
-    .strictObject({
-      warning: percent.default(80).describe('Where a warning begins: ZFS gets slow above.'),
-      critical: percent.default(90).describe('Where it is critical.'),
-    })
+  capacity: levels({ warning: 80, critical: 90 })
     .prefault({})
-    .describe('Percent of a pool that is used.'),
-  fragmentation: percent.default(70).describe('Percent of the free space that is in pieces, where a warning begins.'),
+    .describe('Percent of a pool that is used: above 80 ZFS gets slow.'),
+  fragmentation: z
+    .number()
+    .min(1)
+    .max(100)
+    .default(70)
+    .describe('Percent of the free space that is in pieces, where a warning begins.'),
   scrub: durationOr('35d').describe('Age of the last scrub where a warning begins; 0s asks for none.'),
 });
 type Options = z.output<typeof Options>;

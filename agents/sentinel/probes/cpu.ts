@@ -16,7 +16,7 @@ export function parseCpuTicks(text: string): CpuTicks | undefined {
   return { idle, total: ticks.reduce((sum, one) => sum + one, 0) };
 }
 
-/** Per cent that was not idle between two readings; since boot when the machine was booted in between. */
+/** Percent that was not idle between two readings; since boot when the machine was booted in between. */
 export function busyPercent(before: CpuTicks, after: CpuTicks): number | undefined {
   const isBooted = after.total < before.total || after.idle < before.idle;
   const idle = after.idle - (isBooted ? 0 : before.idle);

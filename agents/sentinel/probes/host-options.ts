@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { durationOr } from '#config/duration.ts';
+import { levels } from './levels-option.ts';
 
 export const hostParts = [
   'filesystems',
@@ -17,25 +18,10 @@ export type HostPart = (typeof hostParts)[number];
 
 const percent = z.number().min(0).max(100);
 
-function levels(about: string, of: { warning: number; critical: number }) {
-  return z
-    .strictObject({
-      warning: percent.default(of.warning).describe('Where a warning begins.'),
-      critical: percent.default(of.critical).describe('Where it is critical.'),
-    })
-    .prefault({})
-    .describe(about);
-}
-
-function lastingLevels(about: string, of: { warning: number; critical: number; lasts: string }) {
-  return z
-    .strictObject({
-      warning: percent.default(of.warning).describe('Where a warning begins.'),
-      critical: percent.default(of.critical).describe('Where it is critical.'),
-      lasts: durationOr(of.lasts).describe('How long before it fires.'),
-    })
-    .prefault({})
-    .describe(about);
+function lasting(of: { warning: number; critical: number; lasts: string }) {
+  return levels({ ...of, least: 0 })
+    .extend({ lasts: durationOr(of.lasts).describe('How long before it fires.') })
+    .prefault({});
 }
 
 const gibibytes = z.number().nonnegative();
@@ -54,9 +40,13 @@ export const HostOptions = z.strictObject({
     })
     .prefault({})
     .describe('Space of local file systems.'),
-  inodes: levels('Percent of inodes that are free, below which it fires.', { warning: 10, critical: 3 }),
-  memory: lastingLevels('Percent of memory that programs cannot get.', { warning: 92, critical: 97, lasts: '10m' }),
-  swap: levels('Percent of swap used, while it is read back or memory is short.', { warning: 50, critical: 80 }),
+  inodes: levels({ warning: 10, critical: 3, least: 0 })
+    .prefault({})
+    .describe('Percent of inodes that are free, below which it fires.'),
+  memory: lasting({ warning: 92, critical: 97, lasts: '10m' }).describe('Percent of memory that programs cannot get.'),
+  swap: levels({ warning: 50, critical: 80, least: 0 })
+    .prefault({})
+    .describe('Percent of swap used, while it is read back or memory is short.'),
   load: z
     .strictObject({
       warning: z.number().positive().default(2).describe('Where a warning begins.'),
@@ -64,9 +54,8 @@ export const HostOptions = z.strictObject({
     })
     .prefault({})
     .describe('15 minute load per CPU, on machines and VMs. Lasts 15 minutes before it fires.'),
-  cpu: lastingLevels(
+  cpu: lasting({ warning: 85, critical: 95, lasts: '10m' }).describe(
     'Percent of CPU time that is not idle, between two looks. Critical only after 30 minutes. Not in a container without lxcfs.',
-    { warning: 85, critical: 95, lasts: '10m' },
   ),
   clockSkew: durationOr('30s').describe('How far the clock of a host may be from ours.'),
   updates: z

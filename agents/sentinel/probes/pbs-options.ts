@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { durationOr } from '#config/duration.ts';
 import { SecretRef } from '#config/secret-ref.ts';
 import { apiOptions } from './api.ts';
+import { levels } from './levels-option.ts';
 
 const Names = z.array(z.string().min(1).max(200)).max(500);
 
@@ -22,12 +23,6 @@ export const PbsOptions = z.strictObject({
   collectedWithin: durationOr('8d').describe('A garbage collection that is longer ago is a warning.'),
   fullWithin: durationOr('14d').describe('A store that will be full within this time is a warning.'),
   taskWindow: durationOr('24h').describe('How far back failed tasks count.'),
-  usage: z
-    .strictObject({
-      warning: z.number().min(1).max(100).default(80).describe('Per cent used that is a warning.'),
-      critical: z.number().min(1).max(100).default(95).describe('Per cent used that is critical.'),
-    })
-    .prefault({})
-    .describe('Limits of the stores.'),
+  usage: levels({ warning: 80, critical: 95 }).prefault({}).describe('Percent used of the stores.'),
 });
 export type PbsOptions = z.output<typeof PbsOptions>;

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { durationOr } from '#config/duration.ts';
 import { SecretRef } from '#config/schema.ts';
 import { apiOptions } from './api.ts';
+import { levels } from './levels-option.ts';
 
 /** What may be looked at; each costs calls of its own. */
 export const proxmoxParts = [
@@ -47,13 +48,9 @@ export const ProxmoxOptions = z.strictObject({
   mustRunTags: Names.default([]).describe('Guests with one of these tags must run.'),
   ignoreTasks: Names.default(consoles).describe('Types of tasks whose failure says nothing.'),
   taskWindow: durationOr('24h').describe('How far back failed tasks count.'),
-  usage: z
-    .strictObject({
-      warning: z.number().min(1).max(100).default(85).describe('Per cent used that is a warning.'),
-      critical: z.number().min(1).max(100).default(95).describe('Per cent used that is critical.'),
-    })
+  usage: levels({ warning: 85, critical: 95 })
     .prefault({})
-    .describe('Limits of storages, of the root filesystem of nodes and of the disks of containers.'),
+    .describe('Percent used of storages, of the root filesystem of nodes and of the disks of containers.'),
   backups: z
     .strictObject({
       warningAge: durationOr('26h').describe('Age of the newest backup of a guest that is a warning.'),

@@ -133,7 +133,7 @@ export const Disks = z.array(
     model: Name.optional(),
     serial: Name.optional(),
     health: Name.default('UNKNOWN'),
-    /** Per cent of the life that is left, or `N/A`. */
+    /** Percent of the life that is left, or `N/A`. */
     wearout: z.unknown().transform((value) => (typeof value === 'number' ? value : undefined)),
   }),
 );
