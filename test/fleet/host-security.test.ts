@@ -12,7 +12,7 @@ import { check as systemdTimer } from '#agents/sentinel/checks/systemd-timer.ts'
 import { createProbes, type Probes } from '#agents/sentinel/probe.ts';
 import { type Config, ConfigSchema } from '#config/schema.ts';
 import { checkContext } from '../parts/check-context.ts';
-import { problemsOf } from '../parts/host-sections.ts';
+import { namedProblems } from '../parts/problems.ts';
 import { until } from '../parts/until.ts';
 import type { FleetHost } from './host.ts';
 import { Lab, labMissing } from './lab.ts';
@@ -75,7 +75,7 @@ describe.skipIf(missing !== undefined)(
       const parsed = kind.options.parse(options);
       return {
         look: () => kind.observe(parsed, context()),
-        problems: async () => problemsOf(await kind.observe(parsed, context())),
+        problems: async () => namedProblems(await kind.observe(parsed, context())),
         evidence: async (observation: Observation | undefined) =>
           observation === undefined ? [] : kind.evidence.gather(parsed, context(), observation),
       };
@@ -102,7 +102,7 @@ describe.skipIf(missing !== undefined)(
       );
       const { problems, look, evidence } = watcher(aptUpdates, { watch: ['lab-tool'] });
       const before = await look();
-      expect(problemsOf(before)).toEqual(['info security-updates packages: 1 security update pending: lab-tool']);
+      expect(namedProblems(before)).toEqual(['info security-updates packages: 1 security update pending: lab-tool']);
       const lines = (await evidence(before[0])).flatMap((one) => one.lines);
       expect(lines).toContain('Inst lab-tool [1.0] (1.1 Debian-Security:12/oldstable-security [all])');
       await host.run('apt-mark hold lab-tool');
@@ -155,7 +155,7 @@ describe.skipIf(missing !== undefined)(
         `useradd -m -s /bin/bash -G sudo mallory; mkdir -p /home/mallory/.ssh; ssh-keygen -q -t ed25519 -N '' -f /tmp/key -C 'x (RSA)'; cp /tmp/key.pub /home/mallory/.ssh/authorized_keys; chown -R mallory /home/mallory; echo '# x' > /etc/sudoers.d/extra`,
       );
       const found = await look();
-      expect(problemsOf(found).map((text) => text.replace(/SHA256:[\w+/]+/g, 'KEY'))).toEqual([
+      expect(namedProblems(found).map((text) => text.replace(/SHA256:[\w+/]+/g, 'KEY'))).toEqual([
         'warning group-changed sudo/mallory: mallory is newly in group sudo',
         expect.stringMatching(
           /^warning account-changed mallory: account mallory is new \(uid and shell \d+ \/bin\/bash\)$/,
@@ -183,7 +183,7 @@ describe.skipIf(missing !== undefined)(
       const ssh = 'ssh -o BatchMode=yes -o StrictHostKeyChecking=no -o LogLevel=ERROR';
       await host.run(`for i in $(seq 12); do ${ssh} oracle@127.0.0.1 true; done; true`);
       await until(
-        async () => (await problems()).some((text) => text.startsWith('level login-failures 127.0.0.1')),
+        async () => (await problems()).some((text) => text.startsWith('warning login-failures 127.0.0.1')),
         'the guesses',
       );
       await host.run(`${ssh} -i /tmp/key mallory@127.0.0.1 true`);

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import type { Observation } from '#agents/sentinel/check.ts';
 import { answering, checkContext } from '../../../test/parts/check-context.ts';
 import { describeWith } from '../../../test/parts/daemon.ts';
-import { problemsOf, sectionsText } from '../../../test/parts/host-sections.ts';
+import { sectionsText } from '../../../test/parts/host-sections.ts';
+import { namedProblems } from '../../../test/parts/problems.ts';
 import { kindContract } from '../../../test/parts/kind-contract.ts';
 import { check } from './accounts.ts';
 
@@ -38,7 +39,7 @@ function watcher(options: object = {}) {
 describe('accounts', () => {
   test('as they were at the first look are well, and counted', async () => {
     const found = await watcher()();
-    expect(problemsOf(found)).toEqual([]);
+    expect(namedProblems(found)).toEqual([]);
     expect(found[0]?.summary).toBe('3 accounts, 2 of them can log in');
   });
 
@@ -88,8 +89,8 @@ describe('accounts', () => {
   ])('%s is told, until it is undone', async (_name, parts, problems) => {
     const look = watcher();
     await look();
-    expect(problemsOf(await look(parts, hour))).toEqual(problems);
-    expect(problemsOf(await look({}, 2 * hour))).toEqual([]);
+    expect(namedProblems(await look(parts, hour))).toEqual(problems);
+    expect(namedProblems(await look({}, 2 * hour))).toEqual([]);
   });
 
   test('a change that stays for a day is usual', async () => {
@@ -97,24 +98,24 @@ describe('accounts', () => {
     await look();
     const passwd = `${well.passwd}\nbob:x:1001:1001::/home/bob:/bin/bash`;
     await look({ passwd }, hour);
-    expect(problemsOf(await look({ passwd }, 25 * hour))).toEqual([]);
+    expect(namedProblems(await look({ passwd }, 25 * hour))).toEqual([]);
   });
 
   test('a second root is critical for as long as it is there', async () => {
     const look = watcher();
     const passwd = `${well.passwd}\ntoor:x:0:0::/root:/bin/sh`;
     await look({ passwd });
-    expect(problemsOf(await look({ passwd }, 9_000 * hour))).toEqual([
+    expect(namedProblems(await look({ passwd }, 9_000 * hour))).toEqual([
       'critical root-twin toor: toor has uid 0: it is root by another name',
     ]);
   });
 
   test('without a password are critical where they can log in; those that never expire are told on request', async () => {
     const passwords = well.passwords.replace('alice P', 'alice NP').replace('www-data L', 'www-data NP');
-    expect(problemsOf(await watcher()({ passwords }))).toEqual([
+    expect(namedProblems(await watcher()({ passwords }))).toEqual([
       'critical password-empty passwords: without a password: alice',
     ]);
-    expect(problemsOf(await watcher({ expiry: true })())).toEqual([
+    expect(namedProblems(await watcher({ expiry: true })())).toEqual([
       'info password-never-expires passwords: passwords that never expire: alice',
     ]);
   });
@@ -131,12 +132,12 @@ describe('a login without rights', () => {
 
   test('is told what it cannot see and what to do; the rest is compared', async () => {
     const look = watcher();
-    expect(problemsOf(await look(blind)).map((text) => text.split(':', 1)[0])).toEqual([
+    expect(namedProblems(await look(blind)).map((text) => text.split(':', 1)[0])).toEqual([
       'unknown password-empty passwords',
       'unknown sudoers-changed sudoers',
       'unknown authorized-key-changed keys',
     ]);
-    expect(problemsOf(await look({ ...blind, group: well.group.replace('998:', '998:alice') }, hour))[0]).toContain(
+    expect(namedProblems(await look({ ...blind, group: well.group.replace('998:', '998:alice') }, hour))[0]).toContain(
       'docker',
     );
   });
@@ -144,13 +145,13 @@ describe('a login without rights', () => {
   test('loses sight without a false alarm', async () => {
     const look = watcher();
     await look();
-    expect(problemsOf(await look(blind, hour)).filter((text) => !text.startsWith('unknown'))).toEqual([]);
+    expect(namedProblems(await look(blind, hour)).filter((text) => !text.startsWith('unknown'))).toEqual([]);
     await look(blind, 40 * hour);
-    expect(problemsOf(await look({}, 41 * hour))).toEqual([]);
+    expect(namedProblems(await look({}, 41 * hour))).toEqual([]);
   });
 
   test('leaves out what it is told to', async () => {
-    expect(problemsOf(await watcher({ off: ['passwords', 'sudoers', 'keys'] })(blind))).toEqual([]);
+    expect(namedProblems(await watcher({ off: ['passwords', 'sudoers', 'keys'] })(blind))).toEqual([]);
   });
 });
 

@@ -3,7 +3,8 @@ import type { CheckContext, Observation } from '#agents/sentinel/check.ts';
 import { answering, checkContext } from '../../../test/parts/check-context.ts';
 import { describeWith } from '../../../test/parts/daemon.ts';
 import { kindContract } from '../../../test/parts/kind-contract.ts';
-import { problemsOf, sectionsText } from '../../../test/parts/host-sections.ts';
+import { sectionsText } from '../../../test/parts/host-sections.ts';
+import { namedProblems } from '../../../test/parts/problems.ts';
 import { check } from './apt-updates.ts';
 
 kindContract(check, () => ({}));
@@ -41,7 +42,7 @@ function watcher(options: object = {}) {
 describe('a patched host', () => {
   test('is well in every part, and says what was looked at', async () => {
     const found = await watcher({ automatic: true, watch: ['wazuh-*'] })();
-    expect(problemsOf(found)).toEqual([]);
+    expect(namedProblems(found)).toEqual([]);
     expect(found.map(({ condition, summary }) => `${condition}: ${summary}`)).toEqual([
       'security-updates: no security updates pending (0 other updates)',
       'updates-pending: 0 other updates pending',
@@ -57,7 +58,7 @@ describe('a patched host', () => {
 
   test('without apt is unknown', async () => {
     const context = checkContext({ probe: answering(sectionsText({ none: '', done: '' })) });
-    expect(problemsOf(await check.observe(check.options.parse({}), context))).toEqual([
+    expect(namedProblems(await check.observe(check.options.parse({}), context))).toEqual([
       'unknown security-updates packages: there is no apt on this host',
     ]);
   });
@@ -67,7 +68,7 @@ describe('security updates', () => {
   test('are information, after 3 days a warning, after 14 critical, counted from the first look that saw them', async () => {
     const look = watcher();
     const severity = async (days: number): Promise<string | undefined> =>
-      problemsOf(await look({ pending: perl }, now + days * day))[0];
+      namedProblems(await look({ pending: perl }, now + days * day))[0];
     expect(await severity(0)).toBe('info security-updates packages: 1 security update pending: perl-base');
     expect(await severity(4)).toMatch(/^warning .* for 4 days: perl-base$/);
     expect(await severity(15)).toMatch(/^critical .* for 15 days: perl-base$/);
@@ -76,7 +77,7 @@ describe('security updates', () => {
   test('of a kernel come as a new package', async () => {
     const pending =
       'Inst linux-image-6.1.0-42-amd64 (6.1.159-1 Debian-Security:12/oldstable-security [amd64])\nInst linux-image-amd64 [6.1.148-1] (6.1.159-1 Debian-Security:12/oldstable-security [amd64])';
-    expect(problemsOf(await watcher()({ pending }))[0]).toContain(
+    expect(namedProblems(await watcher()({ pending }))[0]).toContain(
       '2 security updates pending: linux-image-6.1.0-42-amd64',
     );
   });
@@ -88,7 +89,7 @@ describe('security updates', () => {
       pending: { text: "E: Unmet dependencies. Try 'apt --fix-broken install'", code: 100 },
     });
     const found = await check.observe(check.options.parse({}), { ...context, probe: answering(broken) });
-    expect(problemsOf(found).slice(0, 2)).toEqual([
+    expect(namedProblems(found).slice(0, 2)).toEqual([
       `unknown security-updates packages: "apt-get -s dist-upgrade" ended with status 100: E: Unmet dependencies. Try 'apt --fix-broken install'`,
       'critical packages-broken dpkg: packages have unmet dependencies: nothing can be installed until "apt --fix-broken install"',
     ]);
@@ -114,7 +115,13 @@ describe('trouble', () => {
       { states: 'iHR|nginx' },
       ['critical packages-broken dpkg: 1 package not fully installed: nginx'],
     ],
-    ['lists of 9 days', { stamps: `${now / 1_000 - 9 * 86_400} /x` }, ['level package-lists-old package lists']],
+    [
+      'lists of 9 days',
+      { stamps: `${now / 1_000 - 9 * 86_400} /x` },
+      [
+        'warning package-lists-old package lists: the package lists were renewed 9 days ago: what is not known is not counted as pending',
+      ],
+    ],
     [
       'a repository that is no longer renewed',
       { valid: '/var/lib/apt/lists/repo.example_dists_stable_InRelease:Valid-Until: Wed, 04 Nov 2026 00:00:00 UTC' },
@@ -145,26 +152,26 @@ describe('trouble', () => {
       ['warning release-ended release: Debian GNU/Linux 11 (bullseye) got security updates until 2026-08-31'],
     ],
   ])('%s', async (_name, parts, problems) => {
-    expect(problemsOf(await watcher()(parts))).toEqual(problems);
+    expect(namedProblems(await watcher()(parts))).toEqual(problems);
   });
 
   test('services that use replaced files, and a kernel that is not the running one', async () => {
     const services =
       'NEEDRESTART-VER: 3.6\nNEEDRESTART-KCUR: 6.1.0-40-amd64\nNEEDRESTART-KEXP: 6.1.0-42-amd64\nNEEDRESTART-KSTA: 3\nNEEDRESTART-SVC: cron.service\nNEEDRESTART-SVC: ssh.service';
-    expect(problemsOf(await watcher()({ services }))).toEqual([
+    expect(namedProblems(await watcher()({ services }))).toEqual([
       'info reboot-required system: a reboot is needed to finish updates (kernel)',
       'info services-outdated services: 2 services still use replaced files until restarted: cron.service, ssh.service',
     ]);
   });
 
   test('a kernel that needrestart cannot read is none', async () => {
-    expect(problemsOf(await watcher()({ services: 'NEEDRESTART-VER: 3.6\nNEEDRESTART-KSTA: 0' }))).toEqual([]);
+    expect(namedProblems(await watcher()({ services: 'NEEDRESTART-VER: 3.6\nNEEDRESTART-KSTA: 0' }))).toEqual([]);
   });
 
   test('automatic updates that are off, where they are wanted', async () => {
     const automatic = 'APT::Periodic "";';
-    expect(problemsOf(await watcher()({ automatic }))).toEqual([]);
-    expect(problemsOf(await watcher({ automatic: true })({ automatic }))).toEqual([
+    expect(namedProblems(await watcher()({ automatic }))).toEqual([]);
+    expect(namedProblems(await watcher({ automatic: true })({ automatic }))).toEqual([
       'warning automatic-updates-off automatic updates: automatic updates are off: APT::Periodic::Unattended-Upgrade is not 1',
     ]);
   });
@@ -172,7 +179,7 @@ describe('trouble', () => {
 
 describe('a watched package', () => {
   test('that was removed with its configuration left is critical while its process may run on', async () => {
-    expect(problemsOf(await watcher({ watch: ['wazuh-*'] })({ states: 'rc |wazuh-manager' }))).toEqual([
+    expect(namedProblems(await watcher({ watch: ['wazuh-*'] })({ states: 'rc |wazuh-manager' }))).toEqual([
       'critical package-removed wazuh-manager: wazuh-manager was removed, its configuration is still there; what still runs of it ends with its next restart',
     ]);
   });
@@ -180,8 +187,8 @@ describe('a watched package', () => {
   test('that was purged is missed when it had been there, or was named in full', async () => {
     const look = watcher({ watch: ['wazuh-*'] });
     await look();
-    expect(problemsOf(await look({ states: 'ii |bash' }))).toHaveLength(1);
-    expect(problemsOf(await watcher({ watch: ['crowdsec'] })())).toEqual([
+    expect(namedProblems(await look({ states: 'ii |bash' }))).toHaveLength(1);
+    expect(namedProblems(await watcher({ watch: ['crowdsec'] })())).toEqual([
       'critical package-removed crowdsec: crowdsec was removed; what still runs of it ends with its next restart',
     ]);
   });

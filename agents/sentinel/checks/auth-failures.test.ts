@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest';
 import type { CommandRunner } from '#agents/runtime/command.ts';
 import { parseAuthLog } from '#agents/sentinel/probes/auth-log.ts';
 import { answering, checkContext } from '../../../test/parts/check-context.ts';
-import { problemsOf, sectionsText } from '../../../test/parts/host-sections.ts';
+import { sectionsText } from '../../../test/parts/host-sections.ts';
+import { namedProblems } from '../../../test/parts/problems.ts';
 import { kindContract } from '../../../test/parts/kind-contract.ts';
 import { check } from './auth-failures.ts';
 
@@ -47,10 +48,10 @@ describe('failures of one source', () => {
   test.each<[number, string[]]>([
     [0, []],
     [9, []],
-    [10, ['level login-failures 203.0.113.50']],
-    [100, ['critical level login-failures 203.0.113.50']],
+    [10, ['warning login-failures 203.0.113.50: 10 failed logins from 203.0.113.50 within 5m']],
+    [100, ['critical login-failures 203.0.113.50: 100 failed logins from 203.0.113.50 within 5m']],
   ])('%d within five minutes', async (count, problems) => {
-    expect(problemsOf(await watcher()(times(count, () => failed('203.0.113.50'))))).toEqual(problems);
+    expect(namedProblems(await watcher()(times(count, () => failed('203.0.113.50'))))).toEqual(problems);
   });
 
   test('are summed over looks and forgotten after five minutes', async () => {
@@ -60,13 +61,15 @@ describe('failures of one source', () => {
       times(6, () => failed('203.0.113.50')),
       now + 60,
     );
-    expect(problemsOf(found)).toEqual(['level login-failures 203.0.113.50']);
+    expect(namedProblems(found)).toEqual([
+      'warning login-failures 203.0.113.50: 12 failed logins from 203.0.113.50 within 5m',
+    ]);
     expect(found.at(-1)).toMatchObject({
       labels: { source: '203.0.113.50', address: '203.0.113.50' },
       summary: '12 failed logins from 203.0.113.50 within 5m',
       holdMs: 0,
     });
-    expect(problemsOf(await look([], now + 700))).toEqual([]);
+    expect(namedProblems(await look([], now + 700))).toEqual([]);
   });
 
   test('of a thousand sources fit into the memory of a check', async () => {
@@ -91,11 +94,13 @@ describe('failures of one source', () => {
   test('of many sources together are told too', async () => {
     let host = 0;
     const found = await watcher({ total: 50 })(times(60, () => failed(`198.51.100.${(host += 1)}`)));
-    expect(problemsOf(found)).toEqual(['level login-failures all sources']);
+    expect(namedProblems(found)).toEqual([
+      'warning login-failures all sources: 60 failed logins of 60 sources within 5m',
+    ]);
   });
 
   test('that are to be ignored are', async () => {
-    expect(problemsOf(await watcher({ ignore: ['10.0.0.*'] })(times(50, () => failed('10.0.0.9'))))).toEqual([]);
+    expect(namedProblems(await watcher({ ignore: ['10.0.0.*'] })(times(50, () => failed('10.0.0.9'))))).toEqual([]);
   });
 });
 
@@ -103,24 +108,26 @@ describe('a login', () => {
   test('by password after failures of the same address is critical, and told once', async () => {
     const look = watcher();
     await look(times(12, () => failed('203.0.113.50', 'bob')));
-    const found = problemsOf(await look([accepted('203.0.113.50')], now + 30));
+    const found = namedProblems(await look([accepted('203.0.113.50')], now + 30));
     expect(found).toContain(
       'critical login-after-failures 203.0.113.50 bob: bob logged in to sshd from 203.0.113.50 by password after 12 failures of that address',
     );
-    expect(problemsOf(await look([], now + 4_000))).toEqual([]);
+    expect(namedProblems(await look([], now + 4_000))).toEqual([]);
   });
 
   test('by key after failures is a warning, after none or from elsewhere nothing', async () => {
     const lines = [...times(12, () => failed('203.0.113.50')), accepted('203.0.113.50', 'publickey')];
-    expect(problemsOf(await watcher()(lines)).filter((text) => text.startsWith('warning'))).toHaveLength(1);
-    expect(problemsOf(await watcher()([accepted('10.0.0.1')]))).toEqual([]);
+    expect(
+      namedProblems(await watcher()(lines)).filter((text) => text.startsWith('warning login-after-failures')),
+    ).toHaveLength(1);
+    expect(namedProblems(await watcher()([accepted('10.0.0.1')]))).toEqual([]);
   });
 
   test('of root by password is told', async () => {
-    expect(problemsOf(await watcher()([accepted('10.0.0.1', 'password', 'root')]))).toEqual([
+    expect(namedProblems(await watcher()([accepted('10.0.0.1', 'password', 'root')]))).toEqual([
       'info root-login 10.0.0.1: root logged in to sshd from 10.0.0.1 by password',
     ]);
-    expect(problemsOf(await watcher({ rootLogin: false })([accepted('10.0.0.1', 'password', 'root')]))).toEqual([]);
+    expect(namedProblems(await watcher({ rootLogin: false })([accepted('10.0.0.1', 'password', 'root')]))).toEqual([]);
   });
 });
 
@@ -231,6 +238,6 @@ describe('one look', () => {
   ])('that sees nothing is unknown: %j', async (parts, reason) => {
     const text = sectionsText({ now: String(now), ...parts, done: '' });
     const found = await check.observe(check.options.parse({}), checkContext({ probe: answering(text) }));
-    expect(problemsOf(found)).toEqual([`unknown login-failures all sources: ${reason}`]);
+    expect(namedProblems(found)).toEqual([`unknown login-failures all sources: ${reason}`]);
   });
 });

@@ -4,7 +4,8 @@ import { parseBouncers, parseMachines } from '#agents/sentinel/probes/cscli.ts';
 import { answering, checkContext } from '../../../test/parts/check-context.ts';
 import { type Crowdsec, crowdsecPrograms, startCrowdsec } from '../../../test/parts/crowdsec.ts';
 import { describeWith } from '../../../test/parts/daemon.ts';
-import { problemsOf, sectionsText } from '../../../test/parts/host-sections.ts';
+import { sectionsText } from '../../../test/parts/host-sections.ts';
+import { namedProblems } from '../../../test/parts/problems.ts';
 import { kindContract } from '../../../test/parts/kind-contract.ts';
 import { words } from '../../../test/parts/words.ts';
 import { check } from './crowdsec-host.ts';
@@ -43,27 +44,27 @@ describe('engines and bouncers', () => {
 
   test('that are silent are told', async () => {
     const parts = { machines: machines({ last_heartbeat: ago(400) }), bouncers: bouncers({ last_pull: ago(200) }) };
-    expect(problemsOf(await look(parts))).toEqual([
+    expect(namedProblems(await look(parts))).toEqual([
       'warning machine-silent web: the engine web was heard of 6m40s ago',
       'critical bouncer-silent firewall: the bouncer firewall was heard of 3m20s ago: what CrowdSec decides is not enforced there',
     ]);
-    expect(problemsOf(await look(parts, { ignoreMachines: ['we*'], bouncerSilentAfter: '5m' }))).toEqual([]);
+    expect(namedProblems(await look(parts, { ignoreMachines: ['we*'], bouncerSilentAfter: '5m' }))).toEqual([]);
   });
 
   test('a machine that waits to be validated, and one that never reported', async () => {
-    expect(problemsOf(await look({ machines: machines({ isValidated: false, last_heartbeat: null }) }))).toEqual([
+    expect(namedProblems(await look({ machines: machines({ isValidated: false, last_heartbeat: null }) }))).toEqual([
       'warning machine-not-validated web: web asks to be validated: nothing that it sends counts until then',
     ]);
-    expect(problemsOf(await look({ machines: machines({ last_heartbeat: null }) }))).toEqual([
+    expect(namedProblems(await look({ machines: machines({ last_heartbeat: null }) }))).toEqual([
       'warning machine-silent web: the engine web was never heard of',
     ]);
   });
 
   test('a bouncer that asks address by address or is revoked is not silent; none at all is information', async () => {
-    expect(problemsOf(await look({ bouncers: bouncers({ last_pull: ago(9_000) }) }))).toEqual([]);
-    expect(problemsOf(await look({ bouncers: bouncers({ last_pull: null }) }))).toEqual([]);
-    expect(problemsOf(await look({ bouncers: bouncers({ revoked: true, last_pull: ago(900) }) }))).toEqual([]);
-    expect(problemsOf(await look({ bouncers: 'null' }))).toEqual([
+    expect(namedProblems(await look({ bouncers: bouncers({ last_pull: ago(9_000) }) }))).toEqual([]);
+    expect(namedProblems(await look({ bouncers: bouncers({ last_pull: null }) }))).toEqual([]);
+    expect(namedProblems(await look({ bouncers: bouncers({ revoked: true, last_pull: ago(900) }) }))).toEqual([]);
+    expect(namedProblems(await look({ bouncers: 'null' }))).toEqual([
       'info crowdsec-unguarded crowdsec: CrowdSec knows 1 engine and 0 bouncers: nobody enforces what it decides',
     ]);
   });
@@ -72,11 +73,11 @@ describe('engines and bouncers', () => {
     const text =
       '{"level":"fatal","msg":"unable to create new database client: unable to set perms on /var/lib/crowdsec/data/crowdsec.db: chmod /var/lib/crowdsec/data/crowdsec.db: operation not permitted"}';
     const refused = { text, code: 1 };
-    expect(problemsOf(await look({ machines: refused, bouncers: refused }))).toEqual([
+    expect(namedProblems(await look({ machines: refused, bouncers: refused }))).toEqual([
       'unknown machine-silent engines: only root may read the engines of CrowdSec: set "sudo: true" and allow the read login the commands that this option names',
       'unknown bouncer-silent bouncers: only root may read the bouncers of CrowdSec: set "sudo: true" and allow the read login the commands that this option names',
     ]);
-    expect(problemsOf(await look({ none: '' }))).toEqual([
+    expect(namedProblems(await look({ none: '' }))).toEqual([
       'unknown machine-silent engines: there is no /usr/bin/cscli on this host',
     ]);
   });
@@ -102,7 +103,7 @@ describeWith(crowdsecPrograms, "Debian's cscli", () => {
   test('tells of an engine that reports, a machine that never did, and a bouncer once it has pulled', async () => {
     const options = check.options.parse({ config: real.config, ignoreMachines: ['lares'] });
     const fresh = await check.observe(options, checkContext());
-    expect(problemsOf(fresh)).toEqual([]);
+    expect(namedProblems(fresh)).toEqual([]);
     expect(fresh.find(({ resource }) => resource === 'lares')?.summary).toContain('has never pulled the list');
     const headers = { 'x-api-key': real.bouncerKey, 'user-agent': 'test/1' };
     await (await fetch(`${real.url}/v1/decisions/stream?startup=true`, { headers })).arrayBuffer();

@@ -9,7 +9,8 @@ import { parseFirewall } from '#agents/sentinel/probes/firewall.ts';
 import { firewalls } from '#agents/sentinel/probes/firewall-script.ts';
 import { answering, checkContext } from '../../../test/parts/check-context.ts';
 import { describeWith } from '../../../test/parts/daemon.ts';
-import { problemsOf, sectionsText } from '../../../test/parts/host-sections.ts';
+import { sectionsText } from '../../../test/parts/host-sections.ts';
+import { namedProblems } from '../../../test/parts/problems.ts';
 import { kindContract } from '../../../test/parts/kind-contract.ts';
 import { check } from './firewall.ts';
 
@@ -77,7 +78,7 @@ describe('a firewall', () => {
     ['pve-firewall', 'Status: enabled/running (pending changes)', 'pve-firewall is on'],
   ])('%s that is on is well', async (chosen, rules, summary) => {
     const found = await watcher()({ chosen, rules });
-    expect(problemsOf(found)).toEqual([]);
+    expect(namedProblems(found)).toEqual([]);
     expect(found[0]?.summary).toBe(summary);
   });
 
@@ -102,7 +103,7 @@ describe('a firewall', () => {
     ],
     ['none', {}, 'this host has no firewall'],
   ])('%s that is off is critical: %j', async (chosen, parts, summary) => {
-    expect(problemsOf(await watcher()({ chosen, ...parts }))[0]).toBe(`critical firewall-off firewall: ${summary}`);
+    expect(namedProblems(await watcher()({ chosen, ...parts }))[0]).toBe(`critical firewall-off firewall: ${summary}`);
   });
 
   test.each([
@@ -110,7 +111,7 @@ describe('a firewall', () => {
     ['nftables', nft.replace('policy drop', 'policy accept')],
     ['iptables', iptables.replace('INPUT DROP', 'INPUT ACCEPT')],
   ])('%s that lets in what no rule speaks of is a warning', async (chosen, rules) => {
-    expect(problemsOf(await watcher()({ chosen, rules }))).toEqual([
+    expect(namedProblems(await watcher()({ chosen, rules }))).toEqual([
       `warning firewall-open incoming: ${chosen}: what no rule speaks of is allowed`,
     ]);
   });
@@ -127,7 +128,7 @@ describe('a firewall', () => {
     ],
     ['ufw', 'sudo: a password is required'],
   ])('%s that only root may read is unknown and says what to do: %s', async (chosen, text) => {
-    const [problem] = problemsOf(await watcher()({ chosen, settings: 'ENABLED=yes', rules: { text, code: 1 } }));
+    const [problem] = namedProblems(await watcher()({ chosen, settings: 'ENABLED=yes', rules: { text, code: 1 } }));
     expect(problem).toMatch(/^unknown firewall-off firewall: only root may read the rules of \S+: set "sudo: true"/);
   });
 });
@@ -137,31 +138,31 @@ describe('rules', () => {
     const look = watcher();
     await look({ chosen: 'ufw', rules: ufw });
     const rules = ufw.replace('22/tcp                     ALLOW IN', '4444                       ALLOW IN');
-    expect(problemsOf(await look({ chosen: 'ufw', rules }, hour))).toEqual([
+    expect(namedProblems(await look({ chosen: 'ufw', rules }, hour))).toEqual([
       'warning firewall-changed 22/tcp ALLOW IN Anywhere: 22/tcp ALLOW IN Anywhere is no longer there',
       'warning firewall-changed 4444 ALLOW IN Anywhere: 4444 ALLOW IN Anywhere is new',
     ]);
-    expect(problemsOf(await look({ chosen: 'ufw', rules: ufw }, 2 * hour))).toEqual([]);
+    expect(namedProblems(await look({ chosen: 'ufw', rules: ufw }, 2 * hour))).toEqual([]);
   });
 
   test('a changed chain is told, one that Docker rewrites is not, and counters change nothing', async () => {
     const look = watcher();
     await look({ chosen: 'nftables', rules: nft });
-    expect(problemsOf(await look({ chosen: 'nftables', rules: nft.replace('return', 'drop') }, hour))).toEqual([]);
-    expect(problemsOf(await look({ chosen: 'nftables', rules: nft.replace('dport 22', 'dport 23') }, hour))).toEqual([
-      'warning firewall-changed inet filter input: inet filter input has other rules than before',
-    ]);
+    expect(namedProblems(await look({ chosen: 'nftables', rules: nft.replace('return', 'drop') }, hour))).toEqual([]);
+    expect(namedProblems(await look({ chosen: 'nftables', rules: nft.replace('dport 22', 'dport 23') }, hour))).toEqual(
+      ['warning firewall-changed inet filter input: inet filter input has other rules than before'],
+    );
     const other = watcher();
     await other({ chosen: 'iptables', rules: iptables });
     expect(
-      problemsOf(await other({ chosen: 'iptables', rules: iptables.replace('[12:3400]', '[99:9900]') }, hour)),
+      namedProblems(await other({ chosen: 'iptables', rules: iptables.replace('[12:3400]', '[99:9900]') }, hour)),
     ).toEqual([]);
   });
 
   test('of ufw that let in more than is allowed are told for as long as they do', async () => {
     const look = watcher({ allow: ['443'] });
     for (const now of [0, 900 * hour]) {
-      expect(problemsOf(await look({ chosen: 'ufw', rules: ufw }, now))).toEqual([
+      expect(namedProblems(await look({ chosen: 'ufw', rules: ufw }, now))).toEqual([
         'warning firewall-rule-unexpected 22/tcp: ufw lets in 22/tcp from anywhere, which is not allowed',
       ]);
     }
@@ -201,12 +202,12 @@ describeWith(
         const context = checkContext();
         const look = (setup: string, options: object = {}) =>
           check.observe(check.options.parse(options), { ...context, probe: inside(setup) });
-        expect(problemsOf(await look('ufw --force enable; ufw allow 22/tcp'))).toEqual([]);
-        expect(problemsOf(await look('ufw --force enable; ufw allow 4444/tcp'))).toEqual([
+        expect(namedProblems(await look('ufw --force enable; ufw allow 22/tcp'))).toEqual([]);
+        expect(namedProblems(await look('ufw --force enable; ufw allow 4444/tcp'))).toEqual([
           'warning firewall-changed 4444/tcp (v6) ALLOW IN Anywhere (v6): 4444/tcp (v6) ALLOW IN Anywhere (v6) is new',
           'warning firewall-changed 4444/tcp ALLOW IN Anywhere: 4444/tcp ALLOW IN Anywhere is new',
         ]);
-        expect(problemsOf(await look('ufw --force disable', { firewall: 'ufw' }))[0]).toContain('ufw is off');
+        expect(namedProblems(await look('ufw --force disable', { firewall: 'ufw' }))[0]).toContain('ufw is off');
       },
       60_000,
     );
@@ -218,8 +219,8 @@ describeWith(
         const options = check.options.parse({ firewall: 'nftables' });
         return check.observe(options, { ...context, probe: inside(setup) });
       };
-      expect(problemsOf(await look(22))).toEqual([]);
-      expect(problemsOf(await look(23))).toEqual([
+      expect(namedProblems(await look(22))).toEqual([]);
+      expect(namedProblems(await look(23))).toEqual([
         'warning firewall-changed inet f in: inet f in has other rules than before',
       ]);
     });

@@ -4,6 +4,7 @@ import { closeHttpAgents } from '#agents/sentinel/probes/http-agents.ts';
 import { checkContext } from '../../../test/parts/check-context.ts';
 import { type ApiRequest, startFakeApi } from '../../../test/parts/fake-api.ts';
 import { kindContract } from '../../../test/parts/kind-contract.ts';
+import { words } from '../../../test/parts/words.ts';
 import { check } from './jellyfin.ts';
 
 kindContract(check, (port) => ({ url: `http://127.0.0.1:${port}` }));
@@ -13,8 +14,6 @@ const token = { env: 'LARES_TEST_JELLYFIN' };
 afterEach(closeHttpAgents);
 
 const look = (given: object): Promise<Observation[]> => check.observe(check.options.parse(given), checkContext());
-const wordOf = ({ condition, resource, reading }: Observation): string =>
-  `${condition} ${resource} ${reading.is === 'state' ? (reading.ok ? 'ok' : reading.severity) : reading.is}`;
 
 const scan = {
   Name: 'Scan Media Library',
@@ -36,8 +35,8 @@ function jellyfin(of: { health?: string; pending?: boolean; tasks?: object[] } =
 describe('Jellyfin', () => {
   test('that is healthy is well, with a key and without', async () => {
     await using api = await startFakeApi(jellyfin());
-    expect((await look({ url: api.url })).map(wordOf)).toEqual(['jellyfin-down jellyfin ok']);
-    expect((await look({ url: api.url, token })).map(wordOf)).toEqual([
+    expect(words(await look({ url: api.url }))).toEqual(['jellyfin-down jellyfin ok']);
+    expect(words(await look({ url: api.url, token }))).toEqual([
       'jellyfin-down jellyfin ok',
       'jellyfin-restart-pending jellyfin ok',
       'jellyfin-task-failed tasks ok',
@@ -46,15 +45,15 @@ describe('Jellyfin', () => {
 
   test('that says Unhealthy is down; a start page in its place is unknown', async () => {
     await using sick = await startFakeApi(jellyfin({ health: 'Unhealthy' }));
-    expect((await look({ url: sick.url })).map(wordOf)).toEqual(['jellyfin-down jellyfin critical']);
+    expect(words(await look({ url: sick.url }))).toEqual(['jellyfin-down jellyfin critical']);
     await using starting = await startFakeApi(jellyfin({ health: '<html>Jellyfin is starting</html>' }));
-    expect((await look({ url: starting.url })).map(wordOf)).toEqual(['jellyfin-down jellyfin unknown']);
+    expect(words(await look({ url: starting.url }))).toEqual(['jellyfin-down jellyfin unknown']);
   });
 
   test('tells failed tasks by name and a restart that waits, with all results as evidence', async () => {
     await using api = await startFakeApi(jellyfin({ pending: true, tasks: [scan] }));
     const found = await look({ url: api.url, token });
-    expect(found.map(wordOf)).toEqual([
+    expect(words(found)).toEqual([
       'jellyfin-down jellyfin ok',
       'jellyfin-restart-pending jellyfin info',
       'jellyfin-task-failed tasks ok',
@@ -69,7 +68,7 @@ describe('Jellyfin', () => {
 
   test('with another key is unknown inside, and nothing there is well', async () => {
     await using api = await startFakeApi(jellyfin());
-    expect((await look({ url: api.url, token: { env: 'HOME' } })).map(wordOf)).toEqual([
+    expect(words(await look({ url: api.url, token: { env: 'HOME' } }))).toEqual([
       'jellyfin-down jellyfin ok',
       'jellyfin-restart-pending jellyfin unknown',
       'jellyfin-task-failed tasks unknown',

@@ -3,7 +3,8 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { Observation } from '#agents/sentinel/check.ts';
 import { answering, checkContext } from '../../../test/parts/check-context.ts';
 import { describeWith } from '../../../test/parts/daemon.ts';
-import { problemsOf, sectionsText } from '../../../test/parts/host-sections.ts';
+import { sectionsText } from '../../../test/parts/host-sections.ts';
+import { namedProblems } from '../../../test/parts/problems.ts';
 import { kindContract } from '../../../test/parts/kind-contract.ts';
 import { check } from './listening-ports.ts';
 
@@ -32,7 +33,7 @@ function watcher(options: object = {}) {
 describe('without a list', () => {
   test('the first look is usual, and says what is open', async () => {
     const found = await watcher()([ssh, ssh6, lapi, dns]);
-    expect(problemsOf(found)).toEqual([]);
+    expect(namedProblems(found)).toEqual([]);
     expect(found[0]?.summary).toBe('1 port open to others: 22/tcp (sshd)');
   });
 
@@ -40,11 +41,11 @@ describe('without a list', () => {
     const look = watcher();
     await look([ssh]);
     const found = await look([ssh, netcat], hour);
-    expect(problemsOf(found)).toEqual([
+    expect(namedProblems(found)).toEqual([
       'warning port-new 4444/tcp: 4444/tcp (nc) is newly open to others on *; usual after 1d',
     ]);
     expect(found.at(-1)).toMatchObject({ labels: { port: '4444', protocol: 'tcp', process: 'nc' }, holdMs: 0 });
-    expect(problemsOf(await look([ssh], 2 * hour))).toEqual([]);
+    expect(namedProblems(await look([ssh], 2 * hour))).toEqual([]);
   });
 
   test('one that stays for a day is usual, and never with 0s', async () => {
@@ -54,15 +55,15 @@ describe('without a list', () => {
       await each([ssh]);
       await each([ssh, netcat], hour);
     }
-    expect(problemsOf(await look([ssh, netcat], 25 * hour))).toEqual([]);
-    expect(problemsOf(await strict([ssh, netcat], 9_000 * hour))).toHaveLength(1);
+    expect(namedProblems(await look([ssh, netcat], 25 * hour))).toEqual([]);
+    expect(namedProblems(await strict([ssh, netcat], 9_000 * hour))).toHaveLength(1);
   });
 
   test('a program on the port of another is told, one that cannot be read is not', async () => {
     const look = watcher();
     await look([ssh]);
-    expect(problemsOf(await look(['tcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:*'], hour))).toEqual([]);
-    expect(problemsOf(await look([ssh.replace('sshd', 'nc')], 2 * hour))).toEqual([
+    expect(namedProblems(await look(['tcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:*'], hour))).toEqual([]);
+    expect(namedProblems(await look([ssh.replace('sshd', 'nc')], 2 * hour))).toEqual([
       'warning port-taken 22/tcp: 22/tcp belongs to nc now, no longer to sshd',
     ]);
   });
@@ -70,7 +71,7 @@ describe('without a list', () => {
   test('what moved from loopback to all addresses is new', async () => {
     const look = watcher();
     await look([ssh, lapi]);
-    expect(problemsOf(await look([ssh, lapi.replace('127.0.0.1', '0.0.0.0')], hour))[0]).toContain(
+    expect(namedProblems(await look([ssh, lapi.replace('127.0.0.1', '0.0.0.0')], hour))[0]).toContain(
       '8080/tcp (crowdsec)',
     );
   });
@@ -80,13 +81,13 @@ describe('without a list', () => {
     const mountd = (port: number): string =>
       `tcp LISTEN 0 64 0.0.0.0:${port} 0.0.0.0:* users:(("rpc.mountd",pid=4,fd=3))`;
     await look([mountd(41_234)]);
-    expect(problemsOf(await look([mountd(53_111)], hour))).toEqual([]);
+    expect(namedProblems(await look([mountd(53_111)], hour))).toEqual([]);
   });
 
   test('the high UDP port of a client that waits for its answer is none', async () => {
     const look = watcher();
     await look([ssh]);
-    expect(problemsOf(await look([ssh, 'udp UNCONN 0 0 0.0.0.0:41641 0.0.0.0:*'], hour))).toEqual([]);
+    expect(namedProblems(await look([ssh, 'udp UNCONN 0 0 0.0.0.0:41641 0.0.0.0:*'], hour))).toEqual([]);
   });
 });
 
@@ -95,28 +96,28 @@ describe('with lists', () => {
     const look = watcher({ allow: ['22/tcp sshd', '8000-8100/tcp'] });
     const lines = [ssh, netcat, lapi.replace('127.0.0.1', '0.0.0.0')];
     for (const now of [0, 9_000 * hour]) {
-      expect(problemsOf(await look(lines, now))).toEqual([
+      expect(namedProblems(await look(lines, now))).toEqual([
         'warning port-new 4444/tcp: 4444/tcp (nc) is open to others on * and not allowed',
       ]);
     }
   });
 
   test('an allowed port with another program is not allowed; a unit counts as a program', async () => {
-    expect(problemsOf(await watcher({ allow: ['22/tcp ssh'] })([ssh]))).toEqual([]);
-    expect(problemsOf(await watcher({ allow: ['22/tcp dropbear'] })([ssh]))).toHaveLength(1);
+    expect(namedProblems(await watcher({ allow: ['22/tcp ssh'] })([ssh]))).toEqual([]);
+    expect(namedProblems(await watcher({ allow: ['22/tcp dropbear'] })([ssh]))).toHaveLength(1);
   });
 
   test('the local API of CrowdSec open to others is critical', async () => {
     const look = watcher({ localOnly: ['*/tcp crowdsec'] });
-    expect(problemsOf(await look([ssh, lapi]))).toEqual([]);
-    expect(problemsOf(await look([ssh, lapi.replace('127.0.0.1', '[::]')]))).toContain(
+    expect(namedProblems(await look([ssh, lapi]))).toEqual([]);
+    expect(namedProblems(await look([ssh, lapi.replace('127.0.0.1', '[::]')]))).toContain(
       'critical port-exposed 8080/tcp: 8080/tcp (crowdsec) is for this host only and is open to others on ::',
     );
   });
 
   test('an expected port that nobody has is critical', async () => {
     const look = watcher({ expect: ['22/tcp', '443/tcp'] });
-    expect(problemsOf(await look([ssh]))).toEqual(['critical port-missing 443/tcp: nothing listens on 443/tcp']);
+    expect(namedProblems(await look([ssh]))).toEqual(['critical port-missing 443/tcp: nothing listens on 443/tcp']);
   });
 
   test.each(['22', 'tcp/22', '70000/tcp', '9-1/tcp', '22/sctp', ''])('"%s" is no port', (text) => {

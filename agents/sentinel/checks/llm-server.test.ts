@@ -4,6 +4,7 @@ import { closeHttpAgents } from '#agents/sentinel/probes/http-agents.ts';
 import { checkContext } from '../../../test/parts/check-context.ts';
 import { type ApiRequest, startFakeApi } from '../../../test/parts/fake-api.ts';
 import { kindContract } from '../../../test/parts/kind-contract.ts';
+import { words } from '../../../test/parts/words.ts';
 import { check } from './llm-server.ts';
 
 kindContract(check, (port) => ({ url: `http://127.0.0.1:${port}`, product: 'ollama' }));
@@ -13,8 +14,6 @@ const token = { env: 'LARES_TEST_LLM' };
 afterEach(closeHttpAgents);
 
 const look = (given: object): Promise<Observation[]> => check.observe(check.options.parse(given), checkContext());
-const wordOf = ({ condition, resource, reading }: Observation): string =>
-  `${condition} ${resource} ${reading.is === 'state' ? (reading.ok ? 'ok' : reading.severity) : reading.is}`;
 
 /** Answers by path; a path that costs money makes the test fail by being recorded. */
 const serving =
@@ -34,7 +33,7 @@ describe('LiteLLM', () => {
   test('is asked for nothing that calls a model', async () => {
     await using api = await startFakeApi(serving(ready));
     const found = await look({ url: api.url, product: 'litellm', token, models: ['claude', 'gpt'] });
-    expect(found.map(wordOf)).toEqual([
+    expect(words(found)).toEqual([
       'llm-server-down litellm ok',
       'llm-model-missing claude ok',
       'llm-model-missing gpt critical',
@@ -50,15 +49,13 @@ describe('LiteLLM', () => {
 
   test('that drains or lost its engine is down', async () => {
     await using api = await startFakeApi(() => ({ status: 503, body: { status: 'shutting_down' } }));
-    expect((await look({ url: api.url, product: 'litellm' })).map(wordOf)).toEqual([
-      'llm-server-down litellm critical',
-    ]);
+    expect(words(await look({ url: api.url, product: 'litellm' }))).toEqual(['llm-server-down litellm critical']);
   });
 
   test('with another key is unknown in its models and budget', async () => {
     await using api = await startFakeApi(serving(ready));
     const found = await look({ url: api.url, product: 'litellm', token: { env: 'HOME' }, models: ['claude'] });
-    expect(found.map(wordOf)).toEqual([
+    expect(words(found)).toEqual([
       'llm-server-down litellm ok',
       'llm-model-missing models unknown',
       'llm-database-lost database ok',
@@ -74,7 +71,7 @@ describe('Ollama', () => {
     const models = [{ name: 'qwen3:latest', size: 20, size_vram: 12 }];
     await using api = await startFakeApi(serving({ ...tags, '/api/ps': { models } }));
     const found = await look({ url: api.url, product: 'ollama', models: ['qwen3'] });
-    expect(found.map(wordOf)).toEqual([
+    expect(words(found)).toEqual([
       'llm-server-down ollama ok',
       'llm-model-missing qwen3 ok',
       'llm-memory-spilled memory warning',
@@ -87,7 +84,7 @@ describe('Ollama', () => {
   test('that runs on the CPU alone is not called split', async () => {
     const models = [{ name: 'qwen3:latest', size: 20, size_vram: 0 }];
     await using api = await startFakeApi(serving({ ...tags, '/api/ps': { models } }));
-    expect((await look({ url: api.url, product: 'ollama' })).map(wordOf)).toContain('llm-memory-spilled memory ok');
+    expect(words(await look({ url: api.url, product: 'ollama' }))).toContain('llm-memory-spilled memory ok');
   });
 });
 

@@ -4,6 +4,7 @@ import { closeHttpAgents } from '#agents/sentinel/probes/http-agents.ts';
 import { checkContext } from '../../../test/parts/check-context.ts';
 import { type ApiRequest, startFakeApi } from '../../../test/parts/fake-api.ts';
 import { kindContract } from '../../../test/parts/kind-contract.ts';
+import { words } from '../../../test/parts/words.ts';
 import { check } from './nextcloud.ts';
 
 kindContract(check, (port) => ({ url: `http://127.0.0.1:${port}` }));
@@ -13,8 +14,6 @@ const token = { env: 'LARES_TEST_NEXTCLOUD' };
 afterEach(closeHttpAgents);
 
 const look = (given: object): Promise<Observation[]> => check.observe(check.options.parse(given), checkContext());
-const wordOf = ({ condition, reading }: Observation): string =>
-  `${condition} ${reading.is === 'state' ? (reading.ok ? 'ok' : reading.severity) : reading.is}`;
 
 /** Nextcloud 30 with the serverinfo app. */
 function nextcloud(status: object = {}, system: object = {}) {
@@ -32,22 +31,22 @@ function nextcloud(status: object = {}, system: object = {}) {
 describe('Nextcloud', () => {
   test('in service is well', async () => {
     await using api = await startFakeApi(nextcloud());
-    expect((await look({ url: api.url, token })).map(wordOf)).toEqual([
-      'nextcloud-down ok',
-      'nextcloud-maintenance ok',
-      'nextcloud-upgrade-needed ok',
-      'nextcloud-disk-low level',
-      'nextcloud-updates ok',
+    expect(words(await look({ url: api.url, token }))).toEqual([
+      'nextcloud-down nextcloud ok',
+      'nextcloud-maintenance nextcloud ok',
+      'nextcloud-upgrade-needed nextcloud ok',
+      'nextcloud-disk-low files level',
+      'nextcloud-updates apps ok',
     ]);
   });
 
   test('in maintenance mode has half an hour, and is not asked for more', async () => {
     await using api = await startFakeApi(nextcloud({ maintenance: true }));
     const found = await look({ url: api.url, token });
-    expect(found.map(wordOf)).toEqual([
-      'nextcloud-down ok',
-      'nextcloud-maintenance warning',
-      'nextcloud-upgrade-needed ok',
+    expect(words(found)).toEqual([
+      'nextcloud-down nextcloud ok',
+      'nextcloud-maintenance nextcloud warning',
+      'nextcloud-upgrade-needed nextcloud ok',
     ]);
     expect(found[1]).toMatchObject({ holdMs: 1_800_000, summary: 'Nextcloud 30.0.4 is in maintenance mode' });
     expect(api.requests).toHaveLength(1);
@@ -55,7 +54,7 @@ describe('Nextcloud', () => {
 
   test('that waits for its database is critical', async () => {
     await using api = await startFakeApi(nextcloud({ needsDbUpgrade: true }));
-    expect((await look({ url: api.url })).map(wordOf)).toContain('nextcloud-upgrade-needed critical');
+    expect(words(await look({ url: api.url }))).toContain('nextcloud-upgrade-needed nextcloud critical');
   });
 
   test('with little room and old apps tells both', async () => {
@@ -72,14 +71,12 @@ describe('Nextcloud', () => {
 
   test('with another token is unknown inside', async () => {
     await using api = await startFakeApi(nextcloud());
-    expect((await look({ url: api.url, token: { env: 'HOME' } })).map(wordOf).at(-1)).toBe(
-      'nextcloud-disk-low unknown',
-    );
+    expect(words(await look({ url: api.url, token: { env: 'HOME' } })).at(-1)).toBe('nextcloud-disk-low files unknown');
   });
 
   test('behind a proxy that answers with a page of its own is unknown', async () => {
     await using api = await startFakeApi(nextcloud());
     api.fault = 'wrong-content-type';
-    expect((await look({ url: api.url })).map(wordOf)).toEqual(['nextcloud-down unknown']);
+    expect(words(await look({ url: api.url }))).toEqual(['nextcloud-down nextcloud unknown']);
   });
 });

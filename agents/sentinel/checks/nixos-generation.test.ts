@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { answering, checkContext } from '../../../test/parts/check-context.ts';
 import { FakeCommands } from '../../../test/parts/fake-commands.ts';
-import { problemsOf, sectionsText } from '../../../test/parts/host-sections.ts';
+import { sectionsText } from '../../../test/parts/host-sections.ts';
+import { namedProblems } from '../../../test/parts/problems.ts';
 import { kindContract } from '../../../test/parts/kind-contract.ts';
 import { check } from './nixos-generation.ts';
 
@@ -64,22 +65,22 @@ function dayAt(date: string): string {
 describe('a NixOS host', () => {
   test('that was updated this week is well, and says when', async () => {
     const found = await look();
-    expect(problemsOf(found)).toEqual([]);
+    expect(namedProblems(found)).toEqual([]);
     expect(found[0]?.summary).toBe('last updated 6 days ago (generation 412)');
   });
 
   test.each([
-    ['2026-11-11', ['level nixos-outdated generation']],
-    ['2026-11-04', ['critical level nixos-outdated generation']],
+    ['2026-11-11', ['warning nixos-outdated generation: last updated 9 days ago (generation 412)']],
+    ['2026-11-04', ['critical nixos-outdated generation: last updated 16 days ago (generation 412)']],
   ])('last updated on %s is outdated', async (date, problems) => {
-    expect(problemsOf(await look({ generations: dayAt(date), unit: '' }))).toEqual(problems);
+    expect(namedProblems(await look({ generations: dayAt(date), unit: '' }))).toEqual(problems);
   });
 
   test('an update that changed nothing makes no generation and counts, by its unit or by its metric', async () => {
     const old = dayAt('2026-10-01');
-    expect(problemsOf(await look({ generations: old }))).toEqual([]);
+    expect(namedProblems(await look({ generations: old }))).toEqual([]);
     const metrics = `nixos_autoupdate_system_last_success{hostname="plane"} ${now - day}\nnixos_autoupdate_system_status{hostname="plane"} 1`;
-    expect(problemsOf(await look({ generations: old, unit: '', metrics }))).toEqual([]);
+    expect(namedProblems(await look({ generations: old, unit: '', metrics }))).toEqual([]);
   });
 
   test('the time of a generation is the local time of the host', async () => {
@@ -91,39 +92,39 @@ describe('a NixOS host', () => {
   test('without the list the link of the profile says its age; without both it is unknown', async () => {
     const broken = { generations: 'error: no such file', unit: '' };
     expect((await look(broken))[0]?.summary).toBe('last updated 6 days ago');
-    expect(problemsOf(await look({ ...broken, links: '' }))[0]).toMatch(/^unknown nixos-outdated generation/);
+    expect(namedProblems(await look({ ...broken, links: '' }))[0]).toMatch(/^unknown nixos-outdated generation/);
   });
 
   test('whose update failed is told, by its unit or by its metric', async () => {
     const unit = `Result=exit-code\nExecMainStatus=1\nActiveState=failed\nExecMainExitTimestamp=@${now}`;
-    expect(problemsOf(await look({ unit }))).toEqual([
+    expect(namedProblems(await look({ unit }))).toEqual([
       'warning nixos-update-failed nixos-upgrade.service: nixos-upgrade.service ended with exit-code',
     ]);
-    expect(problemsOf(await look({ metrics: 'nixos_autoupdate_system_status{hostname="x"} 0' }))).toHaveLength(1);
+    expect(namedProblems(await look({ metrics: 'nixos_autoupdate_system_status{hostname="x"} 0' }))).toHaveLength(1);
   });
 
   test('that booted another kernel needs a reboot', async () => {
     const links = well.links.replace('/run/booted-system/kernel /nix', '/run/booted-system/kernel /other');
-    expect(problemsOf(await look({ links }))).toEqual([
+    expect(namedProblems(await look({ links }))).toEqual([
       'info reboot-required system: a reboot is needed to use the new kernel',
     ]);
   });
 
   test('that runs a system only on trial is told', async () => {
     const links = well.links.replace(`profile ${store}`, 'profile /nix/store/other');
-    expect(problemsOf(await look({ links }))[0]).toMatch(/^info generation-not-active/);
+    expect(namedProblems(await look({ links }))[0]).toMatch(/^info generation-not-active/);
   });
 
   test('whose release has ended is told', async () => {
     const release = well.release.replace('2027-06-30', '2026-06-30');
-    expect(problemsOf(await look({ release }))).toEqual([
+    expect(namedProblems(await look({ release }))).toEqual([
       'warning release-ended release: NixOS 25.11 (Xantusia) got security updates until 2026-06-30',
     ]);
   });
 
   test('that is none is unknown', async () => {
     const probe = answering(sectionsText({ none: '', done: '' }));
-    expect(problemsOf(await check.observe(check.options.parse({}), checkContext({ probe })))).toEqual([
+    expect(namedProblems(await check.observe(check.options.parse({}), checkContext({ probe })))).toEqual([
       'unknown nixos-outdated generation: this host is no NixOS',
     ]);
   });
@@ -151,7 +152,7 @@ describe('the script, with a nixos-rebuild that says what the real one says', ()
     const options = check.options.parse({ secrets: [locked, open, missing] });
     const context = checkContext({ probe: fakes.probe });
     const found = await check.observe(options, context);
-    const said = problemsOf(found).filter((text) => text.includes('secret'));
+    const said = namedProblems(found).filter((text) => text.includes('secret'));
     expect(said).toEqual([
       `critical secret-locked ${locked}: ${locked} is locked by git-crypt: whatever reads it gets ciphertext`,
       `unknown secret-locked ${missing}: the file is empty, missing or not readable for the login`,

@@ -4,7 +4,8 @@ import type { Observation } from '#agents/sentinel/check.ts';
 import { checkContext } from '../../../test/parts/check-context.ts';
 import { type FakeNodetool, nodetoolToken, startFakeNodetool } from '../../../test/parts/fake-nodetool.ts';
 import { faultsOf, kindContract } from '../../../test/parts/kind-contract.ts';
-import { asleepOnes, badOnes } from '../../../test/parts/readings.ts';
+import { badOnes } from '../../../test/parts/problems.ts';
+import { asleepOnes } from '../../../test/parts/readings.ts';
 import { check } from './nodetool-proxy.ts';
 
 const minuteMs = 60_000;

@@ -6,7 +6,7 @@ import { freePort } from '../../../test/parts/free-port.ts';
 import { faultsOf, kindContract } from '../../../test/parts/kind-contract.ts';
 import { startSilentPort } from '../../../test/parts/silent-port.ts';
 import { startTcpTarget, type TcpTarget } from '../../../test/parts/tcp-target.ts';
-import { badOnes } from '../../../test/parts/readings.ts';
+import { badOnes } from '../../../test/parts/problems.ts';
 import { check } from './on-demand.ts';
 
 const minuteMs = 60_000;

@@ -5,7 +5,8 @@ import { checkContext } from '../../../test/parts/check-context.ts';
 import { BackupModel, backupServerToken, type FakePbs, startFakePbs } from '../../../test/parts/fake-pbs.ts';
 import { freePort } from '../../../test/parts/free-port.ts';
 import { faultsOf, kindContract } from '../../../test/parts/kind-contract.ts';
-import { asleepOnes, badOnes, oneOf } from '../../../test/parts/readings.ts';
+import { badOnes } from '../../../test/parts/problems.ts';
+import { asleepOnes, oneOf } from '../../../test/parts/readings.ts';
 import { startSilentPort } from '../../../test/parts/silent-port.ts';
 import { check } from './pbs.ts';
 

@@ -3,7 +3,8 @@ import type { CheckContext } from '#agents/sentinel/check.ts';
 import { ClusterModel } from '../../../test/parts/cluster-model.ts';
 import { token, watchCluster } from '../../../test/parts/cluster-watch.ts';
 import { type FakeProxmox, startFakeProxmox } from '../../../test/parts/fake-proxmox.ts';
-import { asleepOnes, badOnes, oneOf } from '../../../test/parts/readings.ts';
+import { badOnes } from '../../../test/parts/problems.ts';
+import { asleepOnes, oneOf } from '../../../test/parts/readings.ts';
 import { kindContract } from '../../../test/parts/kind-contract.ts';
 import { check } from './proxmox.ts';
 

@@ -9,6 +9,7 @@ import { answersAt, type Daemon, describeWith, startDaemon } from '../../../test
 import { type ApiRequest, startFakeApi } from '../../../test/parts/fake-api.ts';
 import { freePort } from '../../../test/parts/free-port.ts';
 import { kindContract } from '../../../test/parts/kind-contract.ts';
+import { words } from '../../../test/parts/words.ts';
 import { check } from './qbittorrent.ts';
 
 kindContract(check, (port) => ({ url: `http://127.0.0.1:${port}` }));
@@ -20,8 +21,6 @@ const login = { user: 'admin', password: { env: 'LARES_TEST_QBT' } };
 afterEach(closeHttpAgents);
 
 const look = (given: object): Promise<Observation[]> => check.observe(check.options.parse(given), checkContext());
-const wordOf = ({ condition, reading }: Observation): string =>
-  `${condition} ${reading.is === 'state' ? (reading.ok ? 'ok' : reading.severity) : reading.is}`;
 
 /** qBittorrent 4.5: 403 without a session, 200 "Fails." for a wrong password. */
 function qbittorrent(of: { torrents?: object; status?: string; free?: number } = {}) {
@@ -52,10 +51,10 @@ describe('with a login', () => {
     await look({ url: api.url, ...login });
     expect(state.logins).toBe(1);
     state.sessions.clear();
-    expect((await look({ url: api.url, ...login })).map(wordOf)).toEqual([
-      'qbittorrent-down ok',
-      'qbittorrent-disconnected ok',
-      'qbittorrent-torrents-failed ok',
+    expect(words(await look({ url: api.url, ...login }))).toEqual([
+      'qbittorrent-down qbittorrent ok',
+      'qbittorrent-disconnected connection ok',
+      'qbittorrent-torrents-failed torrents ok',
     ]);
     expect(state.logins).toBe(2);
   });
@@ -64,7 +63,10 @@ describe('with a login', () => {
     const { answer, state } = qbittorrent();
     await using api = await startFakeApi(answer);
     const wrong = { url: api.url, user: 'admin', password: { env: 'LARES_TEST_QBT_WRONG' } };
-    expect((await look(wrong)).map(wordOf)).toEqual(['qbittorrent-down ok', 'qbittorrent-disconnected unknown']);
+    expect(words(await look(wrong))).toEqual([
+      'qbittorrent-down qbittorrent ok',
+      'qbittorrent-disconnected connection unknown',
+    ]);
     await look(wrong);
     expect(state.logins).toBe(1);
   });
@@ -110,13 +112,13 @@ describeWith(['qbittorrent-nox'], 'qBittorrent of Debian', () => {
   });
 
   test('is alive without a login, watched with one, and unknown with a wrong one', async () => {
-    expect((await look({ url })).map(wordOf)).toEqual(['qbittorrent-down ok']);
-    expect((await look({ url, ...login })).map(wordOf)).toEqual([
-      'qbittorrent-down ok',
-      'qbittorrent-disconnected ok',
-      'qbittorrent-torrents-failed ok',
+    expect(words(await look({ url }))).toEqual(['qbittorrent-down qbittorrent ok']);
+    expect(words(await look({ url, ...login }))).toEqual([
+      'qbittorrent-down qbittorrent ok',
+      'qbittorrent-disconnected connection ok',
+      'qbittorrent-torrents-failed torrents ok',
     ]);
     const wrong = await look({ url, user: 'other', password: { env: 'LARES_TEST_QBT_WRONG' } });
-    expect(wrong.map(wordOf)).toEqual(['qbittorrent-down ok', 'qbittorrent-disconnected unknown']);
+    expect(words(wrong)).toEqual(['qbittorrent-down qbittorrent ok', 'qbittorrent-disconnected connection unknown']);
   });
 });

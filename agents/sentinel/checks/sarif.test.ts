@@ -5,7 +5,7 @@ import { anything, assert, property } from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseSarif } from '#agents/sentinel/probes/sarif.ts';
 import { checkContext } from '../../../test/parts/check-context.ts';
-import { problemsOf } from '../../../test/parts/host-sections.ts';
+import { namedProblems } from '../../../test/parts/problems.ts';
 import { kindContract } from '../../../test/parts/kind-contract.ts';
 import { check } from './sarif.ts';
 
@@ -75,7 +75,7 @@ describe('the newest report', () => {
   test('is a summary at the first look, not a flood', async () => {
     write(semgrep([{ rule: 'sqli' }, { rule: 'xss' }, { rule: 'todo' }]));
     const found = await watcher()();
-    expect(problemsOf(found)).toEqual([]);
+    expect(namedProblems(found)).toEqual([]);
     expect(found[1]?.summary).toBe('Semgrep OSS: 2 errors, 0 warnings, 1 note; 0 new');
   });
 
@@ -84,14 +84,14 @@ describe('the newest report', () => {
     write(semgrep([{ rule: 'xss' }]));
     await look();
     write(semgrep([{ rule: 'xss' }, { rule: 'sqli', line: 7 }, { rule: 'todo', line: 9 }]));
-    const found = problemsOf(await look());
+    const found = namedProblems(await look());
     expect(found).toHaveLength(1);
     expect(found[0]).toMatch(
       /^critical code-finding src\/a\.py:7 sqli \S{10}: sqli \(severity 9\.1\) at src\/a\.py:7: sqli is here$/,
     );
-    expect(problemsOf(await look())).toEqual(found);
+    expect(namedProblems(await look())).toEqual(found);
     write(semgrep([{ rule: 'xss' }]));
-    expect(problemsOf(await look())).toEqual([]);
+    expect(namedProblems(await look())).toEqual([]);
   });
 
   test('that is never renewed tells its new results for a week', async () => {
@@ -100,9 +100,9 @@ describe('the newest report', () => {
     await look();
     write(semgrep([{ rule: 'xss' }]));
     const day = 86_400_000;
-    expect(problemsOf(await look())).toHaveLength(1);
-    expect(problemsOf(await look(Date.now() + 6 * day))).toHaveLength(1);
-    expect(problemsOf(await look(Date.now() + 8 * day))).toEqual([]);
+    expect(namedProblems(await look())).toHaveLength(1);
+    expect(namedProblems(await look(Date.now() + 6 * day))).toHaveLength(1);
+    expect(namedProblems(await look(Date.now() + 8 * day))).toEqual([]);
   });
 
   test('whose lines moved has nothing new where the tool has fingerprints', async () => {
@@ -110,7 +110,7 @@ describe('the newest report', () => {
     write(semgrep([{ rule: 'xss', line: 1, fingerprint: 'f1' }]));
     await look();
     write(semgrep([{ rule: 'xss', line: 99, fingerprint: 'f1' }]));
-    expect(problemsOf(await look())).toEqual([]);
+    expect(namedProblems(await look())).toEqual([]);
   });
 
   test('with many new ones tells some and counts all', async () => {
@@ -119,7 +119,7 @@ describe('the newest report', () => {
     await look();
     write(semgrep(Array.from({ length: 30 }, (_, line) => ({ rule: 'xss', line }))));
     const found = await look();
-    expect(problemsOf(found)).toHaveLength(3);
+    expect(namedProblems(found)).toHaveLength(3);
     expect(found[1]?.summary).toBe('Semgrep OSS: 30 errors, 0 warnings, 0 notes; 30 new');
   });
 
@@ -129,8 +129,8 @@ describe('the newest report', () => {
       'old',
       Date.now() / 1_000 - 9 * 86_400,
     );
-    expect(problemsOf(await watcher({ maximumErrors: 0 })()).map((text) => text.replaceAll(folder, ''))).toEqual([
-      'level scan-report-old /*/combined.sarif',
+    expect(namedProblems(await watcher({ maximumErrors: 0 })()).map((text) => text.replaceAll(folder, ''))).toEqual([
+      'warning scan-report-old /*/combined.sarif: the newest report is 9 days old',
       'warning scan-report /*/combined.sarif: Semgrep OSS: 1 error, 0 warnings, 0 notes; 0 new; 0 errors are allowed',
       'warning scan-failed Semgrep OSS: Semgrep OSS says that it did not run to its end: its results are not complete',
     ]);
@@ -142,19 +142,19 @@ describe('the newest report', () => {
     await look();
     for (const broken of ['{"version": "2.1.0", "runs": [', '<html>', '{"version":"1.0.0","runs":[]}']) {
       write(broken);
-      expect(problemsOf(await look())[0]).toMatch(/^unknown scan-report .*is no SARIF 2\.1\.0/);
+      expect(namedProblems(await look())[0]).toMatch(/^unknown scan-report .*is no SARIF 2\.1\.0/);
     }
     write(semgrep([{ rule: 'xss' }]));
-    expect(problemsOf(await look())).toEqual([]);
+    expect(namedProblems(await look())).toEqual([]);
   });
 
   test('that was never there is unknown, one that is gone is told', async () => {
     const look = watcher();
-    expect(problemsOf(await look())[0]).toMatch(/^unknown scan-report/);
+    expect(namedProblems(await look())[0]).toMatch(/^unknown scan-report/);
     write(semgrep([]), 'only');
     await look();
     rmSync(join(folder, 'only'), { recursive: true });
-    expect(problemsOf(await look())[0]).toMatch(/^warning scan-report .*any more$/);
+    expect(namedProblems(await look())[0]).toMatch(/^warning scan-report .*any more$/);
   });
 
   test('is found by a pattern that is never run', async () => {
@@ -162,7 +162,7 @@ describe('the newest report', () => {
     const [found] = await check.observe(check.options.parse({ report }), checkContext());
     expect(found?.reading.is).toBe('unknown');
     write(semgrep([]));
-    expect(problemsOf(await watcher()())).toEqual([]);
+    expect(namedProblems(await watcher()())).toEqual([]);
   });
 });
 

@@ -9,7 +9,8 @@ import { suidScript } from '#agents/sentinel/probes/suid-script.ts';
 import { answering, checkContext } from '../../../test/parts/check-context.ts';
 import { describeWith } from '../../../test/parts/daemon.ts';
 import { FakeCommands } from '../../../test/parts/fake-commands.ts';
-import { problemsOf, sectionsText } from '../../../test/parts/host-sections.ts';
+import { sectionsText } from '../../../test/parts/host-sections.ts';
+import { namedProblems } from '../../../test/parts/problems.ts';
 import { kindContract } from '../../../test/parts/kind-contract.ts';
 import { check } from './suid-files.ts';
 
@@ -43,7 +44,7 @@ function watcher(owners = '', recent = '') {
 describe('files with the rights of another', () => {
   test('as they were at the first look are well, and counted', async () => {
     const found = await watcher()();
-    expect(problemsOf(found)).toEqual([]);
+    expect(namedProblems(found)).toEqual([]);
     expect(found[0]?.summary).toBe('3 files with the rights of another or a capability on 2 file systems');
   });
 
@@ -51,10 +52,10 @@ describe('files with the rights of another', () => {
     const look = watcher();
     await look();
     const files = `${well.files}\n4755:root:root:1000:/tmp/.x`;
-    expect(problemsOf(await look({ files }, hour))).toEqual([
+    expect(namedProblems(await look({ files }, hour))).toEqual([
       'critical suid-file-changed /tmp/.x: /tmp/.x is new (4755 root:root 1000), of no package',
     ]);
-    expect(problemsOf(await look({}, 2 * hour))).toEqual([]);
+    expect(namedProblems(await look({}, 2 * hour))).toEqual([]);
   });
 
   test('a program that an upgrade replaced is information with the package, without dpkg a warning', async () => {
@@ -64,15 +65,15 @@ describe('files with the rights of another', () => {
     for (const look of [upgraded, touched]) await look();
     const [change] = (await upgraded({ sums }, hour)).slice(1);
     expect(change).toMatchObject({ labels: { path: '/usr/bin/su', package: 'util-linux' } });
-    expect(problemsOf(await upgraded({ sums }, hour))[0]).toMatch(/^info .* with package util-linux$/);
-    expect(problemsOf(await touched({ sums }, hour))[0]).toMatch(/^warning .* which dpkg did not touch$/);
+    expect(namedProblems(await upgraded({ sums }, hour))[0]).toMatch(/^info .* with package util-linux$/);
+    expect(namedProblems(await touched({ sums }, hour))[0]).toMatch(/^warning .* which dpkg did not touch$/);
   });
 
   test('a capability is told as one', async () => {
     const look = watcher();
     await look();
     const caps = `${well.caps}\n/usr/bin/python3.11 cap_setuid=ep`;
-    expect(problemsOf(await look({ caps }, hour))).toEqual([
+    expect(namedProblems(await look({ caps }, hour))).toEqual([
       'critical file-capability-changed /usr/bin/python3.11: /usr/bin/python3.11 is new (cap_setuid=ep), of no package',
     ]);
   });
@@ -80,10 +81,10 @@ describe('files with the rights of another', () => {
   test('a walk that took too long is unknown and forgets nothing', async () => {
     const look = watcher();
     await look();
-    expect(problemsOf(await look({ files: { text: '', code: 124 } }, hour))).toEqual([
+    expect(namedProblems(await look({ files: { text: '', code: 124 } }, hour))).toEqual([
       'unknown suid-file-changed files: the disks were not walked within 30s: raise the "timeout" of this check',
     ]);
-    expect(problemsOf(await look({}, 2 * hour))).toEqual([]);
+    expect(namedProblems(await look({}, 2 * hour))).toEqual([]);
   });
 });
 
@@ -105,14 +106,14 @@ describeWith(['find', 'getcap', 'setcap', 'sha256sum'], 'a folder in place of th
     async () => {
       const context = checkContext({ timeoutMs: 20_000, probe: fakes.probe });
       const options = check.options.parse({});
-      expect(problemsOf(await check.observe(options, context))).toEqual([]);
+      expect(namedProblems(await check.observe(options, context))).toEqual([]);
       const [suid, capable] = [join(folder, 'su $(id)'), join(folder, 'capable')];
       for (const path of [suid, capable]) writeFileSync(path, 'x', { mode: 0o755 });
       chmodSync(suid, 0o4755);
       await promisify(execFile)('/usr/sbin/setcap', ['cap_net_raw+ep', capable]);
       const found = await check.observe(options, context);
       const sum = createHash('sha256').update('x').digest('hex').slice(0, 10);
-      expect(new Set(problemsOf(found))).toEqual(
+      expect(new Set(namedProblems(found))).toEqual(
         new Set([
           `critical suid-file-changed ${suid}: ${suid} is new (4755 root:root ${sum}), of no package`,
           `critical file-capability-changed ${capable}: ${capable} is new (cap_net_raw=ep), of no package`,

@@ -10,6 +10,7 @@ import { type ApiRequest, startFakeApi } from '../../../test/parts/fake-api.ts';
 import { freePort } from '../../../test/parts/free-port.ts';
 import { kindContract } from '../../../test/parts/kind-contract.ts';
 import { createVirtualClock } from '../../../test/parts/virtual-clock.ts';
+import { words } from '../../../test/parts/words.ts';
 import { check } from './syncthing.ts';
 
 kindContract(check, (port) => ({ url: `http://127.0.0.1:${port}` }));
@@ -23,9 +24,6 @@ afterEach(closeHttpAgents);
 
 const look = (given: object, clock = createVirtualClock(now)): Promise<Observation[]> =>
   check.observe(check.options.parse({ token, ...given }), checkContext({ clock }));
-
-const wordOf = ({ condition, resource, reading }: Observation): string =>
-  `${condition} ${resource} ${reading.is === 'state' ? (reading.ok ? 'ok' : reading.severity) : reading.is}`;
 
 /** Syncthing 1.29 with one folder and one other device. */
 function syncthing(replaced: Record<string, unknown> = {}) {
@@ -51,7 +49,7 @@ function syncthing(replaced: Record<string, unknown> = {}) {
 describe('what it says', () => {
   test('of idle folders and devices seen today is well', async () => {
     await using api = await startFakeApi(syncthing());
-    expect((await look({ url: api.url })).map(wordOf)).toEqual([
+    expect(words(await look({ url: api.url }))).toEqual([
       'syncthing-down syncthing ok',
       'syncthing-folder-failed folders ok',
       'syncthing-folder-failed Documents ok',
@@ -65,7 +63,7 @@ describe('what it says', () => {
     const status = { state: 'error', error: 'folder path missing', pullErrors: 2, needTotalItems: 7 };
     await using api = await startFakeApi(syncthing({ '/rest/db/status': status }));
     const found = await look({ url: api.url });
-    expect(found.map(wordOf)).toContain('syncthing-folder-failed Documents critical');
+    expect(words(found)).toContain('syncthing-folder-failed Documents critical');
     expect(found.map(({ summary }) => summary)).toEqual(
       expect.arrayContaining([
         'folder Documents is error, 2 items could not be fetched: folder path missing',
@@ -78,7 +76,7 @@ describe('what it says', () => {
   test('of what is paused is asleep, neither well nor a problem', async () => {
     const paused = { '/rest/config/folders': [{ id: 'docs', label: '', paused: true }] };
     await using api = await startFakeApi(syncthing(paused));
-    expect((await look({ url: api.url })).map(wordOf)).toContain('syncthing-folder-failed docs asleep');
+    expect(words(await look({ url: api.url }))).toContain('syncthing-folder-failed docs asleep');
   });
 
   test('of a device that stays away for longer than it may, or never came, is a warning', async () => {
@@ -89,7 +87,7 @@ describe('what it says', () => {
       summary: 'device laptop was last connected 2d3h ago',
       reading: { ok: false },
     });
-    expect((await look({ url: api.url, ignoreDevices: ['laptop'] }, later)).map(wordOf)).not.toContain(
+    expect(words(await look({ url: api.url, ignoreDevices: ['laptop'] }, later))).not.toContain(
       'syncthing-device-away laptop warning',
     );
     await using fresh = await startFakeApi(
@@ -100,8 +98,8 @@ describe('what it says', () => {
 
   test('with another key is unknown, not well', async () => {
     await using api = await startFakeApi(syncthing());
-    const words = (await look({ url: api.url, token: { env: 'HOME' } })).map(wordOf);
-    expect(words).toEqual([
+    const found = words(await look({ url: api.url, token: { env: 'HOME' } }));
+    expect(found).toEqual([
       'syncthing-down syncthing ok',
       'syncthing-folder-failed folders unknown',
       'syncthing-device-away devices unknown',
@@ -137,13 +135,13 @@ describeWith(['syncthing'], 'Syncthing of Debian', () => {
 
   test('answers, with and without a key, whatever its version', async () => {
     const found = await check.observe(check.options.parse({ url, token }), checkContext());
-    expect(found.map(wordOf)).toEqual([
+    expect(words(found)).toEqual([
       'syncthing-down syncthing ok',
       'syncthing-folder-failed folders ok',
       'syncthing-device-away devices ok',
     ]);
     const alone = await check.observe(check.options.parse({ url }), checkContext());
-    expect(alone.map(wordOf)).toEqual(['syncthing-down syncthing ok']);
+    expect(words(alone)).toEqual(['syncthing-down syncthing ok']);
   });
 
   test('whose folder vanishes from the disk is told, with its errors as evidence', async () => {
@@ -158,7 +156,7 @@ describeWith(['syncthing'], 'Syncthing of Debian', () => {
       });
     await put('PUT', 'config/folders/data', { id: 'data', label: 'Data', path, type: 'sendreceive' });
     await expect
-      .poll(async () => (await check.observe(check.options.parse({ url, token }), checkContext())).map(wordOf), {
+      .poll(async () => words(await check.observe(check.options.parse({ url, token }), checkContext())), {
         timeout: 15_000,
       })
       .toContain('syncthing-folder-failed Data ok');

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { answering, checkContext } from '../../../test/parts/check-context.ts';
-import { problemsOf, sectionsText } from '../../../test/parts/host-sections.ts';
+import { sectionsText } from '../../../test/parts/host-sections.ts';
+import { namedProblems } from '../../../test/parts/problems.ts';
 import { kindContract } from '../../../test/parts/kind-contract.ts';
 import { check } from './systemd-timer.ts';
 
@@ -55,7 +56,7 @@ function watcher(options: object = {}) {
 describe('timers', () => {
   test('that start when they should are well, and counted', async () => {
     const found = await watcher()([{ name: 'apt-daily', last: now - hour }, { name: 'logrotate' }]);
-    expect(problemsOf(found)).toEqual([]);
+    expect(namedProblems(found)).toEqual([]);
     expect(found[0]?.summary).toBe('looked at 2 timers, 2 of them active');
   });
 
@@ -95,7 +96,7 @@ describe('timers', () => {
       [],
     ],
   ])('%s', async (_name, timer, problems) => {
-    expect(problemsOf(await watcher()([timer]))).toEqual(problems);
+    expect(namedProblems(await watcher()([timer]))).toEqual(problems);
   });
 
   test('that are enabled and stand in no list are told, but not those whose own conditions keep them away', async () => {
@@ -108,7 +109,7 @@ describe('timers', () => {
       done: '',
     });
     const found = await check.observe(check.options.parse({}), checkContext({ probe: answering(text) }));
-    expect(problemsOf(found)).toEqual([
+    expect(namedProblems(found)).toEqual([
       'warning timer-inactive job.timer: job.timer is enabled and not active: it starts nothing',
     ]);
   });
@@ -118,31 +119,31 @@ describe('timers', () => {
     const timer = (last: number): Fake[] => [{ name: 'sync', last, next: null }];
     await look(timer(now - hour));
     await look(timer(now), now);
-    expect(problemsOf(await look(timer(now), now + 2 * hour))).toEqual([]);
-    expect(problemsOf(await look(timer(now), now + 3 * hour))).toEqual([
+    expect(namedProblems(await look(timer(now), now + 2 * hour))).toEqual([]);
+    expect(namedProblems(await look(timer(now), now + 3 * hour))).toEqual([
       'warning timer-missed sync.timer: sync.timer has no next start; it started last 3h ago, usually every 1h',
     ]);
   });
 
   test('that are named have to be there, be active and start often enough', async () => {
     const look = watcher({ timers: { 'backup.timer': '26h' } });
-    expect(problemsOf(await look([{ name: 'backup', last: now - 20 * hour }]))).toEqual([]);
-    expect(problemsOf(await look([{ name: 'backup', last: now - 27 * hour }]))).toEqual([
+    expect(namedProblems(await look([{ name: 'backup', last: now - 20 * hour }]))).toEqual([]);
+    expect(namedProblems(await look([{ name: 'backup', last: now - 27 * hour }]))).toEqual([
       'critical timer-missed backup.timer: backup.timer started last 1d3h ago, longer than 1d2h',
     ]);
-    expect(problemsOf(await look([{ name: 'backup', last: now, active: 'inactive', file: 'disabled' }]))).toEqual([
+    expect(namedProblems(await look([{ name: 'backup', last: now, active: 'inactive', file: 'disabled' }]))).toEqual([
       'critical timer-inactive backup.timer: backup.timer is not active: it starts nothing',
     ]);
-    expect(problemsOf(await look([]))).toEqual([
+    expect(namedProblems(await look([]))).toEqual([
       'unknown timer-missed backup.timer: there is no timer "backup.timer" loaded: check its name',
     ]);
   });
 
   test('that are ignored are, and a host without systemd is unknown', async () => {
     const overdue = { name: 'backup', next: now - hour };
-    expect(problemsOf(await watcher({ ignore: ['back*'] })([overdue]))).toEqual([]);
+    expect(namedProblems(await watcher({ ignore: ['back*'] })([overdue]))).toEqual([]);
     const probe = answering(sectionsText({ none: '', done: '' }));
-    expect(problemsOf(await check.observe(check.options.parse({}), checkContext({ probe })))).toEqual([
+    expect(namedProblems(await check.observe(check.options.parse({}), checkContext({ probe })))).toEqual([
       'unknown timer-missed timers: this host has no systemd',
     ]);
   });

@@ -6,7 +6,8 @@ import { checkContext } from '../../../test/parts/check-context.ts';
 import { describeWith } from '../../../test/parts/daemon.ts';
 import { type Dockerd, startDockerd } from '../../../test/parts/dockerd.ts';
 import { faultsOf } from '../../../test/parts/kind-contract.ts';
-import { badOnes, oneOf } from '../../../test/parts/readings.ts';
+import { badOnes } from '../../../test/parts/problems.ts';
+import { oneOf } from '../../../test/parts/readings.ts';
 import { until } from '../../../test/parts/until.ts';
 
 const alone = ['run', '-d', '--network', 'none'];

@@ -5,7 +5,8 @@ import { parseVzdumpLog } from './vzdump-log.ts';
 import { ClusterModel } from '../../../test/parts/cluster-model.ts';
 import { hourMs, watchCluster } from '../../../test/parts/cluster-watch.ts';
 import { type FakeProxmox, startFakeProxmox } from '../../../test/parts/fake-proxmox.ts';
-import { badOnes, oneOf } from '../../../test/parts/readings.ts';
+import { badOnes } from '../../../test/parts/problems.ts';
+import { oneOf } from '../../../test/parts/readings.ts';
 import { checkContext } from '../../../test/parts/check-context.ts';
 
 let model: ClusterModel;

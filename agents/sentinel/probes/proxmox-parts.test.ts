@@ -4,7 +4,8 @@ import { ClusterModel } from '../../../test/parts/cluster-model.ts';
 import { freezeResources } from '../../../test/parts/cluster-view.ts';
 import { hourMs, watchCluster } from '../../../test/parts/cluster-watch.ts';
 import { type FakeProxmox, startFakeProxmox } from '../../../test/parts/fake-proxmox.ts';
-import { asleepOnes, badOnes, oneOf } from '../../../test/parts/readings.ts';
+import { badOnes } from '../../../test/parts/problems.ts';
+import { asleepOnes, oneOf } from '../../../test/parts/readings.ts';
 
 let model: ClusterModel;
 let proxmox: FakeProxmox;
