@@ -1,3 +1,7 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { Aedes } from 'aedes';
+import mqtt from 'mqtt';
 import { expect, test } from 'vitest';
 import { describeWith } from '../../../test/parts/daemon.ts';
 import { PlainMosquitto } from '../../../test/parts/plain-mosquitto.ts';
@@ -34,5 +38,48 @@ describeWith(['mosquitto'], 'a source at a broker', () => {
       return told().at(-1) === 'firing';
     }, 'the last word');
     expect(new Set(stage.findings.map(({ fingerprint }) => fingerprint)).size).toBe(2);
+  }, 60_000);
+
+  test('is sent no message that is too large to be read, and goes on with the next', async () => {
+    await using broker = await PlainMosquitto.start();
+    await using stage = await SentinelStage.open();
+    await stage.start({ intake: { house: { kind: 'mqtt', url: broker.url, topics: ['#'], map: { title: 'what' } } } });
+    const before = process.memoryUsage.rss();
+    await broker.publish('alarm/large', { what: 'large', filler: 'x'.repeat(40_000_000) }, true);
+    await broker.publish('alarm/small', { what: 'small' }, true);
+    await until(async () => {
+      await stage.clock.advance(100);
+      return stage.findings.length > 0;
+    }, 'the small one');
+    expect(stage.findings.map(({ labels }) => labels['alertname'])).toEqual(['small']);
+    expect(process.memoryUsage.rss() - before).toBeLessThan(400_000_000);
+  }, 60_000);
+
+  test('is heard too where the broker speaks MQTT 3.1.1 only and refused it at first', async () => {
+    const aedes = await Aedes.createBroker();
+    let refusals = 1;
+    aedes.authenticate = (...[, , , done]) => done(null, refusals-- <= 0);
+    const server = createServer(aedes.handle).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    await using stage = await SentinelStage.open();
+    const house = { kind: 'mqtt', url: `mqtt://127.0.0.1:${port}`, topics: ['#'], map: { title: 'what' } };
+    await stage.start({ intake: { house } });
+    await until(() => refusals === 0, 'the refusal', 20_000);
+    const client = await mqtt.connectAsync(house.url);
+    await client.publishAsync('alarm', JSON.stringify({ what: 'leak' }), { retain: true });
+    await until(
+      async () => {
+        await stage.clock.advance(100);
+        return stage.findings.length > 0;
+      },
+      'the message',
+      20_000,
+    );
+    expect(stage.findings[0]?.summary).toBe('leak');
+    await client.endAsync();
+    await stage.stop();
+    await new Promise<void>((resolve) => aedes.close(resolve));
+    server.close();
   }, 60_000);
 });

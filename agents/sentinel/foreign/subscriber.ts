@@ -31,12 +31,20 @@ export interface Subscriber {
 const gatherMs = 100;
 /** After the disk refused them. */
 const retryMs = 5_000;
-const maximumWaiting = 2_000;
+const maximumWaiting = { messages: 2_000, bytes: 16 * 1_048_576 };
+/** In pieces of a message. */
 const rate = { perSecond: 100, burst: 2_000 };
+const pieceBytes = 16_384;
 const reconnectMs = 5_000;
 /** How long a broker may be away before that is a finding. */
 const patienceMs = 120_000;
 const closeMs = 1_000;
+/** Beside the payload: the topic, and what MQTT 5 may add. */
+const headBytes = 131_072;
+/** Brokers that expire sessions keep what comes for as long (MQTT 5, 3.1.2.11.2). */
+const sessionSeconds = 7 * 24 * 3_600;
+/** CONNACK codes for "unacceptable protocol version", of MQTT 3.1.1 and of MQTT 5. */
+const wrongProtocol = new Set([1, 132]);
 const unreachable = 'intake-unreachable';
 
 /** Listens at a broker for one source, for ever. Retained and repeated messages change nothing. */
@@ -50,6 +58,7 @@ class MqttSubscriber implements Subscriber {
   readonly #client: MqttClient;
   readonly #limit;
   #waiting: Incoming[] = [];
+  #waitingBytes = 0;
   #cancelFlush: (() => void) | undefined;
   #cancelPatience: (() => void) | undefined;
   #reason = 'it does not answer';
@@ -63,7 +72,7 @@ class MqttSubscriber implements Subscriber {
     this.#client = mqtt.connect(broker.url, clientOptions(source, broker, options));
     this.#client.on('connect', () => this.#connected(wanted.topics));
     this.#client.on('message', (topic, bytes) => this.#arrived(topic, bytes));
-    this.#client.on('error', (error) => (this.#reason = messageOf(error)));
+    this.#client.on('error', (error) => this.#failed(error));
     this.#client.on('close', () => this.#away());
     this.#away();
   }
@@ -87,6 +96,15 @@ class MqttSubscriber implements Subscriber {
         else this.#seeing();
       });
     }
+  }
+
+  #failed(error: Error): void {
+    this.#reason = messageOf(error);
+    const { options } = this.#client;
+    if (!('code' in error && typeof error.code === 'number' && wrongProtocol.has(error.code))) return;
+    // It is tried again, in the words of MQTT 3.1.1.
+    options.protocolVersion = 4;
+    delete options.properties;
   }
 
   #seeing(): void {
@@ -115,10 +133,13 @@ class MqttSubscriber implements Subscriber {
     if (bytes.length === 0) return;
     if (bytes.length > definition.maximumBytes)
       return complaints.tell(name, 'an intake got a message that is too large');
-    if (!this.#limit.take(name) || this.#waiting.length >= maximumWaiting) {
+    const isTooMuch =
+      this.#waiting.length >= maximumWaiting.messages || this.#waitingBytes + bytes.length > maximumWaiting.bytes;
+    if (isTooMuch || !this.#limit.take(name, Math.ceil(bytes.length / pieceBytes))) {
       return complaints.tell(name, 'an intake is flooded with messages');
     }
     this.#waiting.push({ topic, bytes, headers: {} });
+    this.#waitingBytes += bytes.length;
     this.#cancelFlush ??= this.#options.clock.after(gatherMs, () => this.#flush());
   }
 
@@ -133,6 +154,7 @@ class MqttSubscriber implements Subscriber {
       if (received.is === 'refused') {
         complaints.tell(this.#source.name, 'an intake got what it cannot take', received.reason);
       }
+      this.#waitingBytes = 0;
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       complaints.tell(this.#source.name, 'an intake cannot store what it got', messageOf(error));
@@ -171,8 +193,15 @@ function clientOptions(source: Source, broker: Broker, options: SubscriberOption
     // One name each, so that the broker keeps what comes while Lares is away.
     clientId: `lares-${options.config.site}-intake-${source.name}`.slice(0, 100),
     clean: false,
-    protocolVersion: 4,
+    // With MQTT 5 the broker keeps back what is larger than anybody reads; with 3.1.1 it would fill the memory here.
+    protocolVersion: 5,
+    properties: {
+      sessionExpiryInterval: sessionSeconds,
+      maximumPacketSize: source.definition.maximumBytes + headBytes,
+    },
     reconnectPeriod: reconnectMs,
+    // What a broker refuses now it may allow later: a login that is being made, another version.
+    reconnectOnConnackError: true,
     connectTimeout: 10_000,
     keepalive: 20,
     ...(username !== undefined && { username }),
