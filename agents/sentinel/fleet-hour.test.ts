@@ -178,8 +178,8 @@ function reading(name: string, seconds: number, more: Partial<Written>): FleetCh
   return fleetCheck(name, seconds, { kind: 'inside', name, ...more });
 }
 
-function fleetCheck(id: string, seconds: number, more: Omit<Written, 'id' | 'every'>): FleetCheck {
-  const written = { id, every: `${seconds}s`, ...more };
+function fleetCheck(id: string, seconds: number, more: Partial<Written> & { kind: string }): FleetCheck {
+  const written = { ...more, id, every: `${seconds}s` };
   return { written, resource: more.url ?? more.name ?? `${more.address}:${more.port}`, everyMs: seconds * 1_000 };
 }
 
