@@ -3,12 +3,12 @@ import type { Command } from 'commander';
 import { Failure } from '#bus/failure.ts';
 import { acceptable, convert, type Format, formats } from '../import/convert.ts';
 import type { Imported } from '../import/imported.ts';
-import { writeSecrets } from '../import/secret-files.ts';
+import { secretLines, writeSecrets } from '../import/secret-files.ts';
 import { yamlOfChecks } from '../import/write.ts';
 import { readBounded } from '../sentinel/probes/bounded-file.ts';
 import { counted } from '../sentinel/probes/text.ts';
 import { loadKinds } from '../sentinel/registry.ts';
-import { visibleLine } from '../triage/render/visible.ts';
+import { cut, visibleLine } from '../triage/render/visible.ts';
 import { addCommand, type CommandContext, exitStatus } from './command.ts';
 import { refuseToReplace, writeNewFile } from './new-file.ts';
 
@@ -56,7 +56,13 @@ function formatOf(text: string): Format {
 export async function importFile(context: CommandContext, format: Format, file: string): Promise<Imported> {
   const read = await readBounded(file, process.cwd());
   if (!read.ok) throw new Failure(`Cannot import: ${read.reason}`, { recoverable: false });
-  const from = { format, text: read.text, file, host: context.option('host'), url: context.option('prometheus') };
+  const from = {
+    format,
+    text: read.text,
+    file: resolve(file),
+    host: context.option('host'),
+    url: context.option('prometheus'),
+  };
   const imported = convert(from);
   if (imported === undefined) throw new Failure(`Cannot import "${file}": ${expected[format]}`, { recoverable: false });
   return acceptable(imported, await loadKinds());
@@ -64,8 +70,8 @@ export async function importFile(context: CommandContext, format: Format, file: 
 
 const expected: Record<Format, string> = {
   'uptime-kuma': 'it is no backup of Uptime Kuma: Settings, Backup, Export (version 1), or a list of monitors as JSON',
-  gatus: 'it is no configuration of Gatus: it has no endpoints',
-  'prometheus-rules': 'it is no rule file of Prometheus: it has no groups',
+  gatus: 'it is no configuration of Gatus: no YAML with endpoints',
+  'prometheus-rules': 'it is no rule file of Prometheus: no YAML with groups',
 };
 
 function print(context: CommandContext, imported: Imported): void {
@@ -80,15 +86,15 @@ function print(context: CommandContext, imported: Imported): void {
 function write(context: CommandContext, imported: Imported, output: string): void {
   writeNewFile(output, yamlOfChecks(imported.carried), context.flag('force'));
   const secrets = writeSecrets(imported.secrets, dirname(output));
-  if (context.json) return context.printJson({ ...facts(imported), output, written: secrets });
-  context.print(`${output}: ${counted(imported.carried.length, 'check')}`);
-  for (const file of secrets) context.print(`${file}: a secret`);
-  for (const line of remarks(imported)) context.print(line);
+  if (context.json)
+    return context.printJson({ ...facts(imported), output, written: secrets.written, kept: secrets.kept });
+  context.print(`Wrote ${output}: ${counted(imported.carried.length, 'check')}`);
+  for (const line of [...secretLines(secrets), ...remarks(imported)]) context.print(line);
 }
 
 /** What of a foreign file is otherwise here, or not here at all. */
 export function remarks({ left }: Imported): string[] {
-  return left.map(({ entry, why }) => `not carried over: ${visibleLine(entry)}: ${visibleLine(why)}`);
+  return left.map(({ entry, why }) => `not carried over: ${cut(visibleLine(entry), 100)}: ${visibleLine(why)}`);
 }
 
 function facts({ carried, left, secrets }: Imported): object {

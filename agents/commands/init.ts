@@ -6,7 +6,7 @@ import { examineHosts } from '../doctor/hosts.ts';
 import { examineModels } from '../doctor/models.ts';
 import { examineState } from '../doctor/state.ts';
 import { examineTelegram } from '../doctor/telegram.ts';
-import { writeSecrets } from '../import/secret-files.ts';
+import { secretLines, writeSecrets } from '../import/secret-files.ts';
 import { answerOf } from '../init/choose.ts';
 import { lookAround } from '../init/look.ts';
 import { type Found, type Proposal, standing } from '../init/proposal.ts';
@@ -103,11 +103,15 @@ async function write(
   if (!context.json) {
     if (context.flag('yes')) show(context, found);
     for (const text of dropped) context.print(`left out: ${visibleLine(text)}`);
-    for (const written of [file, ...secrets]) context.print(`Wrote ${written}`);
+    for (const line of [`Wrote ${file}`, ...secretLines(secrets)]) context.print(line);
   }
   const findings = await prove(context, file);
-  if (context.json) context.printJson({ written: file, secrets, dropped, ...facts(found), findings });
-  else context.print('Next: "lares check" looks once, "lares up" starts.');
+  if (context.json) {
+    const files = { written: file, secrets: secrets.written, keptSecrets: secrets.kept };
+    context.printJson({ ...files, dropped, ...facts(found), findings });
+  } else {
+    context.print('Next: "lares check" looks once, "lares up" starts.');
+  }
   return findings.every((finding) => finding.ok) ? exitStatus.well : exitStatus.wrong;
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { codeOf, Failure } from '#bus/failure.ts';
 
 /** Throws a Failure when something is there already and may not be replaced. */
@@ -17,6 +17,7 @@ export function writeNewFile(file: string, text: string, force: boolean): void {
   } catch (error) {
     const code = codeOf(error);
     if (code === undefined) throw error;
+    rmSync(beside, { force: true });
     throw new Failure(`Cannot write "${file}": ${code}`, { recoverable: false, cause: error });
   }
 }

@@ -1,3 +1,4 @@
+import { scrub } from '#bus/scrub.ts';
 import { Check } from '#config/check-config.ts';
 import { ConfigSchema } from '#config/schema.ts';
 import type { CheckDefinition } from '../sentinel/check.ts';
@@ -38,12 +39,20 @@ export function acceptable(imported: Imported, kinds: ReadonlyMap<string, CheckD
   const result: Imported = { carried: [], left: [...imported.left], secrets: [] };
   for (const carried of imported.carried) {
     const why = refusal(carried, kinds);
-    if (why === undefined) result.carried.push(carried);
+    if (why === undefined) result.carried.push(withWarning(carried));
     else result.left.push({ entry: carried.entry, why });
   }
   const used = JSON.stringify(result.carried.map(({ check }) => check));
   result.secrets = imported.secrets.filter(({ file }) => used.includes(JSON.stringify(file)));
   return result;
+}
+
+/** A key may stand in an address or a body, which stay as they are. */
+function withWarning(carried: CarriedOver): CarriedOver {
+  const { url, body } = carried.check;
+  const texts = [url, body].filter((text) => typeof text === 'string');
+  if (texts.every((text) => scrub(text) === text)) return carried;
+  return { ...carried, notes: [...carried.notes, 'what looks like a secret stands in its url or its body'] };
 }
 
 function refusal({ check }: CarriedOver, kinds: ReadonlyMap<string, CheckDefinition>): string | undefined {

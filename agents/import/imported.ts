@@ -114,7 +114,9 @@ export function literal(text: string): string {
 
 /** What a text that was compared as text may be in JSON. */
 export function jsonValues(text: string): Members {
-  const typed = /^(?:true|false|null|-?\d+(?:\.\d+)?)$/.test(text) ? (JSON.parse(text) as unknown) : undefined;
+  const typed = /^(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?)$/.test(text)
+    ? (JSON.parse(text) as unknown)
+    : undefined;
   return typed === undefined ? { equals: text } : { oneOf: [typed, text] };
 }
 

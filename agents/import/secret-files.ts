@@ -1,20 +1,29 @@
-import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { codeOf, Failure } from '#bus/failure.ts';
 import type { FoundSecret } from './imported.ts';
 
+/** What became of the secrets: files that were written, and files that were there already. */
+export interface WrittenSecrets {
+  written: string[];
+  kept: string[];
+}
+
 /**
  * Writes each secret alone into its file, readable by this user only. One that is there already is left as it is:
- * nobody's newer key is replaced by an old one. Returns the files that were written. Throws a Failure.
+ * nobody's newer key is replaced by an old one. Throws a Failure.
  */
-export function writeSecrets(secrets: readonly FoundSecret[], folder: string): string[] {
+export function writeSecrets(secrets: readonly FoundSecret[], folder: string): WrittenSecrets {
   const written: string[] = [];
+  const kept: string[] = [];
   for (const { file, value } of secrets) {
     const path = join(folder, file);
-    if (existsSync(path)) continue;
+    if (existsSync(path)) {
+      kept.push(path);
+      continue;
+    }
     try {
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-      chmodSync(dirname(path), 0o700);
       writeFileSync(path, `${value}\n`, { mode: 0o600, flag: 'wx' });
     } catch (error) {
       const code = codeOf(error);
@@ -23,5 +32,13 @@ export function writeSecrets(secrets: readonly FoundSecret[], folder: string): s
     }
     written.push(path);
   }
-  return written;
+  return { written, kept };
+}
+
+/** The outcome, line by line. One that was kept may be of another monitor: only a person can tell. */
+export function secretLines({ written, kept }: WrittenSecrets): string[] {
+  return [
+    ...written.map((file) => `Wrote ${file}`),
+    ...kept.map((file) => `Left ${file} as it is: it was there already; see that it is the right secret`),
+  ];
 }

@@ -114,10 +114,19 @@ function sentBy(monitor: Members, { importing, id }: Place): Members {
 /** A login of its own, or one that stands in the address. */
 function loginOf(monitor: Members, url: URL, { importing, id }: Place): Members {
   const isOwn = textOf(monitor['basic_auth_user']) !== undefined;
-  const user = isOwn ? textOf(monitor['basic_auth_user']) : decodeURIComponent(url.username);
-  const value = isOwn ? (textOf(monitor['basic_auth_pass']) ?? '') : decodeURIComponent(url.password);
+  const user = isOwn ? textOf(monitor['basic_auth_user']) : unescaped(url.username);
+  const value = isOwn ? (textOf(monitor['basic_auth_pass']) ?? '') : unescaped(url.password);
   if (user === undefined || user === '') return {};
   return { auth: { user, password: importing.secret(id, { part: 'password', value, about: `password of "${id}"` }) } };
+}
+
+/** Uptime Kuma takes a sign of percent that escapes nothing as it is. */
+function unescaped(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** How long to wait, and the time of the whole look, which is a little longer. */
