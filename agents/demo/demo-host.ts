@@ -3,9 +3,12 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import ssh2, { type Connection, type ServerChannel } from 'ssh2';
+import { systemClock } from '../runtime/clock.ts';
 import { fingerprintOfKey } from '../runtime/ssh-host-key.ts';
 
 const tools = join(import.meta.dirname, 'host');
+/** So long after its end the output of a command may still be on its way through a pipe. */
+const drainMs = 2_000;
 
 /** A host on loopback with an SSH server, one systemd-like unit and nothing else. Ends with every process it started. */
 export interface DemoHost {
@@ -116,17 +119,21 @@ function serve(channel: ServerChannel, command: string, shell: Shell): void {
   const child = shell.start(command);
   child.stdout?.pipe(channel, { end: false });
   child.stderr?.pipe(channel.stderr, { end: false });
-  // `close` comes after both streams ended; a daemon that keeps them open must not keep the channel.
   child.once('error', () => {
     channel.exit(127);
     channel.end();
   });
   child.once('exit', (code, signal) => {
-    setImmediate(() => {
+    const end = (): void => {
+      cancel();
+      child.off('close', end);
       if (signal === null) channel.exit(code ?? 0);
       else channel.exit(signal.replace('SIG', ''), false, '');
       channel.end();
-    });
+    };
+    // `close` comes when all that it wrote was read; a daemon that keeps its streams must not keep the channel.
+    const cancel = systemClock.after(drainMs, end);
+    child.once('close', end);
   });
 }
 
