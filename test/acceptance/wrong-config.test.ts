@@ -76,7 +76,7 @@ site: home/attic
 hosts: { web: { address: 10.0.0.1 } }
 checks:
   - { id: one, kind: http, host: wbe, ulr: 'https://example.org/', every: 5 parsecs }
-  - { id: one, kind: dns, host: web, cron: 61 * * * * }
+  - { id: one, kind: abc, host: web, cron: 61 * * * * }
 `,
     faults: [
       ['2:1', 'site', 'letters, digits, dots, dashes or underscores'],
@@ -85,7 +85,7 @@ checks:
       ['5:39', 'checks[0].ulr', 'did you mean "url"?'],
       ['5:68', 'checks[0].every', 'a duration such as 30s'],
       ['6:7', 'checks[1].id', 'is used by another check: "one"'],
-      ['6:16', 'checks[1].kind', 'known are docker-container, heartbeat'],
+      ['6:16', 'checks[1].kind', 'known are accounts, '],
       ['6:38', 'checks[1].cron', 'for example "30 2 * * *"'],
     ],
   },
