@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 
 const root = join(import.meta.dirname, '..');
 
-/** Unit and contract tests side by side; then the stories that need the whole machine, one file after the other. */
+/** Unit and contract tests; then the stories, which run the whole program and mostly wait for it. */
 const config = defineConfig({
   root,
   test: {
@@ -26,7 +26,8 @@ const config = defineConfig({
           include: ['test/{fleet,acceptance}/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 240_000,
-          fileParallelism: false,
+          // One for each seat of the lab (test/fleet/lab.ts): a file that needs hosts never waits for another.
+          maxWorkers: 4,
           sequence: { groupOrder: 1 },
         },
       },

@@ -77,7 +77,7 @@ story(
     test('as the node of three guests is one message with the node as its root', async () => {
       const { host } = stage;
       const guests = ['mail', 'wiki', 'photos'];
-      const addresses = guests.map((_, index) => `10.77.0.${201 + index}`);
+      const addresses = guests.map((_, index) => host.address.replace(/\d+$/, String(201 + index)));
       await host.run(addresses.map((address) => `ip addr add ${address}/24 dev eth0`).join('\n'));
       const reachable = (name: string, address: string): object => {
         return { ...pace, id: `${name}-reachable`, kind: 'tcp', host: name, address, port: 22, condition: 'host-down' };

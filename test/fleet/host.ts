@@ -3,7 +3,7 @@ import { until } from '../parts/until.ts';
 
 export interface FleetHostOptions {
   name: string;
-  /** Last byte of its address: 10.77.0.N, 2 to 250. */
+  /** Last byte of its address, 2 to 250. */
   number: number;
   /** nginx and Docker on top of the base system. */
   services?: boolean;
@@ -15,30 +15,35 @@ export interface FleetHostOptions {
   units?: string[];
 }
 
-/** Runs a command inside the lab's namespaces. */
-export interface Inside {
+/** Where a host lives. */
+export interface Home {
+  /** The first three bytes of its address. */
+  readonly network: string;
+  /** A folder of the lab for all its hosts. */
+  readonly state: string;
+  /** Runs a command inside the lab's namespaces. */
   inside(...argv: string[]): Promise<string>;
 }
 
-interface Places {
-  state: string;
-  layers: { base: string; services: string };
+interface Layers {
+  base: string;
+  services: string;
 }
 
 /** One test host: an LXC container with its own address, systemd and sshd. */
 export class FleetHost {
   readonly name: string;
   readonly address: string;
-  readonly #lab: Inside;
-  readonly #places: Places;
+  readonly #lab: Home;
+  readonly #layers: Layers;
   readonly #options: FleetHostOptions;
 
-  constructor(lab: Inside, places: Places, options: FleetHostOptions) {
+  constructor(lab: Home, layers: Layers, options: FleetHostOptions) {
     this.#lab = lab;
-    this.#places = places;
+    this.#layers = layers;
     this.#options = options;
     this.name = options.name;
-    this.address = `10.77.0.${options.number}`;
+    this.address = `${lab.network}.${options.number}`;
   }
 
   async start(): Promise<void> {
@@ -87,7 +92,7 @@ export class FleetHost {
   }
 
   get #folder(): string {
-    return `${this.#places.state}/hosts/${this.name}`;
+    return `${this.#lab.state}/hosts/${this.name}`;
   }
 
   get #veth(): string {
@@ -100,7 +105,7 @@ export class FleetHost {
   }
 
   #lxc(command: string, ...rest: string[]): Promise<string> {
-    return this.#lab.inside(command, '-P', `${this.#places.state}/hosts`, '-n', this.name, ...rest);
+    return this.#lab.inside(command, '-P', `${this.#lab.state}/hosts`, '-n', this.name, ...rest);
   }
 
   #inside(script: string, ...values: string[]): Promise<string> {
@@ -108,7 +113,7 @@ export class FleetHost {
   }
 
   #config(): string {
-    const { base, services } = this.#places.layers;
+    const { base, services } = this.#layers;
     const lower = this.#options.services === true || this.#options.nesting === true ? `${services}:${base}` : base;
     const lines = [
       'lxc.include = /usr/share/lxc/config/common.conf',
@@ -122,7 +127,7 @@ export class FleetHost {
       // A fixed address of the card: a restarted host must not wait for its neighbours' ARP entries to age.
       `lxc.net.0.hwaddr = 02:00:0a:4d:00:${this.#options.number.toString(16).padStart(2, '0')}`,
       `lxc.net.0.ipv4.address = ${this.address}/24`,
-      'lxc.net.0.ipv4.gateway = 10.77.0.1',
+      `lxc.net.0.ipv4.gateway = ${this.#lab.network}.1`,
       'lxc.apparmor.profile = unconfined',
       'lxc.mount.auto =',
       // Without `force` systemd inside gets no cpu controller on a cgroup v1 machine.

@@ -10,7 +10,8 @@ import { FleetHost, type FleetHostOptions } from './host.ts';
 const execute = promisify(execFile);
 const here = import.meta.dirname;
 const cache = process.env['LARES_LAB_CACHE'] ?? '/var/cache/lares-fleet';
-const state = '/run/lares-fleet';
+/** So many labs fit on a machine side by side: they mostly wait, and each host takes some 200 MB. */
+const seats = 4;
 const tools = ['unshare', 'nsenter', 'ip', 'nft', 'lxc-start', 'mmdebstrap', 'ssh-keygen', 'mkfs.ext4'];
 
 /** Why the lab cannot run on this machine, or undefined when it can. */
@@ -32,33 +33,44 @@ interface Layers {
   services: string;
 }
 
-type Turn = ReturnType<typeof lockInstance>;
+/** What a lab has for itself as long as its process holds the lock. */
+interface Seat {
+  number: number;
+  lock: ReturnType<typeof lockInstance>;
+}
 
 /**
  * A throw-away fleet of LXC containers (Debian, systemd as pid 1, sshd) on a private bridge, in namespaces of its own.
- * This process reaches them at 10.77.0.0/24 through a veth; nothing outside does. One lab per machine at a time.
+ * This process reaches them at its `network` through a veth; nothing outside does.
  */
 export class Lab implements AsyncDisposable {
   readonly #init: ChildProcess;
   readonly #pid: number;
   readonly #layers: Layers;
-  readonly #turn: Turn;
+  readonly #seat: Seat;
   readonly #hosts = new Map<string, FleetHost>();
+  /** The first three bytes of its addresses, such as `10.77.0`. */
+  readonly network: string;
+  /** A folder that only the inside has, in memory. */
+  readonly state: string;
   /** Private key, accepted by every host for `root` and `lares`. */
   readonly keyFile: string;
 
-  private constructor(init: ChildProcess, pid: number, held: { layers: Layers; turn: Turn }) {
+  private constructor(init: ChildProcess, pid: number, held: { layers: Layers; seat: Seat }) {
     this.#init = init;
     this.#pid = pid;
     this.#layers = held.layers;
-    this.#turn = held.turn;
-    this.keyFile = join(`/proc/${pid}/root`, state, 'id_ed25519');
+    this.#seat = held.seat;
+    this.network = networkOf(held.seat);
+    this.state = stateOf(held.seat);
+    this.keyFile = join(`/proc/${pid}/root`, this.state, 'id_ed25519');
   }
 
   static async open(): Promise<Lab> {
-    const turn = await takeTurn();
+    const seat = await takeSeat();
     const base = await image('base');
     const services = await image('services');
+    const state = stateOf(seat);
     mkdirSync(state, { recursive: true });
     const arguments_ = [
       '-m',
@@ -71,6 +83,7 @@ export class Lab implements AsyncDisposable {
       '--mount-proc',
       join(here, 'init.sh'),
       state,
+      networkOf(seat),
     ];
     const init = spawn('unshare', arguments_, { stdio: ['ignore', 'ignore', 'pipe'] });
     let complaint = '';
@@ -79,7 +92,7 @@ export class Lab implements AsyncDisposable {
     await until(() => existsSync(`/proc/${pid}/root${state}/ready`), 'the lab', 10_000).catch((error: unknown) => {
       throw new Error(`The lab did not start: ${complaint}`, { cause: error });
     });
-    const lab = new Lab(init, pid, { layers: { base, services }, turn });
+    const lab = new Lab(init, pid, { layers: { base, services }, seat });
     await lab.#prepare();
     return lab;
   }
@@ -92,7 +105,7 @@ export class Lab implements AsyncDisposable {
 
   /** Boots hosts side by side and waits until sshd answers and systemd has settled. */
   async boot(...options: FleetHostOptions[]): Promise<FleetHost[]> {
-    const hosts = options.map((option) => new FleetHost(this, { state, layers: this.#layers }, option));
+    const hosts = options.map((option) => new FleetHost(this, this.#layers, option));
     await Promise.all(hosts.map((host) => host.start()));
     for (const host of hosts) this.#hosts.set(host.name, host);
     await Promise.all(hosts.map((host) => host.settled()));
@@ -101,49 +114,60 @@ export class Lab implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#hosts.values()].map((host) => host.remove()));
-    await execute('ip', ['link', 'del', 'lares-lab']).catch(() => undefined);
+    await execute('ip', ['link', 'del', this.#link]).catch(() => undefined);
     const ended = new Promise((resolve) => this.#init.once('exit', resolve));
     process.kill(this.#pid, 'SIGKILL');
     await ended;
-    rmSync(state, { recursive: true, force: true });
-    this.#turn.release();
+    rmSync(this.state, { recursive: true, force: true });
+    this.#seat.lock.release();
+  }
+
+  /** The end of the wire on this side. */
+  get #link(): string {
+    return `lares-lab${this.#seat.number}`;
   }
 
   async #prepare(): Promise<void> {
-    await this.inside('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', 'lab', '-f', `${state}/id_ed25519`);
-    await execute('ip', ['link', 'del', 'lares-lab']).catch(() => undefined);
-    await execute('ip', [
-      'link',
-      'add',
-      'lares-lab',
-      'type',
-      'veth',
-      'peer',
-      'name',
-      'uplink',
-      'netns',
-      String(this.#pid),
-    ]);
-    await execute('ip', ['addr', 'add', '10.77.0.254/24', 'dev', 'lares-lab']);
-    await execute('ip', ['link', 'set', 'lares-lab', 'up']);
+    await this.inside('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', 'lab', '-f', `${this.state}/id_ed25519`);
+    await execute('ip', ['link', 'del', this.#link]).catch(() => undefined);
+    const peer = ['peer', 'name', 'uplink', 'netns', String(this.#pid)];
+    await execute('ip', ['link', 'add', this.#link, 'type', 'veth', ...peer]);
+    await execute('ip', ['addr', 'add', `${this.network}.254/24`, 'dev', this.#link]);
+    await execute('ip', ['link', 'set', this.#link, 'up']);
     await this.inside('ip', 'link', 'set', 'uplink', 'master', 'lab0', 'up');
   }
 }
 
-/** One lab fits on a machine: whoever comes second waits. The kernel takes the turn back however its holder ends. */
-async function takeTurn(): Promise<Turn> {
-  let turn: Turn | undefined;
-  const isMine = (): boolean => {
-    try {
-      turn = lockInstance('/run/lares-fleet-turn', 'lab');
-    } catch (error) {
-      if (!(error instanceof Failure)) throw error;
+function stateOf(seat: Seat): string {
+  return `/run/lares-fleet-${seat.number}`;
+}
+
+function networkOf(seat: Seat): string {
+  return `10.77.${seat.number}`;
+}
+
+/** Whoever comes when all seats are taken waits. The kernel takes a seat back however its holder ends. */
+async function takeSeat(): Promise<Seat> {
+  let seat: Seat | undefined;
+  const isTaken = (): boolean => {
+    for (let number = 0; number < seats && seat === undefined; number += 1) {
+      const lock = lockOf(number);
+      if (lock !== undefined) seat = { number, lock };
     }
-    return turn !== undefined;
+    return seat !== undefined;
   };
-  await until(isMine, 'the lab of another test run to end', 600_000);
-  if (turn === undefined) throw new Error('The turn was not taken');
-  return turn;
+  await until(isTaken, 'the lab of another test run to end', 600_000);
+  if (seat === undefined) throw new Error('No seat was taken');
+  return seat;
+}
+
+function lockOf(number: number): Seat['lock'] | undefined {
+  try {
+    return lockInstance('/run/lares-fleet-turn', `lab-${number}`);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    return undefined;
+  }
 }
 
 async function image(layer: 'base' | 'services'): Promise<string> {
