@@ -270,9 +270,8 @@ describeWith(programs, 'those who find things themselves', () => {
   });
 
   test('what they told is known to people, written down, and outlives the process', async () => {
-    const body = JSON.stringify([
-      { labels: { alertname: 'Lasting', instance: 'web' }, annotations: { summary: 'it lasts' } },
-    ]);
+    const labels = { alertname: 'Lasting', instance: 'web' };
+    const body = JSON.stringify([{ labels, annotations: { summary: 'it lasts' } }]);
     const headers = { authorization: `Bearer ${token}` };
     const posted = await fetch(`http://${house.address}/api/v2/alerts`, { method: 'POST', body, headers });
     expect(posted.status).toBe(200);
@@ -280,7 +279,9 @@ describeWith(programs, 'those who find things themselves', () => {
     await house.lares.end('SIGKILL');
     await house.lares.start();
     const { stdout } = await house.amtool('alert', 'query', '-o', 'json', 'alertname=Lasting');
-    expect(JSON.parse(stdout)).toMatchObject([{ fingerprint: fired.fingerprint }]);
+    expect(fired.fingerprint).toBe(fingerprintFor({ labels }));
+    const kept = { labels, fingerprint: fingerprintOf(labels), startsAt: fired.startsAt };
+    expect(JSON.parse(stdout)).toMatchObject([kept]);
     await until(async () => (await house.lares.run('incidents', '--json')).stdout.includes('it lasts'), 'the incident');
     expect((await house.lares.run('audit', 'verify')).status).toBe(0);
     expect(house.lares.output).not.toContain(token);
