@@ -112,7 +112,7 @@ function removedObservations(options: Options, sections: Sections, context: Chec
 }
 
 async function gather(_options: Options, context: CheckContext, observation: Observation): Promise<Evidence[]> {
-  const answer = await askHost(context, { script: aptEvidenceScript, timeoutMs: 12_000 });
+  const answer = await askHost(context, { script: aptEvidenceScript, timeoutMs: 5_000 });
   if (!answer.ok) return [];
   const { sections } = answer;
   const pending = linesOf(sections, 'pending');

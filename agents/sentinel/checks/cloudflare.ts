@@ -14,7 +14,7 @@ import { cloudflareResult } from '#agents/sentinel/probes/cloudflare-api.ts';
 import { lookAtRecord, outsideAddress, WantedRecord } from '#agents/sentinel/probes/cloudflare-records.ts';
 import { matchesAny } from '#agents/sentinel/probes/glob.ts';
 import { asleep, level, state, unseen } from '#agents/sentinel/probes/reading.ts';
-import { counted, evidenceOf, oneLine } from '#agents/sentinel/probes/text.ts';
+import { counted, evidenceOf, oneLine, timeText } from '#agents/sentinel/probes/text.ts';
 
 const Options = z.strictObject({
   ...apiOptions,
@@ -77,7 +77,10 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
     ...(await lookAtTunnels(api, options, headers)),
     ...(await lookAtRecords(api, options, { headers, context })),
   ];
-  if (!options.verifyToken) return rest();
+  if (!options.verifyToken) {
+    const found = await rest();
+    return found.length > 0 ? found : [unseen(said, 'neither its token nor tunnels nor records are to be looked at')];
+  }
   const owner = accountToken && account !== undefined ? `/accounts/${account}` : '/user';
   const token = await cloudflareResult(api, Token, { path: `${owner}/tokens/verify`, headers });
   const there = presence(token, { ...said, name: 'the API of Cloudflare' });
@@ -88,7 +91,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
 /** A token that is refused is what is looked for here: renewals of certificates and addresses depend on it as well. */
 function refusedToken(token: ApiAnswer<unknown>): Observation[] | undefined {
   if (token.is !== 'refused' || ![400, 401, 403].includes(token.status)) return undefined;
-  const said = { condition: 'cloudflare-token-invalid', resource: 'token' };
+  const said = { condition: 'cloudflare-token-invalid', resource: 'token', hidesRest: true };
   // A page of a firewall in between is no word about the token.
   if (!token.body.includes('"success"')) return undefined;
   const summary = `Cloudflare does not accept the token: ${token.reason}`;
@@ -115,7 +118,7 @@ function judgeToken(
   const ends = level({
     ...said,
     condition: 'cloudflare-token-ending',
-    summary: `the token ends at ${new Date(endsAt).toISOString()}, ${counted(Math.max(0, Math.floor(left)), 'day')} left`,
+    summary: `the token ends at ${timeText(endsAt)}, ${counted(Math.max(0, Math.floor(left)), 'day')} left`,
     value: Math.round(left * 10) / 10,
     unit: 'd',
     bad: 'below',

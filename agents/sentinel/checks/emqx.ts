@@ -2,7 +2,15 @@ import { z } from 'zod';
 import type { Evidence } from '#bus/messages/finding.ts';
 import { SecretRef } from '#config/schema.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
-import { type Api, type ApiAnswer, apiOptions, createApi, presence, secretOf } from '#agents/sentinel/probes/api.ts';
+import {
+  type Api,
+  type ApiAnswer,
+  apiOptions,
+  basicHeaders,
+  createApi,
+  presence,
+  secretOf,
+} from '#agents/sentinel/probes/api.ts';
 import { ratesOf } from '#agents/sentinel/probes/counter-rate.ts';
 import { state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { restartedSince } from '#agents/sentinel/probes/uptime-drop.ts';
@@ -58,8 +66,7 @@ type Login = { ok: true; headers: Record<string, string> } | { ok: false; reason
 function loginOf(options: Options, context: CheckContext): Login {
   const secret = secretOf(options.secretKey, context);
   if (!secret.ok) return secret;
-  const basic = Buffer.from(`${options.key}:${secret.value}`).toString('base64');
-  return { ok: true, headers: { authorization: `Basic ${basic}` } };
+  return { ok: true, headers: basicHeaders(options.key, secret.value) };
 }
 
 interface Asked {

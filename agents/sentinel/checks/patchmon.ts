@@ -4,7 +4,7 @@ import { SecretRef } from '#config/schema.ts';
 import type { Severity } from '#bus/fields.ts';
 import type { Evidence } from '#bus/messages/finding.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
-import { apiOptions, createApi, presence, secretOf } from '#agents/sentinel/probes/api.ts';
+import { apiOptions, basicHeaders, createApi, presence, secretOf } from '#agents/sentinel/probes/api.ts';
 import { matchesAny } from '#agents/sentinel/probes/glob.ts';
 import { state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { remember } from '#agents/sentinel/probes/remembered.ts';
@@ -70,12 +70,13 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const there = presence(health, { condition: 'patchmon-down', resource: 'patchmon', name: 'PatchMon' });
   if (health.is !== 'value' || options.tokenSecret === undefined) return [there];
   const said = { condition: 'host-security-updates', resource: 'hosts' };
+  const blind = { ...said, hidesRest: true };
   const headers = headersOf(options, context);
-  if (typeof headers === 'string') return [there, unseen(said, headers)];
+  if (typeof headers === 'string') return [there, unseen(blind, headers)];
   const query = { include: 'stats', ...(options.groups.length > 0 && { hostgroup: options.groups.join(',') }) };
   const hosts = await api.json(Hosts, { path: '/api/v1/api/hosts', query, headers });
-  if (hosts.is !== 'value') return [there, unseen(said, hosts.reason)];
-  if (hosts.value.hosts.length === 0) return [there, unseen(said, 'it shows no host to this credential')];
+  if (hosts.is !== 'value') return [there, unseen(blind, hosts.reason)];
+  if (hosts.value.hosts.length === 0) return [there, unseen(blind, 'it shows no host to this credential')];
   const watched = named(hosts.value.hosts).filter(({ name }) => !matchesAny(name, options.ignore));
   const firstSeen = remembered(watched, context);
   const summary = `PatchMon knows ${counted(watched.length, 'host')}`;
@@ -89,8 +90,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
 function headersOf(options: Options, context: CheckContext): Record<string, string> | string {
   if (options.tokenSecret === undefined || options.tokenKey === undefined) return 'no key of a credential is given';
   const secret = secretOf(options.tokenSecret, context);
-  if (!secret.ok) return secret.reason;
-  return { authorization: `Basic ${Buffer.from(`${options.tokenKey}:${secret.value}`).toString('base64')}` };
+  return secret.ok ? basicHeaders(options.tokenKey, secret.value) : secret.reason;
 }
 
 type Named = Host & { name: string };

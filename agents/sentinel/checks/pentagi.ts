@@ -60,10 +60,11 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const there = presence(info, { condition: 'pentagi-down', resource: 'pentagi', name: 'PentAGI' });
   if (info.is !== 'value' || options.token === undefined) return [there];
   const said = { condition: 'flow-failed', resource: 'flows' };
+  const blind = { ...said, hidesRest: true };
   const headers = secretHeaders(options.token, context);
-  if (typeof headers === 'string') return [there, unseen(said, headers)];
+  if (typeof headers === 'string') return [there, unseen(blind, headers)];
   const flows = await flowsOf(api, options, headers);
-  if (flows.is !== 'value') return [there, unseen(said, flows.reason)];
+  if (flows.is !== 'value') return [there, unseen(blind, flows.reason)];
   const unique = [...new Map(flows.value.map((flow) => [flow.id, flow])).values()];
   const counts = [...Map.groupBy(unique, ({ status }) => oneLine(status, 20))].map(
     ([is, own]) => `${own.length} ${is}`,
@@ -97,7 +98,8 @@ function judge(flow: Flow, options: Options, now: number): Observation[] {
   const changedAt = Date.parse(flow.updated_at || flow.created_at);
   const ageMs = Number.isNaN(changedAt) ? 0 : Math.max(0, now - changedAt);
   const name = `${flow.id} ${oneLine(flow.title, 150)}`.trim();
-  const said = { resource: name, labels: { flow: String(flow.id) }, holdMs: 0 };
+  // Its title is written while it runs: the number is what stays.
+  const said = { resource: `flow ${flow.id}`, labels: { flow: String(flow.id) }, holdMs: 0 };
   if (flow.status === 'running' || flow.status === 'created') {
     const hangs = ageMs > options.runningAtMost;
     const span = formatDuration(Math.floor(ageMs / 60_000) * 60_000);
@@ -123,7 +125,7 @@ async function gather(options: Options, context: CheckContext, { labels, resourc
   const sorted = list.toSorted((a, b) => a.id - b.id);
   return evidenceOf(
     'state',
-    `Tasks of flow ${resource}`,
+    `Tasks of ${resource}`,
     sorted.map(({ status, title }) => `${status}: ${title}`),
   );
 }

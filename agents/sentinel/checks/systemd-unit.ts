@@ -177,7 +177,7 @@ async function gather(_options: Options, context: CheckContext, observation: Obs
   const unit = observation.labels?.['unit'];
   if (unit === undefined || unit.startsWith('-')) return [];
   const end = await context.probe.run(['sh', '-c', unitEvidenceScript, 'sh', unit], {
-    timeoutMs: 10_000,
+    timeoutMs: 5_000,
     signal: context.signal,
     maximumOutputBytes: 262_144,
   });

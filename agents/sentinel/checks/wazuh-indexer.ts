@@ -7,6 +7,7 @@ import {
   type Api,
   type ApiAnswer,
   apiOptions,
+  basicHeaders,
   createApi,
   presence,
   secretHeaders,
@@ -72,9 +73,7 @@ export const check = defineCheck({
 type Headers = Record<string, string>;
 
 function headersOf(options: Options, context: CheckContext): Headers | string {
-  return secretHeaders(options.password, context, (password) => ({
-    authorization: `Basic ${Buffer.from(`${options.user}:${password}`).toString('base64')}`,
-  }));
+  return secretHeaders(options.password, context, (password) => basicHeaders(options.user, password));
 }
 
 async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
@@ -141,7 +140,7 @@ async function lookAtAlerts(api: Api, options: Options, { headers, context }: Of
   const answer = await search(api, AlertSearch, { index: options.alerts, body, headers });
   const missing = answer.is === 'value' ? incomplete(answer.value) : answer.reason;
   if (answer.is !== 'value' || missing !== undefined) {
-    return [unseen({ condition: 'wazuh-alert', resource: 'alerts' }, missing ?? '')];
+    return [unseen({ condition: 'wazuh-alert', resource: 'alerts', hidesRest: true }, missing ?? '')];
   }
   done();
   const { criticalLevel: critical, countLevel: count, many } = options;
@@ -154,7 +153,7 @@ async function lookAtVulnerabilities(api: Api, options: Options, { headers, cont
   const answer = await search(api, VulnerabilitySearch, { index: options.vulnerabilities, body, headers });
   const missing = answer.is === 'value' ? incomplete(answer.value) : answer.reason;
   if (answer.is !== 'value' || missing !== undefined) {
-    return [unseen({ condition: 'vulnerabilities', resource: 'vulnerabilities' }, missing ?? '')];
+    return [unseen({ condition: 'vulnerabilities', resource: 'vulnerabilities', hidesRest: true }, missing ?? '')];
   }
   done();
   return observeVulnerabilities(answer.value, span);

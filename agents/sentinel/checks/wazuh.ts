@@ -74,7 +74,8 @@ async function lookAtNodes(
   { context, major }: { context: CheckContext; major: number },
 ): Promise<Observation[]> {
   const nodes = await nodesOf(wazuh, major);
-  if (nodes.is !== 'value') return [unseen({ condition: 'wazuh-daemon-stopped', resource: 'nodes' }, nodes.reason)];
+  if (nodes.is !== 'value')
+    return [unseen({ condition: 'wazuh-daemon-stopped', resource: 'nodes', hidesRest: true }, nodes.reason)];
   const now = context.clock.now();
   const before = context.memory.get('errorsAt');
   const sinceLook = typeof before === 'number' && before < now ? now - before : 0;
@@ -102,7 +103,7 @@ const Agents = z.object({
 async function lookAtAgents(wazuh: Wazuh, options: Options): Promise<Observation[]> {
   const summary = await wazuh.data(Summary, { path: '/agents/summary/status' });
   const said = { condition: 'wazuh-agents-inactive', resource: 'agents' };
-  if (summary.is !== 'value') return [unseen(said, summary.reason)];
+  if (summary.is !== 'value') return [unseen({ ...said, hidesRest: true }, summary.reason)];
   const { active, total } = summary.value.connection;
   // So it was when the manager was removed underneath its own running process: everything answered, nobody was there.
   const all = state({
@@ -133,9 +134,9 @@ async function lookAtAgents(wazuh: Wazuh, options: Options): Promise<Observation
         condition,
         // Names of agents may be there twice, ids are not.
         resource: `${id} ${name}`,
-        labels: { agent: id.slice(0, 20), name: name.slice(0, 200), ...(ip && { address: ip.slice(0, 60) }) },
+        labels: { agent: id.slice(0, 20), name: name.slice(0, 200) },
         holdMs: 0,
-        summary: `the agent ${name} reports no more, the last time at ${lastKeepAlive ?? 'an unknown time'}`,
+        summary: `the agent ${name}${ip ? ` (${ip})` : ''} reports no more, the last time at ${lastKeepAlive ?? 'an unknown time'}`,
         ok: false,
         severity: 'warning',
       }),
@@ -148,7 +149,8 @@ async function lookAtPosture(wazuh: Wazuh, options: Options, context: CheckConte
   if (!wanted.benchmarks && !wanted.files) return [];
   const query = { status: 'active', select: 'id,name', limit: 500 };
   const agents = await wazuh.items(z.object({ id: z.string(), name: z.string() }), { path: '/agents', query });
-  if (agents.is !== 'value') return [unseen({ condition: 'sca-score-drop', resource: 'agents' }, agents.reason)];
+  if (agents.is !== 'value')
+    return [unseen({ condition: 'sca-score-drop', resource: 'agents', hidesRest: true }, agents.reason)];
   const of = { agents: agents.value.filter(({ name }) => !matchesAny(name, options.ignoreAgents)), context };
   return [
     ...(wanted.benchmarks ? await lookAtBenchmarks(wazuh, of, options.scoreDrop) : []),

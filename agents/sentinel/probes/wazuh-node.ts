@@ -11,7 +11,7 @@ const required = ['analysisd', 'remoted', 'authd', 'db', 'modulesd', 'apid', 'sy
 const maximumNodes = 20;
 
 /** One manager, by the path of its routes. */
-export interface WazuhNode {
+interface WazuhNode {
   name: string;
   path: string;
   isCluster: boolean;
