@@ -75,7 +75,7 @@ function faultOf(sections: Sections, seconds: number): string | undefined {
 }
 
 /** `file:PATH` with mode, owner and content, `cap:PATH` with the capabilities. */
-export function parseFiles(sections: Sections, ignore: readonly string[]): Map<string, string> {
+function parseFiles(sections: Sections, ignore: readonly string[]): Map<string, string> {
   const sums = new Map(
     linesOf(sections, 'sums').flatMap((line) => {
       const [, sum = '', path] = /^([0-9a-f]{64}) [ *](\/.+)$/.exec(line) ?? [];

@@ -6,7 +6,7 @@ export interface Account {
 }
 
 /** As `passwd -S` prints it: `P` usable, `NP` none, `L` locked; never a hash. */
-export interface PasswordState {
+interface PasswordState {
   name: string;
   state: string;
   /** Days until it must be changed; -1 or 99999: never. */

@@ -25,7 +25,7 @@ export interface LoginOptions {
   headersFrom: Record<string, SecretRef>;
 }
 
-export type LoginHeaders = { ok: true; headers: Record<string, string> } | { ok: false; reason: string };
+type LoginHeaders = { ok: true; headers: Record<string, string> } | { ok: false; reason: string };
 
 /** The headers of a login. Secrets are read at each look. */
 export function loginHeaders(options: LoginOptions, context: Pick<CheckContext, 'baseFolder'>): LoginHeaders {

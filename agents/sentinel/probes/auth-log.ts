@@ -16,7 +16,7 @@ export interface AuthEvent {
   count: number;
 }
 
-export interface AuthLog {
+interface AuthLog {
   events: AuthEvent[];
   /** Of the last entry. */
   cursor?: string;

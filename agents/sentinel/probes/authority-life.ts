@@ -4,7 +4,7 @@ import { level } from './reading.ts';
 import { oneLine, timeText } from './text.ts';
 
 /** A certificate that others are issued with. Times are epoch ms; what OpenSSL could not read is no number. */
-export interface AuthorityCertificate {
+interface AuthorityCertificate {
   name: string;
   serial: string;
   notBefore: number;

@@ -33,9 +33,7 @@ export function readAuthorities(file: string, baseFolder: string): Authorities {
 }
 
 /** A certificate with its key, and a text that changes when one of the files does and holds nothing of them. */
-export type ClientCertificate =
-  | { ok: true; cert: string; key: string; version: string }
-  | { ok: false; reason: string };
+type ClientCertificate = { ok: true; cert: string; key: string; version: string } | { ok: false; reason: string };
 
 /** Reads both files at each look: they are small, and what renews them replaces one after the other. */
 export function readClientCertificate(

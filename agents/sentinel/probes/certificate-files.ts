@@ -11,7 +11,7 @@ export interface CertificateFile {
   names: string[];
 }
 
-export interface CertificateListing {
+interface CertificateListing {
   files: CertificateFile[];
   /** What was not looked at: a path or pattern, and why. */
   unseen: { path: string; reason: string }[];

@@ -23,7 +23,7 @@ export async function courseEvidence(
 }
 
 /** A line of bars, a minute each, and the least, greatest and last value with their times. */
-export function courseLines({ points }: Course): string[] {
+function courseLines({ points }: Course): string[] {
   const finite = points.filter(({ value }) => Number.isFinite(value));
   const [first] = finite;
   const last = finite.at(-1);

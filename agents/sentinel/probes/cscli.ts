@@ -18,7 +18,7 @@ const Bouncers = z
   .array(z.object({ name: z.string(), revoked: z.boolean().default(false), until: time, last_pull: time }))
   .nullable()
   .transform((list) => list ?? []);
-export type Bouncer = z.output<typeof Bouncers>[number];
+type Bouncer = z.output<typeof Bouncers>[number];
 
 export function parseMachines(text: string): Machine[] | undefined {
   const parsed = Machines.safeParse(jsonOf(text));
@@ -30,7 +30,7 @@ export function parseBouncers(text: string): Bouncer[] | undefined {
   return parsed.success ? parsed.data : undefined;
 }
 
-export interface HeardOf {
+interface HeardOf {
   now: number;
   limitMs: number;
 }

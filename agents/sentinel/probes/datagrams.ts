@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import type { CheckContext } from '#agents/sentinel/check.ts';
 import type { Endpoint } from './endpoint.ts';
 
-export interface DatagramExchange<T> {
+interface DatagramExchange<T> {
   server: Endpoint;
   /** What is sent, made anew for each try. */
   make: () => Buffer;

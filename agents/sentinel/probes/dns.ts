@@ -10,7 +10,7 @@ import type { PeerShown } from './peer-shown.ts';
 import { oneLine } from './text.ts';
 import { withinTime } from './within-time.ts';
 
-export type DnsTransport = 'udp' | 'tcp' | 'tls';
+type DnsTransport = 'udp' | 'tcp' | 'tls';
 
 export interface DnsQuestion {
   server: Endpoint;

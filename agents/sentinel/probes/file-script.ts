@@ -1,8 +1,8 @@
 import { scriptHead } from './host-answer.ts';
 
 /** Bytes of a file that are searched, and of one whose sum is made. */
-export const searchedBytes = 262_144;
-export const summedBytes = 67_108_864;
+const searchedBytes = 262_144;
+const summedBytes = 67_108_864;
 /** Files of all globs together that are listed; the count goes on. */
 export const maximumFiles = 1_000;
 

@@ -5,7 +5,7 @@ import { oneLine } from './text.ts';
 /** Order of the columns that are asked for. */
 export const gpuColumns = 'index,uuid,name,temperature.gpu,utilization.gpu,memory.used,memory.total,power.draw';
 
-export interface Gpu {
+interface Gpu {
   index: string;
   uuid: string;
   name: string;

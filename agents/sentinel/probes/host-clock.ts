@@ -46,7 +46,7 @@ export function offsetFloor(
 }
 
 /** Whether something keeps the clock right; undefined when neither program said. */
-export type Synchronisation = { isSynchronised: boolean; text: string } | undefined;
+type Synchronisation = { isSynchronised: boolean; text: string } | undefined;
 
 /** chrony knows more than the kernel's flag, so it is asked first. */
 export function readSynchronisation(of: { tracking?: string; timedatectl?: string }): Synchronisation {

@@ -52,7 +52,7 @@ export const judgementOptions = {
   atLeast: z.number().int().min(1).max(100_000).optional().describe('Fewer series than that are a problem.'),
 };
 
-export interface JudgementOptions {
+interface JudgementOptions {
   condition: string;
   above?: { warning?: number | undefined; critical?: number | undefined } | undefined;
   below?: { warning?: number | undefined; critical?: number | undefined } | undefined;

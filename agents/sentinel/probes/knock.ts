@@ -4,7 +4,7 @@ import { startDeadline } from './deadline.ts';
 import { classifyNetworkError } from './network-error.ts';
 
 /** What a port does with a connection. `refused`: the machine is there, and nobody listens. */
-export type Knock = 'open' | 'refused' | 'silent' | { unknown: string };
+type Knock = 'open' | 'refused' | 'silent' | { unknown: string };
 
 /** Connects and hangs up at once; nothing is sent. A name that does not resolve is unknown. */
 export function knock(at: { address: string; port: number; ms: number }, context: CheckContext): Promise<Knock> {

@@ -14,7 +14,7 @@ type LokiContext = Pick<CheckContext, 'clock' | 'memory'>;
 const forgetMs = 7 * 24 * 60 * 60_000;
 const maximumRemembered = 500;
 
-export function silenceResource({ selector, label }: Silent, value?: string): string {
+function silenceResource({ selector, label }: Silent, value?: string): string {
   return resourceName(value === undefined ? `${selector}${label === undefined ? '' : ` by ${label}`}` : value);
 }
 

@@ -5,7 +5,7 @@ import { type Asked, createMetrics, type Metrics, type MetricsOptions } from './
 import { promqlTokens } from './promql.ts';
 import { evidenceOf } from './text.ts';
 
-export type LokiOptions = MetricsOptions & { tenant?: string | undefined };
+type LokiOptions = MetricsOptions & { tenant?: string | undefined };
 
 /** Asks Loki: its metric queries have Prometheus' shapes below another path. */
 export function createLoki(

@@ -30,9 +30,9 @@ const Report = z.object({
     .max(20),
 });
 
-export type VolumeGroup = z.output<typeof Group>;
-export type LogicalVolume = z.output<typeof Volume>;
-export type PhysicalVolume = z.output<typeof Disk>;
+type VolumeGroup = z.output<typeof Group>;
+type LogicalVolume = z.output<typeof Volume>;
+type PhysicalVolume = z.output<typeof Disk>;
 
 const maximumRows = 500;
 

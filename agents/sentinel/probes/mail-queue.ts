@@ -45,7 +45,7 @@ exit 0
 `;
 
 /** One queue of Postfix. `oldest` is epoch s. */
-export interface QueueCount {
+interface QueueCount {
   mails: number;
   oldest: number;
 }

@@ -4,7 +4,7 @@ import { MqttConversation, type MqttMessage, type MqttTarget } from './mqtt.ts';
 import { jsonOf, oneLine } from './text.ts';
 
 /** What a topic is listened to for. `path` and `timePath` lead to fields of a JSON payload, `a.b.0`. */
-export interface TopicWish {
+interface TopicWish {
   filter: string;
   path?: string | undefined;
   timePath?: string | undefined;

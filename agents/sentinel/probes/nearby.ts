@@ -33,7 +33,7 @@ export async function lookNearby(
 }
 
 /** What a port says by itself in a second and a half, or how it refuses. */
-export function stateOfPort(address: string, port: number, context: CheckContext): Promise<string> {
+function stateOfPort(address: string, port: number, context: CheckContext): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   const socket = connect({ host: address, port, noDelay: true });
   let isOpen = false;

@@ -13,7 +13,7 @@ const Generation = z.object({
   kernelVersion: z.string().default(''),
   current: z.boolean().default(false),
 });
-export type Generation = z.output<typeof Generation>;
+type Generation = z.output<typeof Generation>;
 const Generations = z.array(Generation).max(10_000);
 
 /** What a NixOS host says of itself; times are epoch ms by its own clock. */

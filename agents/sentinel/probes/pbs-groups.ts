@@ -16,7 +16,7 @@ const maximumNamespaces = 50;
 const maximumGroups = 500;
 
 /** What is known of the backups of one guest in one store. */
-export interface GroupState {
+interface GroupState {
   /** `store ct/101`, with the namespace where there is one. */
   title: string;
   store: string;

@@ -26,7 +26,7 @@ export type PingEnd =
 const intervalSeconds = 0.2;
 
 /** The argv of the system's `ping`, for iputils, busybox and inetutils alike. */
-export function pingArgv(plan: PingPlan): string[] {
+function pingArgv(plan: PingPlan): string[] {
   const options = [
     ['-n'],
     ['-c', String(plan.count)],
@@ -40,7 +40,7 @@ export function pingArgv(plan: PingPlan): string[] {
 }
 
 /** Longer than `ping` itself takes: a look that is cut off by this was not answered and not counted. */
-export function pingTimeMs({ count, replyWithinMs }: PingPlan): number {
+function pingTimeMs({ count, replyWithinMs }: PingPlan): number {
   return count * intervalSeconds * 1_000 + Math.ceil(replyWithinMs / 1_000) * 1_000 + 1_000;
 }
 

@@ -15,7 +15,7 @@ export function portRule() {
     });
 }
 
-export interface PortRule {
+interface PortRule {
   text: string;
   protocol: 'tcp' | 'udp';
   from: number;
@@ -24,7 +24,7 @@ export interface PortRule {
   owner?: string;
 }
 
-export function parsePortRule(text: string): PortRule | undefined {
+function parsePortRule(text: string): PortRule | undefined {
   const [, first, last, protocol, owner] = written.exec(text) ?? [];
   if (first === undefined) return undefined;
   const from = first === '*' ? 0 : Number(first);

@@ -1,6 +1,6 @@
 import type { SelfMetric } from './self-metrics.ts';
 
-export type MetricsProduct = 'prometheus' | 'victoria-metrics' | 'vmagent' | 'vmalert';
+type MetricsProduct = 'prometheus' | 'victoria-metrics' | 'vmagent' | 'vmalert';
 
 export const productNames: Readonly<Record<MetricsProduct, string>> = {
   prometheus: 'Prometheus',

@@ -1,5 +1,5 @@
 /** One piece of a PromQL or LogQL text. Strings, matchers in braces and ranges in brackets are one piece each. */
-export interface PromqlToken {
+interface PromqlToken {
   is: 'name' | 'number' | 'string' | 'matchers' | 'range' | 'sign';
   text: string;
   /** Where it begins. */

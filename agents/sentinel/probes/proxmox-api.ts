@@ -11,7 +11,7 @@ const shareOfTimeout = 0.85;
 /** pveproxy's own words for "the node behind me did not answer": connection failed, connection timed out. */
 const proxiedNodeSilent = new Set([595, 596]);
 
-export interface ProxmoxApiOptions extends ApiOptions {
+interface ProxmoxApiOptions extends ApiOptions {
   otherUrls?: readonly string[];
   token: SecretRef;
 }

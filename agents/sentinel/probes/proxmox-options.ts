@@ -5,7 +5,7 @@ import { apiOptions } from './api.ts';
 import { levels } from './levels-option.ts';
 
 /** What may be looked at; each costs calls of its own. */
-export const proxmoxParts = [
+const proxmoxParts = [
   'cluster',
   'nodes',
   'guests',

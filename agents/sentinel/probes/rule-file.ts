@@ -25,7 +25,7 @@ export interface AlertRule {
 }
 
 /** What a file holds. `faults`: rules that cannot be used, with their lines. */
-export interface RuleFile {
+interface RuleFile {
   path: string;
   rules: AlertRule[];
   /** Recording rules, which only Prometheus itself evaluates. */

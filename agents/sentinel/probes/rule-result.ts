@@ -43,7 +43,7 @@ function ownValue(table: Readonly<Record<string, Severity>>, key: string): Sever
   return Object.hasOwn(table, key) ? table[key] : undefined;
 }
 
-export interface RuleWords {
+interface RuleWords {
   severities: Readonly<Record<string, Severity>>;
   externalLabels: Readonly<Record<string, string>>;
 }

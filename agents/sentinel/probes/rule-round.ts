@@ -10,7 +10,7 @@ import { type AlertRule, distinctRules, readRuleFile, type RuleFileReading, rule
 import { ruleAlerts, ruleResource } from './rule-result.ts';
 import { counted } from './text.ts';
 
-export interface RuleRoundOptions {
+interface RuleRoundOptions {
   files: readonly string[];
   severities: Readonly<Record<string, Severity>>;
   skip: readonly string[];

@@ -19,7 +19,7 @@ export const ScrapeTargets = z.object({
     ),
   }),
 });
-export type ScrapeTarget = z.output<typeof ScrapeTargets>['data']['activeTargets'][number];
+type ScrapeTarget = z.output<typeof ScrapeTargets>['data']['activeTargets'][number];
 
 /** One for each target. What was not scraped yet is unknown, which VictoriaMetrics calls down, of 1970. */
 export function targetObservations(targets: readonly ScrapeTarget[]): Observation[] {

@@ -50,7 +50,7 @@ const SmartJson = z.object({
 });
 type SmartJson = z.output<typeof SmartJson>;
 
-export type SmartAnswer =
+type SmartAnswer =
   | { is: 'read'; disk: SmartJson }
   | { is: 'asleep' }
   /** A device that cannot tell, such as a virtual disk or a USB bridge. */

@@ -7,7 +7,7 @@ import { type PeerShown, peerShown } from './peer-shown.ts';
 import { oneLine } from './text.ts';
 
 /** One reply: three digits and the text of its lines (RFC 5321, section 4.2). */
-export interface SmtpReply {
+interface SmtpReply {
   code: number;
   lines: string[];
 }
@@ -19,7 +19,7 @@ const maximumReplyBytes = 65_536;
 const replyLine = /^(\d{3})([ -]?)(.*)$/;
 
 /** A conversation of commands and replies, one at a time. Contract: the signal closes its connection. */
-export class SmtpConversation {
+class SmtpConversation {
   readonly #signal: AbortSignal;
   #socket: Socket;
   #received = '';

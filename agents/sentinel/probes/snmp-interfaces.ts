@@ -6,7 +6,7 @@ import { remember, rememberedTexts } from './remembered.ts';
 import { numberIn, type SnmpReader, type SnmpValue, textIn } from './snmp.ts';
 import { counted, resourceName } from './text.ts';
 
-export interface InterfaceOptions {
+interface InterfaceOptions {
   names: readonly string[];
   ignore: readonly string[];
   expectUp: 'once-up' | 'always';

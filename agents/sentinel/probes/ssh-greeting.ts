@@ -9,13 +9,13 @@ import { isSignedBy } from './ssh-key.ts';
 import * as wire from './ssh-wire.ts';
 import { oneLine } from './text.ts';
 
-export interface SshEndpoint {
+interface SshEndpoint {
   address: string;
   port: number;
   giveUpAfterMs: number;
 }
 
-export interface HostKeyShown {
+interface HostKeyShown {
   /** `SHA256:...`, as `ssh-keygen -lf` prints it. */
   fingerprint: string;
   /** Whether the server proved that it holds the key. */

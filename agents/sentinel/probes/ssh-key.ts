@@ -2,7 +2,7 @@ import { createHash, createPublicKey, type JsonWebKey, type KeyObject, verify } 
 import { wireInteger, WireReader, wireString } from './ssh-wire.ts';
 
 /** What goes into the hash that a server signs with its host key (RFC 5656, section 4; RFC 8731). */
-export interface Exchanged {
+interface Exchanged {
   ourIdentification: string;
   theirIdentification: string;
   ourKexInit: Buffer;

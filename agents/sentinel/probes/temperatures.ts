@@ -2,7 +2,7 @@ import type { Observation } from '#agents/sentinel/check.ts';
 import { level } from './reading.ts';
 import { oneLine } from './text.ts';
 
-export interface Sensor {
+interface Sensor {
   /** `k10temp Tctl`, `drivetemp sda`. */
   name: string;
   chip: string;
@@ -81,7 +81,7 @@ const cpuChips = new Set(
   ),
 );
 
-export interface TemperatureLimits {
+interface TemperatureLimits {
   cpu: { warning: number; critical: number };
   disk: { warning: number; critical: number };
   nvme: { warning: number; critical: number };

@@ -63,7 +63,7 @@ function seconds(text: string | undefined): number {
 }
 
 /** What one peer was at the look before, as memory keeps it. */
-export interface PeerBefore {
+interface PeerBefore {
   at: number;
   received: number;
   sent: number;

@@ -2,7 +2,7 @@ import type { CheckContext } from '#agents/sentinel/check.ts';
 import { startDeadline } from './deadline.ts';
 
 /** What came of work that had only so much time. */
-export type TimedEnd<T> = { is: 'done'; value: T } | { is: 'late' };
+type TimedEnd<T> = { is: 'done'; value: T } | { is: 'late' };
 
 /**
  * Gives a conversation its time. Its signal aborts when the time is up, when the look is called off and when it ends, so

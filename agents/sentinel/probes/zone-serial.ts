@@ -10,7 +10,7 @@ interface Lag {
   since: number;
 }
 
-export interface ZoneSerials {
+interface ZoneSerials {
   zone: string;
   /** Undefined: it did not tell. */
   primary: number | undefined;
