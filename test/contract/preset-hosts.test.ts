@@ -28,7 +28,7 @@ test('Hermes is looked for by its process: one that only asks for the status is 
   const second = running('python3 -m hermes_cli.main --profile two gateway run --replace');
   try {
     const hermes = await watchPreset({ preset: 'hermes' });
-    await until(async () => problems(await hermes.look()).length > 0);
+    await until(async () => problems(await hermes.look()).length > 0, 'both gateways');
     expect(problems(await hermes.look())).toEqual([expect.stringMatching(/^warning process-too-many: 2 of .* run/)]);
     second.kill();
     await once(second, 'exit');
@@ -78,9 +78,9 @@ describeWith(['mosquitto'], 'Zigbee2MQTT', () => {
     const say = (state: string) =>
       client.publishAsync('zigbee2mqtt/bridge/state', JSON.stringify({ state }), { retain: true, qos: 1 });
     await say('online');
-    await until(async () => problems(await bridge.look()).length === 0);
+    await until(async () => problems(await bridge.look()).length === 0, 'the bridge online');
     await say('offline');
-    await until(async () => problems(await bridge.look()).length > 0);
+    await until(async () => problems(await bridge.look()).length > 0, 'the bridge offline');
     expect(problems(await bridge.look())).toEqual([
       'warning topic-value: state of zigbee2mqtt/bridge/state is offline, not online',
     ]);
