@@ -51,7 +51,6 @@ const special: Record<string, unknown> = {
   'hardened-host.allowedPorts': ['22/tcp'],
   'nfs-client.mounts': ['/mnt/media'],
   'zigbee2mqtt.broker': 'mqtt://10.0.0.42:1883',
-  'direct-link.peer': '10.10.10.2',
   'mosquitto.url': 'mqtt://10.0.0.42:1883',
   'emqx.broker': 'mqtt://10.0.0.42:1883',
   'loki.streams': '{job="systemd-journal"}',

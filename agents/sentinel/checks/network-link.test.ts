@@ -5,7 +5,6 @@ import type { CheckContext, Observation } from '#agents/sentinel/check.ts';
 import { parseLinks } from '#agents/sentinel/probes/network-links.ts';
 import { answering, checkContext } from '../../../test/parts/check-context.ts';
 import { describeWith } from '../../../test/parts/daemon.ts';
-import { FakeCommands } from '../../../test/parts/fake-commands.ts';
 import { sectionsText } from '../../../test/parts/host-sections.ts';
 import { kindContract } from '../../../test/parts/kind-contract.ts';
 import { problems } from '../../../test/parts/problems.ts';
@@ -35,8 +34,8 @@ class Host {
     return this;
   }
 
-  async look(options: object = {}, peers = ''): Promise<Observation[]> {
-    const probe = answering(sectionsText({ links: Object.values(this.#lines).join('\n'), peers, done: '' }));
+  async look(options: object = {}): Promise<Observation[]> {
+    const probe = answering(sectionsText({ links: Object.values(this.#lines).join('\n'), done: '' }));
     const context: CheckContext = { ...this.#context, probe };
     const found = await check.observe(check.options.parse(options), context);
     await this.clock.advance(60_000);
@@ -91,17 +90,13 @@ describe('adapters', () => {
     expect(problems(await host.look())).toEqual([]);
   });
 
-  test('half duplex, an adapter without a speed where one is wanted, and a silent peer are told', async () => {
+  test('half duplex, and an adapter without a speed where one is wanted, are told', async () => {
     const host = new Host().set({ enp1s0: 'enp1s0|yes|no|0x1003|up|1|100|half|2|0|0' });
-    const links = [
-      { name: 'vmbr9', speed: 1_000 },
-      { name: 'enp1s0', peer: '10.10.10.2' },
-    ];
+    const links = [{ name: 'vmbr9', speed: 1_000 }, { name: 'enp1s0' }];
     host.set({ vmbr9: 'vmbr9|no|no|0x1003|up|1|-1|-|1|0|0' });
-    expect(problems(await host.look({ links }, 'enp1s0|10.10.10.2|1'))).toEqual([
+    expect(problems(await host.look({ links }))).toEqual([
       'unknown link-slow vmbr9: the adapter tells no speed',
       'warning link-half-duplex: enp1s0 runs half duplex: the two ends did not agree',
-      'critical link-peer-silent: 10.10.10.2 does not answer through enp1s0',
     ]);
   });
 
@@ -142,12 +137,11 @@ describe('adapters', () => {
   });
 });
 
-test('a name cannot be an option of a command, and a peer is an address', () => {
+test('a name cannot be anything else', () => {
   expect(check.options.safeParse({ links: [{ name: 'a b' }] }).success).toBe(false);
-  expect(check.options.safeParse({ links: [{ name: 'eth0', peer: '-f' }] }).success).toBe(false);
 });
 
-const canMake = process.getuid?.() === 0 ? ['ip', 'ping'] : ['root'];
+const canMake = process.getuid?.() === 0 ? ['ip'] : ['root'];
 
 describeWith(canMake, 'a pair of adapters of this machine', () => {
   const name = `lt${process.pid}a`;
@@ -160,7 +154,7 @@ describeWith(canMake, 'a pair of adapters of this machine', () => {
     ip('link', 'add', name, 'type', 'veth', 'peer', 'name', other);
     ip('link', 'set', name, 'up');
     ip('link', 'set', other, 'up');
-    const options = check.options.parse({ links: [{ name, speed: 10_000, peer: '192.0.2.77' }] });
+    const options = check.options.parse({ links: [{ name, speed: 10_000 }] });
     const context = checkContext();
     const well = await check.observe(options, context);
     expect(words(well.filter(({ labels }) => labels?.['interface'] === name))).toEqual([
@@ -168,7 +162,6 @@ describeWith(canMake, 'a pair of adapters of this machine', () => {
       `link-slow ${name} ok`,
       `link-half-duplex ${name} ok`,
       `link-flapping ${name} ok`,
-      `link-peer-silent ${name} to 192.0.2.77 critical`,
     ]);
     ip('link', 'set', other, 'down');
     const [, down] = await check.observe(options, context);
@@ -176,11 +169,4 @@ describeWith(canMake, 'a pair of adapters of this machine', () => {
     const evidence = down === undefined ? [] : await check.evidence.gather(options, context, down);
     expect(evidence.map(({ title }) => title)).toContain('Counters');
   });
-});
-
-test('without ping the peer is unknown', async () => {
-  using fakes = new FakeCommands({ ping: { code: 127 } });
-  const options = check.options.parse({ links: [{ name: 'lo', peer: '127.0.0.1' }] });
-  const found = await check.observe(options, checkContext({ probe: fakes.probe }));
-  expect(problems(found)).toContain('unknown link-peer-silent lo to 127.0.0.1: "ping" is not there or may not be used');
 });

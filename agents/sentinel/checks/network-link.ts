@@ -8,7 +8,6 @@ import { askHost, linesOf, scriptHead } from '#agents/sentinel/probes/host-answe
 import { changesOf, flappingMs, type KnownLink, rememberLinks } from '#agents/sentinel/probes/link-memory.ts';
 import { type NetworkLink, parseLinks, speedText } from '#agents/sentinel/probes/network-links.ts';
 import { level, state, unseen } from '#agents/sentinel/probes/reading.ts';
-import type { Section } from '#agents/sentinel/probes/sections.ts';
 import { counted, evidenceOf } from '#agents/sentinel/probes/text.ts';
 
 const all = 'network adapters';
@@ -24,10 +23,6 @@ const Link = z.strictObject({
     .min(1)
     .optional()
     .describe('Mb/s that it must have, such as 2500. Absent: what it once had while it was watched.'),
-  peer: z
-    .union([z.ipv4(), z.ipv6()])
-    .optional()
-    .describe('Address on the other end of a direct link, which the host asks for an echo through this adapter.'),
 });
 type Link = z.output<typeof Link>;
 
@@ -57,10 +52,10 @@ export const check = defineCheck({
   evidence: { about: 'what the kernel and the adapter itself say of the link, and its counters', gather },
 });
 
-/** Arguments: the folder of the adapters, then `NAME PEER` for each direct link. */
+/** Argument: the folder of the adapters. */
 const script = String.raw`${scriptHead}
 set +f
-folder=$1; shift
+folder=$1
 value() { read_value=-; { read -r read_value < "$1"; } 2>/dev/null; printf '|%s' "$read_value"; }
 there() { if [ -e "$1" ]; then printf '|yes'; else printf '|no'; fi; }
 links() {
@@ -72,19 +67,11 @@ links() {
     echo
   done
 }
-peers() {
-  while [ $# -gt 1 ]; do
-    limit 4 ping -n -q -c 3 -i 0.3 -W 1 -I "$1" "$2" >/dev/null 2>&1
-    echo "$1|$2|$?"; shift 2
-  done
-}
 part links links
-part peers peers "$@"
 `;
 
 async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
-  const peers = options.links.flatMap(({ name, peer }) => (peer === undefined ? [] : [name, peer]));
-  const answer = await askHost(context, { script, values: ['/sys/class/net', ...peers] });
+  const answer = await askHost(context, { script, values: ['/sys/class/net'] });
   if (!answer.ok) return [blind(answer.reason)];
   const links = parseLinks(linesOf(answer.sections, 'links'));
   if (links.length === 0) return [blind('/sys/class/net shows no adapter')];
@@ -96,7 +83,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   if (hardware.length === 0 && named.size === 0) {
     return [blind('the host has no adapter of its own, as in a container: name those that have to work')];
   }
-  return judge({ links, hardware, named: [...named.values()] }, answer.sections, { options, context });
+  return judge({ links, hardware, named: [...named.values()] }, { options, context });
 }
 
 interface Adapters {
@@ -110,7 +97,7 @@ interface Of {
   context: CheckContext;
 }
 
-function judge(of: Adapters, sections: ReadonlyMap<string, Section>, { options, context }: Of): Observation[] {
+function judge(of: Adapters, { options, context }: Of): Observation[] {
   const wanted = of.named.map((wish) => ({ wish, link: of.links.find(({ name }) => name === wish.name) }));
   const others = of.hardware.map((link) => ({ wish: undefined, link }));
   const present = [...wanted, ...others].flatMap(({ link }) => (link === undefined ? [] : [link]));
@@ -136,7 +123,6 @@ function judge(of: Adapters, sections: ReadonlyMap<string, Section>, { options, 
         ...errorsOf(link, { rate: rates.get(link.name), limit: options.errors }),
       ];
     }),
-    ...peersOf(linesOf(sections, 'peers')),
   ];
 }
 
@@ -228,18 +214,6 @@ function errorsOf(link: NetworkLink, of: { rate: number | undefined; limit: numb
       warning: of.limit,
     }),
   ];
-}
-
-function peersOf(lines: readonly string[]): Observation[] {
-  return lines.flatMap((line) => {
-    const [name = '', peer = '', code] = line.split('|');
-    if (!/^\d+$/.test(code ?? '')) return [];
-    const of = { ...said('link-peer-silent', name), resource: `${name} to ${peer}` };
-    if (code === '127' || code === '126') return [unseen(of, '"ping" is not there or may not be used')];
-    const ok = code === '0';
-    const summary = `${peer} ${ok ? 'answers' : 'does not answer'} through ${name}`;
-    return [state({ ...of, labels: { ...of.labels, peer }, summary, ok, severity: 'critical' })];
-  });
 }
 
 const evidenceScript = String.raw`${scriptHead}
