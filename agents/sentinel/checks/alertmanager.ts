@@ -99,8 +99,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   if (!ready.ok) return [unseen(said, ready.reason)];
   const { api } = ready;
   const health = presence(await api.text({ path: '/-/ready' }), { ...said, name });
-  if (health.reading.is !== 'state') return [health];
-  if (!health.reading.ok) return [health, unseen({ condition: 'self-metrics', resource: name }, 'it is not ready')];
+  if (health.reading.is !== 'state' || !health.reading.ok) return [health];
   const gauges = ['alertmanager_alerts', 'alertmanager_cluster_enabled'];
   const self = await selfObservations(api, { resource: name, metrics: selfMetrics, gauges }, context);
   return [

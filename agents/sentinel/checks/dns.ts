@@ -85,7 +85,7 @@ async function ask(options: Options, context: CheckContext): Promise<Asked> {
 
 async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
   const server = endpointText(serverOf(options));
-  const down = { condition: 'dns-down', resource: server, labels: { server } };
+  const down = { condition: 'dns-down', resource: server, labels: { server }, hidesRest: true };
   const asked = await ask(options, context);
   if (!asked.ok) return [unseen(down, asked.reason)];
   const { end } = asked;

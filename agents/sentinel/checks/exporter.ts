@@ -103,12 +103,8 @@ async function read(options: Options, context: CheckContext): Promise<Page> {
 
 async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
   const page = await read(options, context);
+  if (!page.ok) return [page.health];
   const whole = resourceOf(options);
-  // What fires goes on firing while nobody can tell.
-  if (!page.ok) {
-    const blind = unseen({ condition: 'exporter-metrics', resource: whole }, 'the exporter does not answer');
-    return page.health.reading.is === 'unknown' ? [page.health] : [page.health, blind];
-  }
   const growth = new Growth(context);
   const nowSeconds = context.clock.now() / 1_000;
   const judged = options.metrics.flatMap((metric) => judge(metric, page.exposed, { whole, nowSeconds, growth }));

@@ -133,7 +133,7 @@ describe('with a token', () => {
       'grafana-database-failing Grafana': 'ok',
       'datasource-down Prometheus': 'ok',
       'datasource-down Loki': 'warning',
-      'datasources Grafana': 'ok',
+      'datasource-down Grafana': 'ok',
     });
   });
 

@@ -58,14 +58,10 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const api = createApi(options, context);
   const health = await api.json(Health, { path: '/api/health' });
   const found = healthObservations(health);
-  const isUp = health.is === 'value';
-  if (options.token === undefined) return found;
-  if (!isUp) {
-    const blind = found.some(({ reading }) => reading.is === 'unknown');
-    return blind ? found : [...found, unseen({ condition: 'grafana-rules', resource: name }, 'it is not well')];
-  }
+  if (options.token === undefined || health.is !== 'value') return found;
   const token = secretOf(options.token, context);
-  if (!token.ok) return [...found, unseen({ condition: 'grafana-rules', resource: name }, token.reason)];
+  const blind = { condition: 'grafana-rules', resource: name, hidesRest: true };
+  if (!token.ok) return [...found, unseen(blind, token.reason)];
   const authorized = withHeaders(api, { authorization: `Bearer ${token.value}` });
   return [
     ...found,
@@ -88,6 +84,7 @@ function healthObservations(answer: ApiAnswer<z.output<typeof Health>>): Observa
       condition: 'grafana-database-failing',
       resource: name,
       summary: isFailing ? `its database is ${database}` : 'its database answers',
+      hidesRest: answer.is !== 'value',
       ok: !isFailing,
       severity: 'critical',
     }),
@@ -96,7 +93,9 @@ function healthObservations(answer: ApiAnswer<z.output<typeof Health>>): Observa
 
 async function rules(options: Options, api: Api): Promise<Observation[]> {
   const answer = await api.json(GrafanaRules, { path: '/api/prometheus/grafana/api/v1/rules' });
-  if (answer.is !== 'value') return [unseen({ condition: 'grafana-rules', resource: name }, answer.reason)];
+  if (answer.is !== 'value') {
+    return [unseen({ condition: 'grafana-rules', resource: name, hidesRest: true }, answer.reason)];
+  }
   return [
     ...(options.rules ? grafanaRules(answer.value, name) : []),
     ...(options.alerts ? grafanaAlerts(answer.value, options.severities) : []),

@@ -64,7 +64,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const api = createApi(options, context);
   const { product } = options;
   const answer = await api.text({ path: alive[product] });
-  const said = { condition: 'llm-server-down', resource: product };
+  const said = { condition: 'llm-server-down', resource: product, hidesRest: true };
   if (isLoading(answer)) {
     const summary = `${product} loads its model`;
     return [state({ ...said, summary, ok: false, severity: 'warning', holdMs: loadingMs })];

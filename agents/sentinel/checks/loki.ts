@@ -58,8 +58,8 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const health = await readiness(options, metrics, context);
   if (health.reading.is !== 'state') return [health];
   if (!health.reading.ok) {
-    const blind = unseen({ condition: 'loki-query', resource: name }, 'it is not ready');
-    return options.itself ? [health, blind] : [blind];
+    // Another check tells of Loki itself.
+    return [options.itself ? health : unseen({ condition: 'loki-query', resource: name }, 'it is not ready')];
   }
   const found = options.itself ? [health, ...(await ownState(options, metrics, context))] : [];
   if (options.query !== undefined) found.push(...(await queried(options, options.query, { metrics, context })));

@@ -76,7 +76,8 @@ function judge(queue: MailQueue, of: Surroundings): Observation[] {
   // Root reads the queue although nothing runs, with a warning and status 0.
   const isDown = message !== undefined;
   if (isDown && queue.status !== 0) {
-    return [state({ ...down, summary: `Postfix does not run: ${message}`, ok: false, severity: 'critical' })];
+    const summary = `Postfix does not run: ${message}`;
+    return [state({ ...down, summary, ok: false, severity: 'critical', hidesRest: true })];
   }
   if (queue.status !== 0) {
     return [unseen(down, `"postqueue" ended with status ${queue.status}: ${queue.messages.join(' ')}`)];

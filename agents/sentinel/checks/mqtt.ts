@@ -77,7 +77,7 @@ type Outcome = { is: 'seen'; seen: Seen } | { is: MqttRefusal['sort']; text: str
 
 async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
   const resource = brokerOf(options);
-  const down = { condition: 'broker-down', resource };
+  const down = { condition: 'broker-down', resource, hidesRest: true };
   const outcome = await look(options, context);
   switch (outcome.is) {
     case 'login':

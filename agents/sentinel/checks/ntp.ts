@@ -46,7 +46,7 @@ function endpointOf(options: Options): string {
 
 async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
   const resource = endpointOf(options);
-  const down = { condition: 'ntp-down', resource };
+  const down = { condition: 'ntp-down', resource, hidesRest: true };
   const end = await askNtp({ server: serverOf(options), giveUpAfterMs: options.giveUpAfter }, context);
   remember(context.memory, 'answer', answerLines(end));
   switch (end.is) {

@@ -139,7 +139,7 @@ test('while it starts it is down, and what fires goes on firing', async () => {
   await using api = await startFakeApi(() => ({ status: 503, body: 'Service Unavailable' }));
   const found = await look(api.url);
   expect(bad(found)).toEqual(['metrics-down']);
-  expect(found.filter(({ reading }) => reading.is === 'unknown')).toMatchObject([{ resource: 'Prometheus' }]);
+  expect(found).toMatchObject([{ resource: 'Prometheus', hidesRest: true }]);
 });
 
 describeWith(['prometheus', 'victoria-metrics', 'vmalert'], 'with the real programs', () => {

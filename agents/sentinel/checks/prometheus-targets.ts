@@ -62,9 +62,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const { metrics } = ready;
   const path = options.product === 'prometheus' ? '/-/ready' : '/health';
   const health = presence(await metrics.text({ path }), { ...said, name });
-  if (health.reading.is !== 'state') return [health];
-  // Without it nothing is known of the rest: what fires goes on firing.
-  if (!health.reading.ok) return [health, unseen({ condition: 'self-metrics', resource: name }, 'it is not ready')];
+  if (health.reading.is !== 'state' || !health.reading.ok) return [health];
   const self = await selfObservations(
     metrics,
     { resource: name, metrics: selfMetrics[options.product], gauges: gauges[options.product] },

@@ -106,7 +106,7 @@ async function converse(options: Options, context: CheckContext): Promise<Outcom
 
 async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
   const resource = endpointOf(options);
-  const down = { condition: 'smtp-down', resource };
+  const down = { condition: 'smtp-down', resource, hidesRest: true };
   const outcome = await converse(options, context);
   remember(context.memory, 'said', saidLines(outcome));
   switch (outcome.is) {

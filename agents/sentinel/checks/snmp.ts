@@ -145,7 +145,7 @@ function userLogin(user: string, options: Options, context: CheckContext): Login
 
 async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
   const resource = endpointOf(options);
-  const silent = { condition: 'snmp-silent', resource };
+  const silent = { condition: 'snmp-silent', resource, hidesRest: true };
   const end = await ask(options, context);
   switch (end.is) {
     case 'unable':

@@ -66,7 +66,7 @@ function endpointOf({ address, port }: Pick<Options, 'address' | 'port'>): strin
 async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
   const resource = endpointOf(options);
   const greeting = await greet({ ...options, giveUpAfterMs: options.giveUpAfter }, context);
-  const said = { condition: 'ssh-down', resource };
+  const said = { condition: 'ssh-down', resource, hidesRest: true };
   switch (greeting.is) {
     case 'unknown':
       return [unseen(said, greeting.text)];

@@ -119,6 +119,6 @@ export async function datasourceObservations(api: Api, whole: string): Promise<O
   const summary = `it has ${counted(answer.value.length, 'data source')}`;
   return [
     ...new Map(found.flat().map((observation) => [observation.resource, observation])).values(),
-    state({ condition: 'datasources', resource: whole, summary, ok: true, severity: 'warning' }),
+    state({ condition: 'datasource-down', resource: whole, summary, ok: true, severity: 'warning' }),
   ];
 }

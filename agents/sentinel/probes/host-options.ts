@@ -53,7 +53,9 @@ export const HostOptions = z.strictObject({
       critical: z.number().positive().default(4).describe('Where it is critical.'),
     })
     .prefault({})
-    .describe('15 minute load per CPU, on machines and VMs. Lasts 15 minutes before it fires.'),
+    .describe(
+      '15 minute load per CPU, on machines and VMs. A warning has to last an hour before it fires, critical 15 minutes.',
+    ),
   cpu: lasting({ warning: 85, critical: 95, lasts: '10m' }).describe(
     'Percent of CPU time that is not idle, between two looks. Critical only after 30 minutes. Not in a container without lxcfs.',
   ),
