@@ -1,4 +1,4 @@
-import { messageOf } from '#bus/failure.ts';
+import { Failure, messageOf } from '#bus/failure.ts';
 import type { Clock } from './clock.ts';
 import type { Log } from './log.ts';
 
@@ -13,8 +13,13 @@ export function startOutboundHeartbeat(options: {
 }): { stop(): void } {
   const ending = new AbortController();
   let cancel: () => void;
+  let lastTrouble: string | undefined;
   const beat = async (): Promise<void> => {
-    if (options.isWell()) await call(options.url, ending.signal).catch((error: unknown) => report(options.log, error));
+    if (options.isWell()) {
+      const trouble = await call(options.url, ending.signal).then(() => undefined, messageOf);
+      if (!ending.signal.aborted) tell(options.log, { trouble, before: lastTrouble });
+      lastTrouble = trouble;
+    }
     if (!ending.signal.aborted) cancel = options.clock.after(options.every, beat);
   };
   cancel = options.clock.after(0, beat);
@@ -29,8 +34,13 @@ export function startOutboundHeartbeat(options: {
 async function call(url: string, signal: AbortSignal): Promise<void> {
   const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(10_000)]) });
   await response.body?.cancel();
+  // A switch that nobody holds: Uptime Kuma and Healthchecks say 404 for a token that is wrong or was paused.
+  if (!response.ok) throw new Failure(`it answered ${response.status}`, { recoverable: true });
 }
 
-function report(log: Log, error: unknown): void {
-  log.warn({ error: messageOf(error) }, 'the outbound heartbeat got no answer');
+/** Said when it changes: the address holds a token and stays out of it. */
+function tell(log: Log, of: { trouble: string | undefined; before: string | undefined }): void {
+  if (of.trouble === of.before) return;
+  if (of.trouble === undefined) log.info('the outbound heartbeat is heard again');
+  else log.warn({ error: of.trouble }, 'the outbound heartbeat is not heard: nobody would notice that this stops');
 }
