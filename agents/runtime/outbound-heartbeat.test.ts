@@ -47,7 +47,7 @@ test('a watcher that does not know the token is told once, without the token, an
       ['the outbound heartbeat is heard again', undefined],
     ]);
     expect(JSON.stringify(lines)).not.toContain('SeCrEtToKeN');
-    expect(kuma.requests.map(({ query }) => query.get('status'))).toEqual(['up', 'up', 'up']);
+    expect(new Set(kuma.requests.map(({ query }) => query.get('status')))).toEqual(new Set(['up']));
   } finally {
     heartbeat.stop();
   }
