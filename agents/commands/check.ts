@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { Failure } from '#bus/failure.ts';
+import { shippedGuardians } from '#config/guardian.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { Limiter } from '../runtime/limiter.ts';
 import type { CheckMemory, Observation } from '../sentinel/check.ts';
@@ -31,6 +32,11 @@ async function check(context: CommandContext): Promise<number> {
   const all = await bindLoaded(context.loaded);
   const chosen = chosenOf(all, id);
   if (chosen.length === 0) {
+    if (id !== undefined && shippedGuardians().has(id)) {
+      throw new Failure(`Cannot check "${id}": this guardian has no checks here yet; presets bring them`, {
+        recoverable: false,
+      });
+    }
     throw new Failure(`Cannot check "${id ?? ''}": known are ${all.map((bound) => bound.id).join(', ')}`, {
       recoverable: false,
     });

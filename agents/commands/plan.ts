@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { formatDuration } from '#config/duration.ts';
 import { openCatalogue } from '../crew.ts';
+import type { BoundCheck } from '../sentinel/registry.ts';
 import { bindLoaded } from './checks-of.ts';
 import { addCommand, type CommandContext, exitStatus } from './command.ts';
 import { withConsole } from './console.ts';
@@ -40,6 +41,8 @@ async function describeConfig(context: CommandContext): Promise<number> {
         kind: check.kind,
         host: check.host?.name ?? null,
         everyMs: check.intervalMs,
+        cron: check.config.cron ?? null,
+        guardian: check.config.guardian ?? null,
       })),
       ask: config.llm.providers.map((provider) => ({
         name: provider.name,
@@ -52,11 +55,7 @@ async function describeConfig(context: CommandContext): Promise<number> {
     return exitStatus.well;
   }
   context.print('Watched:');
-  for (const check of checks) {
-    context.print(
-      `  ${check.id} (${check.kind}${check.host ? ` on ${check.host.name}` : ''}) every ${formatDuration(check.intervalMs)}`,
-    );
-  }
+  for (const check of checks) context.print(`  ${watchedLine(check)}`);
   const providers = config.llm.providers.map((provider) => `${provider.name} (${provider.model})`);
   context.print(
     `Asked: ${providers.length === 0 ? 'rules only, no model' : `${providers.join(', then ')}; at most ${config.llm.monthlyCapEuro} euro a month`}`,
@@ -73,4 +72,11 @@ async function describeConfig(context: CommandContext): Promise<number> {
 function channelsOf(context: CommandContext): string[] {
   const { config } = context.loaded;
   return [...(config.telegram ? ['telegram'] : []), ...(config.terminal ? ['terminal'] : [])];
+}
+
+/** `web-updates (apt-updates on web) at 45 5 * * * UTC, guardian patch-compliance`. */
+function watchedLine({ id, kind, host, intervalMs, config }: BoundCheck): string {
+  const { cron, timezone, guardian } = config;
+  const when = cron === undefined ? `every ${formatDuration(intervalMs)}` : `at ${cron} ${timezone ?? 'UTC'}`;
+  return `${id} (${kind}${host === undefined ? '' : ` on ${host.name}`}) ${when}${guardian === undefined ? '' : `, guardian ${guardian}`}`;
 }
