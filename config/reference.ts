@@ -54,7 +54,7 @@ function describe(schema: JsonSchema): string {
 
 function preset(schema: JsonSchema): string {
   const value = schema['default'];
-  if (value === undefined || (typeof value === 'object' && value !== null && Object.keys(value).length === 0))
-    return '';
+  if (value === undefined || value === '') return '';
+  if (typeof value === 'object' && value !== null && Object.keys(value).length === 0) return '';
   return `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
 }

@@ -32,7 +32,7 @@ const Options = z.strictObject({
     .array(z.string().regex(/^[a-z_][a-z0-9_.-]{0,31}$/, 'must be the name of a group'))
     .max(50)
     .default(powerful)
-    .describe('Groups whose members are watched. Default those that are as good as root.'),
+    .describe('Groups whose members are watched. Default: those that are as good as root.'),
   off: z
     .array(z.enum(parts))
     .default([])

@@ -30,7 +30,11 @@ const Options = z.strictObject({
   accountToken: z.boolean().default(false).describe('Whether the token belongs to the account and not to a user.'),
   verifyToken: z.boolean().default(true).describe('Whether the token itself is looked at; one check of several does.'),
   tunnels: z.array(z.string().max(200)).max(100).default([]).describe('Names of tunnels that have to be there.'),
-  ignoreTunnels: z.array(z.string().max(200)).max(100).default([]).describe('Tunnels to leave out; `*` is any text.'),
+  ignoreTunnels: z
+    .array(z.string().max(200))
+    .max(100)
+    .default([])
+    .describe('Tunnels to leave out; `*` stands for any text.'),
   records: z.array(WantedRecord).max(50).default([]).describe('Records of DNS and what they have to hold.'),
   addressFrom: z
     .array(apiOptions.url)

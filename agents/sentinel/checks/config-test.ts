@@ -24,7 +24,7 @@ const Options = z.strictObject({
     .regex(/^\/[^\n\0]*$/, 'must be a whole path')
     .optional()
     .describe(
-      'The file, for those that have to be told: caddy, haproxy, prometheus, alertmanager. Default that of Debian.',
+      'The file, for those that have to be told: caddy, haproxy, prometheus, alertmanager. Default: that of Debian.',
     ),
   sudo: sudoOption(configCommands()),
 });

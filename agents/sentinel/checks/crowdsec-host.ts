@@ -18,8 +18,10 @@ const names = z.array(z.string().min(1).max(200)).max(100).default([]);
 const Options = z.strictObject({
   machineSilentAfter: durationOr('5m').describe('An engine that was not heard of for so long is silent.'),
   bouncerSilentAfter: durationOr('2m').describe('A bouncer that did not pull for so long is silent.'),
-  ignoreMachines: names.describe('Machines to leave out, such as the login that Lares itself has; `*` is any text.'),
-  ignoreBouncers: names.describe('Bouncers to leave out; `*` is any text.'),
+  ignoreMachines: names.describe(
+    'Machines to leave out, such as the login that Lares itself has; `*` stands for any text.',
+  ),
+  ignoreBouncers: names.describe('Bouncers to leave out; `*` stands for any text.'),
   config: z
     .string()
     .regex(/^\/[\w./-]{1,200}$/, 'must be a whole path')

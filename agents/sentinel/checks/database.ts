@@ -29,7 +29,7 @@ const Options = z.strictObject({
     .max(255)
     .regex(/^[^-\s]/, 'must be a name or an address')
     .describe('Name or address of the server.'),
-  port: z.number().int().min(1).max(65_535).optional().describe('Its port. Default the usual one of the product.'),
+  port: z.number().int().min(1).max(65_535).optional().describe('Its port. Default: the usual one of the product.'),
   giveUpAfter: durationOr('4s').describe('No greeting for so long means down. Shorter than `timeout`.'),
 });
 type Options = z.output<typeof Options>;

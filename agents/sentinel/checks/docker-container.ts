@@ -25,7 +25,9 @@ const Options = z.strictObject({
   onDemand: z
     .array(z.string().max(255))
     .default([])
-    .describe('Containers that may be stopped at any time, beside those that NodeTool manages; `*` is any text.'),
+    .describe(
+      'Containers that may be stopped at any time, beside those that NodeTool manages; `*` stands for any text.',
+    ),
   imageOlderThan: Duration.optional().describe('A running container whose image was built longer ago is a warning.'),
   socket: z
     .string()

@@ -39,7 +39,7 @@ const Options = z.strictObject({
   firewall: z
     .enum(['auto', ...firewalls])
     .default('auto')
-    .describe('Which one. Default auto: what the host is set up with.'),
+    .describe('Which one; `auto` takes what the host is set up with.'),
   allow: z
     .array(z.string().min(1).max(60))
     .max(200)
@@ -50,7 +50,7 @@ const Options = z.strictObject({
     .max(100)
     .default(restless)
     .describe(
-      'Chains and rules whose changes are not told; `*` stands for any text. Default those of Docker, fail2ban and their like.',
+      'Chains and rules whose changes are not told; `*` stands for any text. Default: those of Docker, fail2ban and their like.',
     ),
   quietAfter: durationOr('24h').describe('A change that stays so long is usual from then on; 0s: it never is.'),
   sudo: sudoOption(Object.values(firewallCommands)),

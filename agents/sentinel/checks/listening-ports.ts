@@ -26,7 +26,7 @@ const Options = z.strictObject({
   localOnly: rules
     .default(['2375/tcp'])
     .describe(
-      'Ports that may be open to this host only, `*/tcp crowdsec` for all of a program. Default Docker without TLS.',
+      'Ports that may be open to this host only, `*/tcp crowdsec` for all of a program. Default: Docker without TLS.',
     ),
   quietAfter: durationOr('24h').describe(
     'Without `allow`: a port that stays open so long is usual from then on; 0s: it never is.',

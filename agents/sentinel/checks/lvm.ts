@@ -28,7 +28,7 @@ const Options = z.strictObject({
     .array(z.string().max(255))
     .max(100)
     .default([])
-    .describe('Volumes `group/name` to leave out; `*` is any text.'),
+    .describe('Volumes `group/name` to leave out; `*` stands for any text.'),
   data: levels({ warning: 80, critical: 95 }).prefault({}).describe('Percent of a thin pool or snapshot that is used.'),
   metadata: levels({ warning: 70, critical: 80 })
     .prefault({})

@@ -37,7 +37,7 @@ const Options = z.strictObject({
     .number()
     .positive()
     .default(1)
-    .describe('Damaged or lost frames per second where a warning begins: a cable or a plug. Default 1.'),
+    .describe('Damaged or lost frames per second where a warning begins: a cable or a plug.'),
 });
 type Options = z.output<typeof Options>;
 

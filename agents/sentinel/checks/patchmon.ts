@@ -15,7 +15,7 @@ const Options = z.strictObject({
   tokenKey: z.string().min(1).max(200).optional().describe('Key of an API credential (type `api`, not `gethomepage`).'),
   tokenSecret: SecretRef.optional().describe('Secret of that credential; with it the hosts are watched.'),
   groups: z.array(z.string().min(1).max(100)).max(50).default([]).describe('Host groups to look at. None: all hosts.'),
-  ignore: z.array(z.string().max(200)).max(200).default([]).describe('Hosts to leave out; `*` is any text.'),
+  ignore: z.array(z.string().max(200)).max(200).default([]).describe('Hosts to leave out; `*` stands for any text.'),
   securityWarning: durationOr('3d').describe('Age of pending security updates where a warning begins.'),
   securityCritical: durationOr('14d').describe('Age of pending security updates where it is critical.'),
 });

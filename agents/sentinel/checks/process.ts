@@ -58,7 +58,7 @@ const Options = z.strictObject({
     .array(z.string().max(300))
     .max(100)
     .default([])
-    .describe('Programs whose file may be gone, as paths; `*` is any text.'),
+    .describe('Programs whose file may be gone, as paths; `*` stands for any text.'),
 });
 type Options = z.output<typeof Options>;
 

@@ -32,7 +32,7 @@ const Options = z.strictObject({
     .array(z.enum(['error', 'warning', 'note']))
     .min(1)
     .default(['error'])
-    .describe('Levels whose new results are told one by one. Default errors.'),
+    .describe('Levels whose new results are told one by one.'),
   security: z
     .number()
     .min(0)
@@ -45,7 +45,7 @@ const Options = z.strictObject({
     .min(1)
     .max(100)
     .default(20)
-    .describe('New results that are told one by one. Default 20; the others are counted.'),
+    .describe('New results that are told one by one; the others are counted.'),
   maximumErrors: z
     .number()
     .int()

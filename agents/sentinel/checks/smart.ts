@@ -30,7 +30,7 @@ const Options = z.strictObject({
     .describe(
       'Disks to look at. Absent: those that smartctl finds; with `sudo` name them, and allow a command for each.',
     ),
-  ignore: z.array(z.string().max(255)).max(50).default([]).describe('Disks to leave out; `*` is any text.'),
+  ignore: z.array(z.string().max(255)).max(50).default([]).describe('Disks to leave out; `*` stands for any text.'),
   temperature: levels({ warning: 45, critical: 55, most: 200 })
     .prefault({})
     .describe('Degrees Celsius of a disk; for NVMe 25 more. Lasts 10 minutes before it fires.'),

@@ -19,7 +19,7 @@ const Options = z.strictObject({
     .array(z.string().max(255))
     .max(50)
     .default([])
-    .describe('Sensors to leave out, such as `nct6775 AUXTIN*`; `*` is any text.'),
+    .describe('Sensors to leave out, such as `nct6775 AUXTIN*`; `*` stands for any text.'),
   cpu: degrees(70, 85).describe('Degrees Celsius of processors. Lasts 5 minutes before it fires, as all of them.'),
   disk: degrees(45, 55).describe('Degrees Celsius of disks that tell it to the kernel (drivetemp).'),
   nvme: degrees(70, 80).describe('Degrees Celsius of NVMe disks.'),

@@ -30,7 +30,11 @@ const Options = z.strictObject({
     .max(100_000)
     .default(15)
     .describe('Minutes after which an agent that reports no more is told.'),
-  ignoreAgents: z.array(z.string().max(200)).max(200).default([]).describe('Agents that may rest; `*` is any text.'),
+  ignoreAgents: z
+    .array(z.string().max(200))
+    .max(200)
+    .default([])
+    .describe('Agents that may rest; `*` stands for any text.'),
   scoreDrop: z
     .number()
     .positive()
