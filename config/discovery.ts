@@ -10,7 +10,7 @@ export const DiscoveryCommon = z.looseObject({
   every: durationOr('6h').describe('Interval between looks.'),
   timeout: durationOr('60s').describe('A look that takes longer did not happen; what it said last is kept.'),
   exclude: z
-    .array(z.union([z.string().max(255), z.number().int()]))
+    .array(z.union([z.string().max(255), z.number().int()], { error: 'must be a text or a whole number' }))
     .max(500)
     .default([])
     .describe('Identities (vmid, id) that are left out. By identity, not by name: a rename would bring it back.'),

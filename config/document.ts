@@ -62,6 +62,8 @@ export function parseConfig(text: string, file: string): ConfigDocument {
   const parse = (lineCounter: LineCounter): Document.Parsed =>
     parseDocument(text, { lineCounter, prettyErrors: false, merge: true, logLevel: 'error' });
   const document = parse(lines);
+  const deep = document.errors.find(({ message }) => message.startsWith('Maximum call stack'));
+  if (deep !== undefined) throw new ConfigFailure([fault(deep.pos[0], 'nests too deeply')]);
   if (document.errors.length > 0) {
     throw new ConfigFailure(document.errors.slice(0, 50).map((error) => fault(error.pos[0], yamlMessage(error))));
   }
@@ -87,6 +89,7 @@ export function parseConfig(text: string, file: string): ConfigDocument {
 /** The parser leaves some faults to the moment when the values are made, and throws them as plain errors. */
 function expansionFault(error: unknown): string {
   if (error instanceof ReferenceError) return 'expands its aliases too often';
+  if (error instanceof RangeError) return 'nests too deeply';
   if (error instanceof Error && error.message.startsWith('Merge ')) return 'has a "<<" that is followed by no map';
   throw error;
 }

@@ -101,7 +101,7 @@ describe('a preset on a service', () => {
 
   test.each([
     [{ preset: 'shopp' }, ['preset'], 'did you mean "shop"'],
-    [{ preset: '.shop' }, ['preset'], 'names no preset'],
+    [{ preset: '.shop' }, ['preset'], 'there is no preset'],
     [{ preset: 'broken' }, ['preset'], 'calls itself "other"'],
     [{ preset: 'shop' }, [], 'needs url: Where it is.'],
     [{ ...use, tokn: 1 }, ['tokn'], 'is no parameter of the preset "shop"'],

@@ -77,6 +77,7 @@ function firstOfEach(plan: CheckPlan): PlannedCheck[] {
 
 function planPresets(config: Config, plan: CheckPlan): void {
   const presets = new Presets(config.presets);
+  if (presets.folderFault !== undefined) plan.faults.push({ path: ['presets'], message: presets.folderFault });
   for (const [name, { watch, address }] of Object.entries(config.hosts)) {
     const place: Place = { name, host: name, address: address ?? name };
     for (const [index, use] of watch.entries()) {

@@ -2,10 +2,11 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { codeOf } from '#bus/failure.ts';
 import { Ident } from '#bus/fields.ts';
 import { readDocument } from './document.ts';
 import { Duration } from './duration.ts';
-import { ConfigFailure, type ConfigFault } from './fault.ts';
+import { ConfigFailure, type ConfigFault, plainMessage } from './fault.ts';
 import { SecretRef } from './schema.ts';
 import { suggest } from './suggest.ts';
 import { WatchCommon } from './watch.ts';
@@ -40,6 +41,9 @@ const PresetCheck = z.looseObject({
   needs: z.array(z.string()).default([]),
 });
 
+/** What every template may name beside the parameters: where in the inventory the preset is used. */
+const placeNames: ReadonlySet<string> = new Set(['name', 'service', 'host', 'address']);
+
 /** One product as data: what it must be told and which checks watch it. */
 export const Preset = z
   .strictObject({
@@ -48,6 +52,14 @@ export const Preset = z
     about: z.string().min(1).max(600),
     parameters: z.record(z.string().regex(/^[a-z][A-Za-z0-9]{0,40}$/), Parameter).default({}),
     checks: z.array(PresetCheck).min(1).max(50),
+  })
+  .superRefine(({ parameters, checks }, context) => {
+    for (const [index, { needs, ...check }] of checks.entries()) {
+      const names = [...needs, ...Object.values(check).flatMap((value) => nameIn(value) ?? [])];
+      const stranger = names.find((name) => !(name in parameters) && !placeNames.has(name));
+      if (stranger === undefined) continue;
+      context.addIssue({ code: 'custom', path: ['checks', index], message: `names no parameter: "${stranger}"` });
+    }
   })
   .refine(({ parameters }) => Object.keys(parameters).every((name) => !(name in WatchCommon.shape)), {
     error: 'must have no parameter with the name of a key that every use of a preset has',
@@ -60,14 +72,22 @@ const shipped = fileURLToPath(new URL('./presets/', import.meta.url));
 export class Presets {
   readonly #folders: readonly string[];
   readonly #read = new Map<string, Preset | string>();
+  readonly #folderFault: string | undefined;
 
   constructor(ownFolder?: string) {
-    this.#folders = [...(ownFolder === undefined ? [] : [ownFolder]), shipped];
+    this.#folderFault = ownFolder === undefined ? undefined : faultOf(ownFolder);
+    const isUsable = ownFolder !== undefined && this.#folderFault === undefined;
+    this.#folders = isUsable ? [ownFolder, shipped] : [shipped];
+  }
+
+  /** Why the person's own folder cannot be used, if so. */
+  get folderFault(): string | undefined {
+    return this.#folderFault;
   }
 
   /** All names, sorted. */
   names(): string[] {
-    const files = this.#folders.filter((folder) => existsSync(folder)).flatMap((folder) => readdirSync(folder));
+    const files = this.#folders.flatMap((folder) => readdirSync(folder));
     return [...new Set(files.filter((file) => file.endsWith('.yaml')).map((file) => file.slice(0, -5)))].toSorted();
   }
 
@@ -79,16 +99,26 @@ export class Presets {
   }
 
   #load(name: string): Preset | string {
-    const file = this.#folders.map((folder) => join(folder, `${name}.yaml`)).find((path) => existsSync(path));
     // A name with a slash in it must not become a path.
-    if (file === undefined || !/^[\w-]+$/.test(name)) return this.#unknown(name);
-    return readPreset(file, name);
+    if (!/^[\w-]+$/.test(name)) return this.#unknown(name);
+    const file = this.#folders.map((folder) => join(folder, `${name}.yaml`)).find((path) => existsSync(path));
+    return file === undefined ? this.#unknown(name) : readPreset(file, name);
   }
 
   #unknown(name: string): string {
     const near = suggest(name, this.names());
-    const hint = near === undefined ? 'lares presets lists them' : `did you mean "${near}"?`;
-    return `names no preset: "${name}", ${hint}`;
+    return `there is no preset "${name}"${near === undefined ? '; lares presets lists them' : `, did you mean "${near}"?`}`;
+  }
+}
+
+function faultOf(folder: string): string | undefined {
+  try {
+    readdirSync(folder);
+    return undefined;
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === undefined) throw error;
+    return `is no folder that can be read: "${folder}" (${code})`;
   }
 }
 
@@ -100,7 +130,7 @@ function readPreset(file: string, name: string): Preset | string {
     return parsed.data.preset === name ? parsed.data : `the preset "${file}" calls itself "${parsed.data.preset}"`;
   }
   const { path = [], message = '' } = parsed.error.issues[0] ?? {};
-  return `the preset "${file}" is wrong at ${path.join('.')}: ${message}`;
+  return `the preset "${file}" is wrong at ${path.join('.')}: ${plainMessage(message)}`;
 }
 
 function documentOf(file: string): { value: unknown } | string {

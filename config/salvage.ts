@@ -6,7 +6,8 @@ type Raw = Record<string, unknown>;
 
 /**
  * What is usable of a configuration with faults, so that the rest of it is looked at too: a check, host or service
- * with a fault is replaced by one that only keeps its name, any other section by its defaults. Paths stay the same.
+ * with a fault is replaced by one that only keeps its name, an intake is left out, any other section has its defaults.
+ * Paths stay the same.
  */
 export function salvage(value: unknown, issues: readonly z.core.$ZodIssue[]): Config | undefined {
   if (!isRaw(value)) return undefined;
@@ -29,12 +30,16 @@ function mend(entries: unknown, at: { section: string; entry: unknown; value: Ra
   if (section === 'checks' && Array.isArray(entries) && typeof entry === 'number') {
     return entries.with(entry, standInCheck(entries[entry], entry));
   }
+  if (section === 'discovery' && Array.isArray(entries) && typeof entry === 'number') {
+    return entries.with(entry, { source: unreadableKind, id: `faulty-entry-${entry}` });
+  }
   if (!isRaw(entries) || typeof entry !== 'string') return undefined;
+  if (section === 'intake') return Object.fromEntries(Object.entries(entries).filter(([name]) => name !== entry));
   if (section === 'hosts') return { ...entries, [entry]: { ...linksOf(entries[entry], ['on']), via: 'local' } };
   return section === 'services' ? { ...entries, [entry]: standInService(value) } : undefined;
 }
 
-/** The kind of a check whose own kind cannot be read. */
+/** The kind of a check, or the source of a discovery, that cannot be read. */
 export const unreadableKind = 'faulty';
 
 /** Keeps the name, the links, the kind and what the kind looks at; the common keys get their defaults. */

@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { Ident, Labels, Severity } from '#bus/fields.ts';
+import { Labels, Severity } from '#bus/fields.ts';
 import { Duration } from './duration.ts';
 import { HostName } from './names.ts';
 
 /** What every use of a preset has; the other keys are the parameters of that preset. */
 export const WatchCommon = z.looseObject({
-  preset: Ident.describe('Name of a preset: `lares presets` lists them with their parameters.'),
+  preset: z.string().min(1).max(200).describe('Name of a preset: `lares presets` lists them with their parameters.'),
   every: Duration.optional().describe('Interval of all its checks, instead of their own.'),
   for: Duration.optional().describe('How long a condition must hold, for all its checks.'),
   severity: Severity.optional().describe('Replaces the severity of all its checks.'),

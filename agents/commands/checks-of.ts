@@ -1,4 +1,4 @@
-import { ConfigFailure, inOrder } from '#config/fault.ts';
+import { ConfigFailure, type ConfigPath, inOrder } from '#config/fault.ts';
 import { loadConfig, type LoadedConfig } from '#config/load.ts';
 import { unreadableKind } from '#config/salvage.ts';
 import type { Config } from '#config/schema.ts';
@@ -37,10 +37,14 @@ export async function loadWithKinds(file: string | undefined): Promise<LoadedCon
     const { config, place } = error.usable;
     const { faults } = await bindAll(config);
     const further = faults
-      .filter(
-        ({ path: [section, index] }) => section !== 'checks' || config.checks[Number(index)]?.kind !== unreadableKind,
-      )
+      .filter(({ path }) => !isStandIn(config, path))
       .map((fault) => ({ ...place(fault.path), ...fault }));
     throw new ConfigFailure(inOrder([...error.faults, ...further]));
   }
+}
+
+/** What stands in for something unreadable has no faults of its own. */
+function isStandIn({ checks, discovery }: Config, [section, index]: ConfigPath): boolean {
+  if (section === 'checks') return checks[Number(index)]?.kind === unreadableKind;
+  return section === 'discovery' && discovery[Number(index)]?.source === unreadableKind;
 }

@@ -1,7 +1,11 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { describeWith } from '../../test/parts/daemon.ts';
+import { until } from '../../test/parts/until.ts';
 import { createAuthority, hasOpenssl } from '../../test/parts/certificates.ts';
 import { ClusterModel } from '../../test/parts/cluster-model.ts';
 import { Folder, runCommand } from '../../test/parts/command.ts';
@@ -151,4 +155,24 @@ describe('lares import', { timeout: 30_000 }, () => {
       stderr: expect.stringContaining('Cannot import'),
     });
   });
+});
+
+describeWith(['script'], 'lares init at a terminal', () => {
+  test.each(['\u0003', '\u0004', 'q\r'])(
+    'writes nothing for who leaves with %j',
+    async (keys) => {
+      using folder = new Folder();
+      const program = `"${process.execPath}" "${join(import.meta.dirname, '../main.ts')}" init`;
+      const terminal = spawn('script', ['-qec', program, '/dev/null'], { cwd: folder.path, stdio: 'pipe' });
+      let shown = '';
+      terminal.stdout.on('data', (bytes: Buffer) => (shown += bytes.toString()));
+      await until(() => shown.includes('q to leave'), 'the question');
+      terminal.stdin.write(keys);
+      const [status] = (await once(terminal, 'close')) as [number];
+      expect([status, shown]).toEqual([130, expect.stringContaining('Nothing was written.')]);
+      expect(shown).not.toContain('bug');
+      expect(existsSync(join(folder.path, 'lares.yaml'))).toBe(false);
+    },
+    30_000,
+  );
 });

@@ -1,5 +1,4 @@
 import { dirname, resolve } from 'node:path';
-import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import type { Finding } from '../doctor/finding.ts';
 import { examineHosts } from '../doctor/hosts.ts';
@@ -12,6 +11,7 @@ import { lookAround } from '../init/look.ts';
 import { type Found, type Proposal, standing } from '../init/proposal.ts';
 import { configText } from '../init/write.ts';
 import { visibleLine } from '../triage/render/visible.ts';
+import { askPerson } from './ask.ts';
 import { bindLoaded, loadWithKinds } from './checks-of.ts';
 import { addCommand, type CommandContext, exitStatus } from './command.ts';
 import { refuseToReplace, writeNewFile } from './new-file.ts';
@@ -48,7 +48,10 @@ async function run(context: CommandContext): Promise<number> {
   const say = (text: string): void => void process.stderr.write(`  ${visibleLine(text)}\n`);
   const found = await lookAround({ context, say });
   const chosen = isAsked ? await choose(context, found) : found.proposals;
-  if (chosen === undefined) return exitStatus.interrupted;
+  if (chosen === undefined) {
+    context.print('Nothing was written.');
+    return exitStatus.interrupted;
+  }
   if (!isAsked && !context.flag('yes')) {
     plan(context, found);
     return exitStatus.usage;
@@ -65,20 +68,17 @@ function plan(context: CommandContext, found: Found): void {
 }
 
 async function choose(context: CommandContext, found: Found): Promise<Proposal[] | undefined> {
-  const terminal = createInterface({ input: process.stdin, output: process.stdout });
   let { proposals } = found;
-  try {
-    for (;;) {
-      show(context, { ...found, proposals });
-      const question = 'Numbers to change (2 5-7, all, none), Enter to write it, q to leave: ';
-      const answer = answerOf(await terminal.question(question, { signal: context.signal }), proposals);
-      if (answer.is === 'quit') return undefined;
-      if (answer.is === 'write') return proposals;
-      ({ proposals } = answer);
-      for (const word of answer.unknown) context.print(`There is no number "${visibleLine(word)}".`);
-    }
-  } finally {
-    terminal.close();
+  show(context, found);
+  for (;;) {
+    const question = 'Numbers to change (2 5-7, all, none), Enter to write it, q to leave: ';
+    const text = await askPerson(question, context.signal);
+    const answer = text === undefined ? undefined : answerOf(text, proposals);
+    if (answer === undefined || answer.is === 'quit') return undefined;
+    if (answer.is === 'write') return proposals;
+    ({ proposals } = answer);
+    show(context, { proposals, remarks: [] });
+    for (const word of answer.unknown) context.print(`There is no number "${visibleLine(word)}".`);
   }
 }
 

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { userInfo } from 'node:os';
-import { createInterface } from 'node:readline/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { Command } from 'commander';
 import type { Bus } from '#bus/bus.ts';
@@ -13,6 +12,7 @@ import { type Run, run as runKind } from '#bus/messages/run.ts';
 import { signApproval } from '#bus/sign.ts';
 import { toInstant } from '../runtime/clock.ts';
 import { visibleLine } from '../triage/render/visible.ts';
+import { askPerson } from './ask.ts';
 import { addCommand, type CommandContext, exitStatus } from './command.ts';
 import { withConsole } from './console.ts';
 import { consoleSigner, personHere } from './person.ts';
@@ -97,10 +97,8 @@ async function decide(context: CommandContext, plan: Plan): Promise<boolean> {
   if (!process.stdin.isTTY || context.json) {
     throw new Failure(`Cannot ask for approval here; repeat with --approve ${plan.digest}`, { recoverable: false });
   }
-  const prompt = createInterface({ input: process.stdin, output: process.stdout });
-  const answer = await prompt.question('Type "approve" to run exactly this: ', { signal: context.signal });
-  prompt.close();
-  return answer.trim() === 'approve';
+  const answer = await askPerson('Type "approve" to run exactly this: ', context.signal);
+  return answer?.trim() === 'approve';
 }
 
 interface Decision {
