@@ -64,6 +64,19 @@ describe('one file', () => {
     expect(JSON.stringify([found, evidence])).not.toContain('hunter2');
   });
 
+  test('a sum and a text of one file are both looked at', async () => {
+    const path = file('both', { text: 'one' });
+    const sum = '7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed';
+    expect(await look(path, { sha256: sum, contains: 'one', unchanged: true })).toEqual([]);
+    expect(await look(path, { sha256: sum, contains: 'two', unchanged: true })).toEqual([
+      `critical file-content: ${path} does not match /two/`,
+    ]);
+    expect(await look(path, { sha256: '0'.repeat(64), lacks: 'one' })).toEqual([
+      `critical file-content: ${path} matches /one/`,
+      expect.stringContaining('critical file-sum: '),
+    ]);
+  });
+
   test('a sum, and a change until it is accepted', async () => {
     const path = file('binary', { text: 'one' });
     const sum = '7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed';

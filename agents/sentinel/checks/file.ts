@@ -87,9 +87,11 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   ];
 }
 
-function wantedContent({ contains, lacks, sha256, unchanged }: Options): 'none' | 'text' | 'sum' {
-  if (sha256 !== undefined || unchanged) return 'sum';
-  return contains !== undefined || lacks !== undefined ? 'text' : 'none';
+function wantedContent({ contains, lacks, sha256, unchanged }: Options): 'none' | 'text' | 'sum' | 'both' {
+  const wantsSum = sha256 !== undefined || unchanged;
+  const wantsText = contains !== undefined || lacks !== undefined;
+  if (wantsSum) return wantsText ? 'both' : 'sum';
+  return wantsText ? 'text' : 'none';
 }
 
 function blind(options: Options, reason: string): Observation {

@@ -31,19 +31,23 @@ export function contentObservations(options: ContentRules, of: Of): Observation[
   const [entry] = of.contents;
   if (entry === undefined) return [];
   const [path, newest] = entry;
-  if (newest.is === 'unread') {
-    return [unseen({ condition: 'file-content', ...said(options) }, `${oneLine(path, 150)}: ${newest.reason}`)];
-  }
-  if (newest.is === 'text') return [textObservation(options, path, newest.text)];
+  const wantsText = options.contains !== undefined || options.lacks !== undefined;
   return [
-    ...(options.sha256 === undefined ? [] : [sumObservation(options, path, newest.sum)]),
+    ...(wantsText ? [textObservation(options, path, newest)] : []),
+    ...(options.sha256 === undefined ? [] : [sumObservation(options, path, newest)]),
     ...(options.unchanged ? [changeObservation(options, of)] : []),
   ];
 }
 
+function unread(about: { condition: string; resource: string }, path: string, { unread: why }: Content): Observation {
+  return unseen(about, `${oneLine(path, 150)}: ${why ?? 'it could not be read'}`);
+}
+
 /** The text itself is never shown: it may hold what is secret. */
-function textObservation(options: ContentRules, path: string, text: string): Observation {
+function textObservation(options: ContentRules, path: string, content: Content): Observation {
   const about = { condition: 'file-content', ...said(options) };
+  const { text } = content;
+  if (text === undefined) return unread(about, path, content);
   const has = (pattern: string | undefined): boolean | undefined =>
     pattern === undefined ? undefined : matchesInTime(new RegExp(pattern, 'mu'), text);
   const [contains, lacks] = [has(options.contains), has(options.lacks)];
@@ -67,11 +71,13 @@ function textObservation(options: ContentRules, path: string, text: string): Obs
   });
 }
 
-function sumObservation(options: ContentRules, path: string, sum: string): Observation {
+function sumObservation(options: ContentRules, path: string, content: Content): Observation {
+  const about = { condition: 'file-sum', ...said(options) };
+  const { sum } = content;
+  if (sum === undefined) return unread(about, path, content);
   const isSame = sum === options.sha256;
   return state({
-    condition: 'file-content',
-    ...said(options),
+    ...about,
     summary: isSame
       ? `${path} has the sum that it should`
       : `${path} has the sum ${sum.slice(0, 12)}…, not ${options.sha256?.slice(0, 12)}…`,
@@ -82,8 +88,10 @@ function sumObservation(options: ContentRules, path: string, sum: string): Obser
 
 /** Against what was seen first; a change that stays counts as usual after a while. */
 function changeObservation(options: ContentRules, { contents: found, context }: Of): Observation {
+  const blind = [...found].find(([, { sum }]) => sum === undefined);
+  if (blind !== undefined) return unread({ condition: 'file-changed', ...said(options) }, ...blind);
   const now = context.clock.now();
-  const sums = Object.fromEntries([...found].flatMap(([path, one]) => (one.is === 'sum' ? [[path, one.sum]] : [])));
+  const sums = Object.fromEntries([...found].flatMap(([path, { sum }]) => (sum === undefined ? [] : [[path, sum]])));
   const known = knownSums(context.memory.get('sums')) ?? { sums, since: 0 };
   const changed = Object.keys({ ...known.sums, ...sums }).filter((path) => known.sums[path] !== sums[path]);
   const since = changed.length === 0 ? 0 : known.since === 0 ? now : known.since;

@@ -7,7 +7,7 @@ const summedBytes = 67_108_864;
 export const maximumFiles = 1_000;
 
 /**
- * Arguments: `follow` or `keep`, what is wanted of the newest files (`none`, `text` or `sum`), then paths, in which `*`
+ * Arguments: `follow` or `keep`, what is wanted of the newest files (`none`, `text`, `sum` or `both`), then paths, in which `*`
  * and `?` are expanded by the shell without splitting. Names come behind `--`; newlines in them become `?`. What a
  * symbolic link points to counts only with `follow`. Contents travel as base64.
  */
@@ -27,10 +27,11 @@ content() {
     [ "$link" = keep ] && [ -h "$f" ] && { echo "link - $f"; continue; }
     [ -f "$f" ] || { echo "odd - $f"; continue; }
     [ -r "$f" ] || { echo "closed - $f"; continue; }
-    if [ "$wanted" = sum ]; then
-      [ "$(stat -L -c %s -- "$f")" -gt ${summedBytes} ] && { echo "large - $f"; continue; }
-      echo "sum $(limit 5 sha256sum <"$f" | cut -c1-64) $f"
-    else echo "text $(tail -c ${searchedBytes} -- "$f" | base64 | tr -d '\n') $f"; fi
+    if [ "$wanted" != text ]; then
+      if [ "$(stat -L -c %s -- "$f")" -gt ${summedBytes} ]; then echo "large - $f"
+      else echo "sum $(limit 5 sha256sum <"$f" | cut -c1-64) $f"; fi
+    fi
+    [ "$wanted" = sum ] || echo "text $(tail -c ${searchedBytes} -- "$f" | base64 | tr -d '\n') $f"
   done
 }
 part time date +%s

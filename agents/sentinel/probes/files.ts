@@ -43,7 +43,12 @@ function fileIn(line: string): FoundFile | undefined {
 }
 
 /** `sum <hex> <path>`, `text <base64> <path>`, or a reason and a dash. */
-export type Content = { is: 'sum'; sum: string } | { is: 'text'; text: string } | { is: 'unread'; reason: string };
+export interface Content {
+  sum?: string;
+  text?: string;
+  /** Why what was wanted and is not here could not be read. */
+  unread?: string;
+}
 
 const reasons: Record<string, string> = {
   link: 'it is a symbolic link, which is not followed',
@@ -52,15 +57,20 @@ const reasons: Record<string, string> = {
   large: 'it is larger than 64 MiB',
 };
 
+/** A file has one line for each thing that was wanted of it. */
 export function parseContents(sections: ReadonlyMap<string, Section>): Map<string, Content> {
   const contents = new Map<string, Content>();
-  for (const line of linesOf(sections, 'content').slice(0, 5)) {
+  for (const line of linesOf(sections, 'content').slice(0, 10)) {
     const match = /^(\w+) (\S*) (\/.*)$/.exec(line);
     if (match === null) continue;
     const [, word = '', value = '', path = ''] = match;
-    if (word === 'sum' && /^[0-9a-f]{64}$/.test(value)) contents.set(path, { is: 'sum', sum: value });
-    else if (word === 'text') contents.set(path, { is: 'text', text: Buffer.from(value, 'base64').toString('utf8') });
-    else contents.set(path, { is: 'unread', reason: reasons[word] ?? 'it could not be read in time' });
+    contents.set(path, { ...contents.get(path), ...contentOf(word, value) });
   }
   return contents;
+}
+
+function contentOf(word: string, value: string): Content {
+  if (word === 'sum' && /^[0-9a-f]{64}$/.test(value)) return { sum: value };
+  if (word === 'text') return { text: Buffer.from(value, 'base64').toString('utf8') };
+  return { unread: reasons[word] ?? 'it could not be read in time' };
 }
