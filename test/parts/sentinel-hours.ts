@@ -40,6 +40,8 @@ export interface HoursOptions {
   onLook?: (look: Look) => void;
 }
 
+/** No look takes longer, in real time, however busy this machine is. */
+const longestLookMs = 60_000;
 const startOfHours = Date.parse('2026-11-20T12:00:00Z');
 
 /**
@@ -59,7 +61,10 @@ export class SentinelHours implements AsyncDisposable {
   private constructor(options: HoursOptions) {
     this.#options = options;
     this.config = ConfigSchema.parse(options.config);
-    this.clock = createVirtualClock(options.startAt ?? startOfHours, { isBusy: () => this.#underWay > 0 });
+    this.clock = createVirtualClock(options.startAt ?? startOfHours, {
+      isBusy: () => this.#underWay > 0,
+      patienceMs: longestLookMs,
+    });
   }
 
   /** Starts it and has its first round over. */

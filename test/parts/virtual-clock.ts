@@ -20,15 +20,17 @@ interface Timer {
 /** Turns of the event loop after each timer: enough for a loopback round trip and the promises behind it. */
 const settleTurns = 10;
 
-/** Longest real time that work under way may hold up the next timer: it may itself be waiting for that. */
-const patienceMs = 3_000;
-
 interface VirtualClockOptions {
   /** Whether work is under way that takes real time, such as a look over the network: no virtual time passes meanwhile. */
   isBusy?: () => boolean;
+  /** Longest real time that it holds up the next timer, for which it may itself be waiting. Default 3 s. */
+  patienceMs?: number;
 }
 
-export function createVirtualClock(startMs: number, { isBusy = () => false }: VirtualClockOptions = {}): VirtualClock {
+export function createVirtualClock(
+  startMs: number,
+  { isBusy = () => false, patienceMs = 3_000 }: VirtualClockOptions = {},
+): VirtualClock {
   const timers = new Set<Timer>();
   let now = startMs;
   let order = 0;
@@ -42,12 +44,12 @@ export function createVirtualClock(startMs: number, { isBusy = () => false }: Vi
   }
 
   async function moveTo(target: number): Promise<void> {
-    await settle(isBusy);
+    await settle({ isBusy, patienceMs });
     for (let timer = earliest(timers, target); timer !== undefined; timer = earliest(timers, target)) {
       timers.delete(timer);
       now = Math.max(now, timer.due);
       void timer.callback();
-      await settle(isBusy);
+      await settle({ isBusy, patienceMs });
     }
     now = Math.max(now, target);
   }
@@ -80,7 +82,7 @@ function earliest(timers: ReadonlySet<Timer>, target: number): Timer | undefined
   return found;
 }
 
-async function settle(isBusy: () => boolean): Promise<void> {
+async function settle({ isBusy, patienceMs }: Required<VirtualClockOptions>): Promise<void> {
   const waitedSince = performance.now();
   do {
     while (isBusy() && performance.now() - waitedSince < patienceMs) await pause(waitedSince);

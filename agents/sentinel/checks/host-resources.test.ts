@@ -172,6 +172,14 @@ describe('problems', () => {
     expect(badStates(await look(later, of))).toEqual(['critical filesystem-read-only /']);
   });
 
+  test.each([
+    ['waits for its disk for the better part of an hour', '7 6 5.0 1/200 1', hour],
+    ['can no longer do its work', '9 9 9.0 1/200 1', hour / 4],
+  ])('a load of a machine that %s', async (_name, loadavg, holdMs) => {
+    const found = await look({ ...idle, loadavg });
+    expect(found.find(({ condition }) => condition === 'load-high')).toMatchObject({ holdMs });
+  });
+
   test('a new open port, with the process that has it', async () => {
     const of = context();
     await look(idle, of);

@@ -2,18 +2,21 @@ import { z } from 'zod';
 import type { CheckMemory, Observation } from '#agents/sentinel/check.ts';
 
 /** Ticks since boot of all CPUs together. */
-export interface CpuTicks {
+interface CpuTicks {
   idle: number;
   total: number;
 }
 
-/** The first line of /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal; guests are part of user. */
+/**
+ * The first line of /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal; guests are part of user. A CPU
+ * whose programs wait for a disk is idle: it is there for any other, and a backup that waits for hours is no trouble.
+ */
 export function parseCpuTicks(text: string): CpuTicks | undefined {
   const match = /^cpu +(\d+(?: \d+){3,9}) *$/m.exec(text);
   const ticks = (match?.[1] ?? '').split(' ').map(Number).slice(0, 8);
-  const idle = ticks[3];
+  const [, , , idle, waiting = 0] = ticks;
   if (match === null || idle === undefined) return undefined;
-  return { idle, total: ticks.reduce((sum, one) => sum + one, 0) };
+  return { idle: idle + waiting, total: ticks.reduce((sum, one) => sum + one, 0) };
 }
 
 /** Percent that was not idle between two readings; since boot when the machine was booted in between. */
