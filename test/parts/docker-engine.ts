@@ -14,6 +14,8 @@ export interface FakeContainer {
   restarts?: number;
   policy?: 'no' | 'on-failure' | 'always' | 'unless-stopped';
   health?: 'starting' | 'healthy' | 'unhealthy';
+  /** What it was made from. */
+  image?: string;
   hasTerminal?: boolean;
   /** With the label of NodeTool's proxy. */
   isOnDemand?: boolean;

@@ -155,6 +155,20 @@ describe('a container', () => {
     expect(await levels(Date.parse('2026-11-20T00:00:00Z'))).toEqual([]);
   });
 
+  test('whose image nobody mends any more is information, whatever its registry and tag', async () => {
+    await using engine = await startDockerEngine([
+      { name: 'games', image: 'lscr.io/linuxserver/emulatorjs:latest' },
+      { name: 'logs', image: 'grafana/promtail:3.5.1@sha256:00' },
+      { name: 'resting', image: 'grafana/promtail', status: 'exited' },
+      { name: 'web', image: 'registry.lan:5000/me/promtail-ui' },
+    ]);
+    const found = (await watcher(engine.socketPath).look()).filter((one) => one.condition === 'software-end-of-life');
+    expect(found.map(({ resource, reading }) => [resource, reading])).toEqual([
+      ['games', { is: 'state', ok: false, severity: 'info' }],
+      ['logs', { is: 'state', ok: false, severity: 'info' }],
+    ]);
+  });
+
   test('in a crash loop is seen although the engine says that it runs', async () => {
     await using engine = await startDockerEngine([{ name: 'web', policy: 'always' }]);
     const { look } = watcher(engine.socketPath);

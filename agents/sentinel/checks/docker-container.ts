@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Evidence } from '#bus/messages/finding.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { Duration } from '#config/duration.ts';
-import { imageConditions } from '#agents/sentinel/probes/container-images.ts';
+import { endedImages, imageConditions } from '#agents/sentinel/probes/container-images.ts';
 import { rememberRemovals } from '#agents/sentinel/probes/container-removals.ts';
 import { type Container, isAtRest, judgeRunning } from '#agents/sentinel/probes/containers.ts';
 import { type Docker, systemSocket } from '#agents/sentinel/probes/docker.ts';
@@ -86,6 +86,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
     ...restartConditions(watched, context),
     ...missing(options, watched),
     ...removals(options, list.containers, context),
+    ...endedImages(watched),
     ...(await oldImages(watched, { docker, options, context })),
   ];
 }

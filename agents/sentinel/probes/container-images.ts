@@ -1,6 +1,6 @@
 import type { Observation } from '#agents/sentinel/check.ts';
 import type { Container } from './containers.ts';
-import { level } from './reading.ts';
+import { level, state } from './reading.ts';
 
 const dayMs = 86_400_000;
 /** Docker is of 2013: what claims to be older was built without a date, so that it is the same each time. */
@@ -37,4 +37,36 @@ export function imageConditions(
       }),
     ];
   });
+}
+
+/** Images that nobody mends any more, by repository without a registry, and what to do. Sources: their own pages. */
+const ended: Record<string, string> = {
+  'linuxserver/emulatorjs': 'LinuxServer deprecated it and maintains it no more',
+  'grafana/promtail': 'Promtail gets no more fixes since 2026-03-02; Grafana Alloy is its successor',
+};
+
+/** Running containers whose image has reached its end. It is information: they work, and will not be mended. */
+export function endedImages(containers: readonly Container[]): Observation[] {
+  return containers.flatMap((container) => {
+    const why = ended[repositoryOf(container.image)];
+    if (container.status !== 'running' || why === undefined) return [];
+    return [
+      state({
+        condition: 'software-end-of-life',
+        resource: container.name,
+        labels: { container: container.name },
+        summary: `${container.name} runs ${container.image}: ${why}`,
+        ok: false,
+        severity: 'info',
+        holdMs: 0,
+      }),
+    ];
+  });
+}
+
+/** `lscr.io/linuxserver/emulatorjs:latest@sha256:...` is `linuxserver/emulatorjs`. */
+function repositoryOf(image: string): string {
+  const [path = ''] = image.toLowerCase().split('@');
+  const parts = path.replace(/:[^/]*$/, '').split('/');
+  return parts.slice(-2).join('/');
 }
