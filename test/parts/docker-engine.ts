@@ -126,7 +126,7 @@ export function inspected(container: FakeContainer, id: string): object {
     },
     HostConfig: { RestartPolicy: { Name: policy, MaximumRetryCount: 0 } },
     Config: {
-      Image: 'bb:1',
+      Image: container.image ?? 'bb:1',
       Tty: container.hasTerminal === true,
       Env: ['PASSWORD=planted'],
       Labels: labelsOf(container),
