@@ -9,6 +9,8 @@ export interface Clue {
   condition: Finding['condition'];
   severity: Severity;
   kind: string;
+  /** Told by another program that may not choose. */
+  isForeign: boolean;
   host: string | undefined;
   resource: string;
   labels: Readonly<Record<string, string>>;
@@ -25,6 +27,7 @@ export function clueOf(finding: Finding): Clue {
     condition,
     severity,
     kind,
+    isForeign: finding.foreign === true,
     host: finding.host,
     resource,
     labels,

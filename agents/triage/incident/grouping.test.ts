@@ -58,6 +58,27 @@ describe('groups by cause', () => {
     expect(ruleOf(groups, dependent)).toMatch(/runs-on|depends-on/);
   });
 
+  test('what another program says hides nothing that Lares saw, and follows from it', () => {
+    const fake = { ...clue('host-down', { host: 'web' }), isForeign: true };
+    const own = clue('unit-failed', { host: 'web', labels: { unit: 'nginx.service' } });
+    expect(rootsOf(groupsOf([fake, own], inventory))).toEqual(['host-down of web', 'unit-failed of web']);
+    const gateway = { ...clue('gateway-down'), isForeign: true };
+    const blind = clue('check-unknown', { host: 'nas', condition: 'unknown' });
+    expect(groupsOf([gateway, blind], inventory)).toHaveLength(2);
+    const down = clue('host-down', { host: 'nas' });
+    const told = clueOf({ ...makeFinding({ name: 'http-down', host: 'nas' }, storyStart), foreign: true });
+    expect(rootsOf(groupsOf([told, down], inventory))).toEqual(['host-down of nas']);
+  });
+
+  test('many alerts of one name and of no known host are one group, a few are not', () => {
+    const many = (count: number): Clue[] =>
+      Array.from({ length: count }, (_, index) => clue('TargetDown', { resource: `n${index}` }, index));
+    expect(groupsOf(many(9), inventory)).toHaveLength(9);
+    const groups = groupsOf([...many(500), clue('Other', { resource: 'x' })], inventory);
+    expect(groups.map(({ members }) => members.length).toSorted((a, b) => a - b)).toEqual([1, 500]);
+    expect(groups.flatMap(({ members }) => members).find(({ role }) => role === 'symptom')?.rule).toBe('same-alert');
+  });
+
   test('a failed unit explains the service that it serves', () => {
     const unit = clue('unit-failed', { host: 'web', labels: { unit: 'nginx.service' } });
     const http = clue('http-down', { host: 'web', labels: { service: 'site' } }, -30_000);

@@ -22,9 +22,12 @@ export interface Group {
  */
 export function groupsOf(clues: readonly Clue[], inventory: Inventory): Group[] {
   const scene = sceneOf(clues, inventory);
+  // What another program says may follow from anything, but never hides what Lares saw itself.
+  const own = clues.filter(({ isForeign }) => !isForeign);
+  const ownScene = own.length === clues.length ? scene : sceneOf(own, inventory);
   const causes = new Map<string, Cause>();
   for (const clue of clues) {
-    const cause = causeOf(clue, scene);
+    const cause = causeOf(clue, clue.isForeign ? scene : ownScene);
     if (cause !== undefined) causes.set(clue.fingerprint, cause);
   }
   const roots = new Map<string, Clue>();

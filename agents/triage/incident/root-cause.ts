@@ -22,6 +22,7 @@ export type RuleId =
   | 'failed-on-host'
   | 'runs-on'
   | 'depends-on'
+  | 'same-alert'
   | 'first-seen'
   | 'same-incident'
   | 'alone';
@@ -40,6 +41,9 @@ const horizonMs = 30 * 60_000;
 /** Two failures this near in time on one host, one a unit and one a service, are taken for one. */
 const togetherMs = 5 * 60_000;
 
+/** So many alerts of one name, of things that the inventory does not know, are told together. */
+const stormSize = 10;
+
 /** Firing findings by what they are about. Built once for a set; each list is sorted best root first. */
 interface Scene {
   inventory: Inventory;
@@ -48,6 +52,8 @@ interface Scene {
   units: Map<string, Clue[]>;
   services: Map<string, Clue[]>;
   gateways: Clue[];
+  /** Those of no known host, by their alert. */
+  homeless: Map<string, Clue[]>;
 }
 
 export function sceneOf(clues: Iterable<Clue>, inventory: Inventory): Scene {
@@ -58,9 +64,10 @@ export function sceneOf(clues: Iterable<Clue>, inventory: Inventory): Scene {
     units: new Map(),
     services: new Map(),
     gateways: [],
+    homeless: new Map(),
   };
   for (const clue of clues) place(scene, clue);
-  for (const lists of [scene.reach, scene.units, scene.services]) {
+  for (const lists of [scene.reach, scene.units, scene.services, scene.homeless]) {
     for (const list of lists.values()) list.sort(compareRoots);
   }
   scene.gateways.sort(compareRoots);
@@ -71,11 +78,20 @@ function place(scene: Scene, clue: Clue): void {
   const subject = subjectOf(clue, scene.inventory);
   scene.subjects.set(clue.fingerprint, subject);
   if (isGateway(clue)) scene.gateways.push(clue);
+  if (isHomeless(subject, scene)) append(scene.homeless, alertOf(clue), clue);
   if (subject.host !== undefined && reachRank(clue) > 0) append(scene.reach, subject.host, clue);
   if (subject.host !== undefined && isUnitTrouble(clue)) append(scene.units, subject.host, clue);
   if (subject.service !== undefined && (isUnitTrouble(clue) || isServiceDown(clue))) {
     append(scene.services, subject.service, clue);
   }
+}
+
+function isHomeless({ host, service }: Subject, { inventory }: Pick<Scene, 'inventory'>): boolean {
+  return service === undefined && (host === undefined || !inventory.nodes.has(host));
+}
+
+function alertOf(clue: Clue): string {
+  return `${clue.kind}\0${wordOf(clue)}`;
 }
 
 function isGateway(clue: Clue): boolean {
@@ -96,7 +112,7 @@ export function causeOf(clue: Clue, scene: Scene): Cause | undefined {
 
 type Rule = (clue: Clue, scene: Scene) => Cause | undefined;
 
-const rules: readonly Rule[] = [byGateway, byOwnHost, byUnit, byRuntime, byOnlyFailedUnit, byAncestor];
+const rules: readonly Rule[] = [byGateway, byOwnHost, byUnit, byRuntime, byOnlyFailedUnit, byAncestor, byAlert];
 
 function inTime(clue: Clue, cause: Clue): boolean {
   return reachRank(clue) > 0 || cause.startsAt - clue.startsAt <= horizonMs;
@@ -183,6 +199,16 @@ function byAncestor(clue: Clue, scene: Scene): Cause | undefined {
     }
   }
   return undefined;
+}
+
+/** Nothing is known of where they are, and so many of one name are one message, as Alertmanager groups them. */
+function byAlert(clue: Clue, scene: Scene): Cause | undefined {
+  const subject = scene.subjects.get(clue.fingerprint);
+  if (subject === undefined || !isHomeless(subject, scene)) return undefined;
+  const alike = scene.homeless.get(alertOf(clue)) ?? [];
+  const [first] = alike;
+  if (first === undefined || first === clue || alike.length < stormSize) return undefined;
+  return { clue: first, rule: 'same-alert', why: `it is one of ${alike.length} alerts of this name` };
 }
 
 /** A host hurts what stands on it when it cannot be reached, a service when it is down; a full disk hurts only itself. */
