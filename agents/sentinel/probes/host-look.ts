@@ -63,7 +63,8 @@ function filesystemObservations(look: HostLook): Observation[] {
   }
   const limits = look.options.filesystems;
   const giB = 1_024 ** 3;
-  const bytes = { warningFreeBytes: limits.warningFree * giB, criticalFreeBytes: limits.criticalFree * giB };
+  const bytesOf = (gibibytes = Number.POSITIVE_INFINITY): number => gibibytes * giB;
+  const bytes = { warningFreeBytes: bytesOf(limits.warningFree), criticalFreeBytes: bytesOf(limits.criticalFree) };
   const readOnly = parseMounts(look.sections.get('mounts')?.text ?? '');
   const written = new Set(rememberedTexts(look.memory, 'writable'));
   const observations: Observation[] = [];

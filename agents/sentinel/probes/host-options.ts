@@ -26,15 +26,19 @@ function lasting(of: { warning: number; critical: number; lasts: string }) {
 
 const gibibytes = z.number().nonnegative();
 
-/** The keys of a `host-resources` check. Defaults: the seeds' thresholds, made calm for large disks and busy nights. */
+/** The keys of a `host-resources` check. */
 export const HostOptions = z.strictObject({
   off: z.array(z.enum(hostParts)).default([]).describe('Parts that are not looked at.'),
   filesystems: z
     .strictObject({
       warning: percent.default(85).describe('Percent used where a warning begins.'),
       critical: percent.default(95).describe('Percent used where it is critical.'),
-      warningFree: gibibytes.default(20).describe('No warning while more GiB than that are free.'),
-      criticalFree: gibibytes.default(5).describe('Not critical while more GiB than that are free.'),
+      warningFree: gibibytes
+        .optional()
+        .describe(
+          'For large disks: no warning while more GiB than that are free. Absent: the percentage alone counts.',
+        ),
+      criticalFree: gibibytes.optional().describe('The same for critical.'),
       lasts: durationOr('5m').describe('How long before it fires.'),
       ignore: z.array(z.string().max(300)).default([]).describe('Mount points to leave out; `*` stands for any text.'),
     })
@@ -43,7 +47,7 @@ export const HostOptions = z.strictObject({
   inodes: levels({ warning: 10, critical: 3, least: 0 })
     .prefault({})
     .describe('Percent of inodes that are free, below which it fires.'),
-  memory: lasting({ warning: 92, critical: 97, lasts: '10m' }).describe('Percent of memory that programs cannot get.'),
+  memory: lasting({ warning: 90, critical: 97, lasts: '5m' }).describe('Percent of memory that programs cannot get.'),
   swap: levels({ warning: 50, critical: 80, least: 0 })
     .prefault({})
     .describe('Percent of swap used, while it is read back or memory is short.'),
