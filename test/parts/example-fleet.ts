@@ -8,7 +8,7 @@ import { nodetoolToken } from './fake-nodetool.ts';
 import { backupServerToken } from './fake-pbs.ts';
 import { proxmoxToken } from './fake-proxmox.ts';
 import { wazuhPassword } from './fake-wazuh.ts';
-import { FleetFakes } from './fleet-fakes.ts';
+import { FleetFakes, unplayedKinds } from './fleet-fakes.ts';
 import { Lares } from './lares.ts';
 import { startTelegram, type TelegramPart } from './telegram.ts';
 import { until } from './until.ts';
@@ -19,6 +19,12 @@ interface Use {
   preset: string;
   without?: string[];
   [parameter: string]: unknown;
+}
+
+/** What says whether a check looks from here: its kind, and for some where they ask from. */
+interface Asking {
+  kind: string;
+  from?: unknown;
 }
 
 interface Place {
@@ -43,8 +49,6 @@ interface Example {
 
 /** Fast enough to wait for, slow enough for a busy machine. */
 const pace = { every: '4s', for: '1s' };
-/** Kinds that ask something else than an address of the house over HTTP: each has tests against the real program. */
-const unplayed = new Set(['dns', 'dns-zone', 'domain-expiry', 'mqtt', 'smtp', 'snmp']);
 const secrets: Record<string, string> = {
   'secrets/pve': proxmoxToken,
   'secrets/pbs': backupServerToken,
@@ -149,7 +153,8 @@ export class ExampleFleet implements AsyncDisposable {
   async #furnish(): Promise<void> {
     const { hosts, services = {} } = this.#example;
     const kinds = await loadKinds();
-    const isPlayed = (kind: string): boolean => !unplayed.has(kind) && kinds.get(kind)?.reach !== 'host';
+    const isPlayed = ({ kind, from }: Asking): boolean =>
+      !unplayedKinds.has(kind) && kinds.get(kind)?.reach !== 'host' && from !== 'host';
     this.#settleCluster();
     for (const [name, place] of [...Object.entries(hosts), ...Object.entries(services)]) {
       const played = (place.watch ?? []).map((use) => onlyPlayed(use, isPlayed)).filter((use) => use !== undefined);
@@ -161,7 +166,7 @@ export class ExampleFleet implements AsyncDisposable {
       Object.assign(source, await this.#mappedUrls('discovery', source));
     this.#example.checks = [
       ...this.#reachabilities(),
-      ...(this.#example.checks ?? []).filter(({ kind }) => isPlayed(kind)),
+      ...(this.#example.checks ?? []).filter((check) => isPlayed(check)),
     ];
     this.#configure();
   }
@@ -205,7 +210,8 @@ export class ExampleFleet implements AsyncDisposable {
     for (const [key, value] of Object.entries(use)) {
       const [first] = [value].flat();
       if (typeof first !== 'string' || !/^https?:\/\//.test(first)) continue;
-      const { url } = await this.fakes.at({ name, key, address: first }, use.preset ?? 'proxmox');
+      const preset = key === 'metricsUrl' ? 'prometheus' : (use.preset ?? 'proxmox');
+      const { url } = await this.fakes.at({ name, key, address: first }, preset);
       const { pathname } = new URL(first);
       mapped[key] = Array.isArray(value) ? [url] : `${url}${pathname === '/' ? '' : pathname}`;
     }
@@ -258,10 +264,10 @@ export class ExampleFleet implements AsyncDisposable {
   }
 }
 
-function onlyPlayed(use: Use, isPlayed: (kind: string) => boolean): Use | undefined {
+function onlyPlayed(use: Use, isPlayed: (check: Asking) => boolean): Use | undefined {
   const preset = new Presets().get(use.preset);
   if (typeof preset === 'string') throw new Error(`The example ${preset}`);
-  const left = preset.checks.filter(({ kind }) => !isPlayed(kind)).map(({ suffix }) => suffix);
+  const left = preset.checks.filter((check) => !isPlayed(check)).map(({ suffix }) => suffix);
   if (left.length === preset.checks.length) return undefined;
   return left.length === 0 ? use : { ...use, without: [...(use.without ?? []), ...left] };
 }

@@ -8,6 +8,21 @@ import { startFakeTruenas } from './fake-truenas.ts';
 import { stepCa, wellProducts } from './fleet-products.ts';
 import { startSilentPort } from './silent-port.ts';
 
+/** Kinds that none of these fakes answers: they ask for names, the outside, series or by protocols of their own. */
+export const unplayedKinds = new Set([
+  'database',
+  'dns',
+  'dns-zone',
+  'domain-expiry',
+  'exporter',
+  'mqtt',
+  'prometheus-query',
+  'smtp',
+  'snmp',
+  'ssh-banner',
+  'wazuh-indexer',
+]);
+
 /** Something with an address that a fleet's checks ask. */
 type Fake = Pick<FakeApi, 'url'> & AsyncDisposable & { fault: string };
 

@@ -93,6 +93,8 @@ export const wellProducts: Record<string, Product> = {
       items: [{ name: 'pve1', host: '10.0.0.7', status: 'up', updated: now().replace('T', ' '), info: { dp: 50 } }],
     },
   })),
+  'blackbox-exporter': page,
+  cadvisor: saying({ '/healthz': 'ok' }),
   'calibre-web': page,
   cloudflared: saying({
     '/ready': { status: 200, readyConnections: 4, connectorId: 'b7e0' },
@@ -103,6 +105,7 @@ export const wellProducts: Record<string, Product> = {
   emulatorjs: page,
   forgejo: saying({ '/api/healthz': { status: 'pass' } }),
   freebox: saying({ '/api_version': { api_version: '14.0' } }),
+  frigate: saying({ '/api/': 'Frigate is running. Alive and healthy!', '/api/stats': { service: { uptime: 7_200 } } }),
   freshrss: saying({ '/api/greader.php/check/compatibility': 'PASS' }),
   grafana: saying({ '/api/health': { commit: 'a', database: 'ok', version: '13.0.1' } }),
   headscale: saying(() => ({
@@ -110,8 +113,12 @@ export const wellProducts: Record<string, Product> = {
     '/api/v1/node': { nodes: ['pve1', 'pve2'].map(onlineNode) },
     '/api/v1/apikey': { apiKeys: [] },
   })),
-  'home-assistant': ({ path }) =>
-    path === '/manifest.json' ? { body: { name: 'Home Assistant' } } : { body: { message: 'API running.' } },
+  'home-assistant': saying({
+    '/manifest.json': { name: 'Home Assistant' },
+    '/api/': { message: 'API running.' },
+    '/api/config': { state: 'RUNNING', safe_mode: false, recovery_mode: false },
+  }),
+  homelable: saying({ '/api/v1/health': { status: 'ok' } }),
   homepage: saying({ '/api/healthcheck': 'up' }),
   immich: saying({ '/api/server/ping': { res: 'pong' } }),
   jellyfin: saying({
@@ -125,11 +132,14 @@ export const wellProducts: Record<string, Product> = {
     '/key/info': { info: { spend: 1, max_budget: 10 } },
     '/v1/models': { data: [{ id: 'minimax' }] },
   }),
+  minio: page,
+  n8n: page,
   netbox: page,
   nextcloud: ({ path }) =>
     path === '/status.php'
       ? { body: nextcloudStatus }
       : { body: { ocs: { meta: { statuscode: 200 }, data: { nextcloud: { system: { freespace: 2 ** 40 } } } } } },
+  'nginx-proxy': page,
   'nginx-proxy-manager': saying({
     '/api/': { status: 'OK', setup: true, version: { major: 2, minor: 12, revision: 3 } },
     '/api/tokens': { token: 'npm-session', expires: '2099-11-21T12:00:00.000Z' },
@@ -137,6 +147,9 @@ export const wellProducts: Record<string, Product> = {
     '/api/nginx/certificates': [],
   }),
   'node-red': page,
+  ntfy: saying({ '/v1/health': { healthy: true } }),
+  openfang: saying({ '/api/health': { status: 'ok' } }),
+  paperless,
   patchmon: saying(() => ({ '/health': 'healthy', '/api/v1/api/hosts': { hosts: [patchedHost()], total: 1 } })),
   plane: ({ path }) => (path === '/' ? { body: { status: 'OK' } } : undefined),
   prometheus,
@@ -145,6 +158,7 @@ export const wellProducts: Record<string, Product> = {
     path === '/api/v2/auth/login'
       ? { body: 'Ok.', headers: { 'set-cookie': 'SID=s1; HttpOnly; path=/' } }
       : { body: { server_state: { connection_status: 'connected', free_space_on_disk: -1 }, torrents: {} } },
+  searxng: saying({ '/healthz': 'OK' }),
   semaphore: saying({ '/api/ping': 'pong', '/api/projects': [{ id: 1, name: 'a' }], '/api/project/1/templates': [] }),
   syncthing: saying({
     '/rest/noauth/health': { status: 'OK' },
@@ -169,8 +183,10 @@ export const wellProducts: Record<string, Product> = {
   vaultwarden: page,
   'wazuh-manager': wazuh(),
   'web-app': page,
+  'wg-easy': page,
   website: page,
   wikijs: page,
+  zigbee2mqtt: page,
 };
 
 const queryStats = { totalQueries: 1_000, totalServerFailure: 3, blockListZones: 650_000 };
@@ -202,6 +218,13 @@ function patchedHost(): object {
     security_updates_count: 0,
     needs_reboot: false,
   };
+}
+
+function paperless(request: ApiRequest): ReturnType<Product> {
+  if (request.path !== '/api/status/') return page(request);
+  const well = ['redis', 'celery', 'index', 'classifier', 'sanity_check'].map((name) => [`${name}_status`, 'OK']);
+  const storage = { total: 1_000, available: 900 };
+  return { body: { storage, database: { status: 'OK' }, tasks: Object.fromEntries(well) as object } };
 }
 
 function unifi({ path }: ApiRequest): ApiReply | undefined {
