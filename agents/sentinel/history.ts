@@ -146,6 +146,12 @@ export class History {
     return typeof row?.['at'] === 'number' ? row['at'] : undefined;
   }
 
+  /** How often it ended since then. */
+  endsSince(fingerprint: string, since: number): number {
+    const sql = 'SELECT count(*) AS n FROM occurrences WHERE fingerprint = ? AND ends_at >= ?';
+    return Number(this.#rows.get(sql, fingerprint, since)?.['n'] ?? 0);
+  }
+
   /** Earlier occurrences of the same condition, newest first. */
   before(finding: Finding, limit: number): { total: number; last: PastOccurrence[] } {
     const key = [finding.fingerprint, finding.occurrence] as const;

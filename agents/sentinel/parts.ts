@@ -60,7 +60,11 @@ export function assemble(context: AgentContext, assembly: Assembly): Parts {
   const journal = openJournal(store.rows, loadSecret(keysFolder, 'journal'));
   const probes = assembly.probes ?? createProbes({ config, clock, log });
   const keeping = { store, history, clock, log, journal: findingsJournal(journal, clock) };
-  const ledger = new Ledger({ ...keeping, checks, tell: assembly.onEvent });
+  const tell = (event: LedgerEvent): void => {
+    if (event.event === 'fired') foreign.giveWay(event.finding.fingerprint);
+    assembly.onEvent(event);
+  };
+  const ledger = new Ledger({ ...keeping, checks, tell });
   ledger.restore();
   const { sources, onForeign } = assembly;
   const foreign = new Foreign({ ...keeping, sources, hostOf: createHostFinder(config.hosts), tell: onForeign });

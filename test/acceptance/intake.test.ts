@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fingerprintOf } from '#bus/fingerprint.ts';
-import { fingerprintFor } from '#agents/sentinel/foreign/alert.ts';
 import { finding, type Finding } from '#bus/messages/finding.ts';
 import { startAlertmanager, webhookConfig } from '../parts/alertmanager.ts';
 import type { TestBroker } from '../parts/broker.ts';
@@ -146,7 +145,7 @@ describeWith(programs, 'those who find things themselves', () => {
     const fired = await house.finding('firing', 'TargetDown');
     const labels = { alertname: 'TargetDown', host: 'web', instance: target, job: 'web', severity: 'page' };
     expect(fired).toMatchObject({
-      fingerprint: fingerprintFor({ labels }),
+      fingerprint: fingerprintOf(labels),
       foreign: true,
       severity: 'critical',
       host: 'web',
@@ -200,7 +199,7 @@ describeWith(programs, 'those who find things themselves', () => {
     };
     await alertmanager.post(alert);
     expect(await house.finding('firing', 'FromAlertmanager')).toMatchObject({
-      fingerprint: fingerprintFor(alert),
+      fingerprint: fingerprintOf(alert.labels),
       host: 'web',
       severity: 'info',
       summary: 'so it is',
@@ -279,7 +278,7 @@ describeWith(programs, 'those who find things themselves', () => {
     await house.lares.end('SIGKILL');
     await house.lares.start();
     const { stdout } = await house.amtool('alert', 'query', '-o', 'json', 'alertname=Lasting');
-    expect(fired.fingerprint).toBe(fingerprintFor({ labels }));
+    expect(fired.fingerprint).toBe(fingerprintOf(labels));
     const kept = { labels, fingerprint: fingerprintOf(labels), startsAt: fired.startsAt };
     expect(JSON.parse(stdout)).toMatchObject([kept]);
     await until(async () => (await house.lares.run('incidents', '--json')).stdout.includes('it lasts'), 'the incident');

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { fingerprintOf } from '#bus/fingerprint.ts';
 import type { Finding } from '#bus/messages/finding.ts';
 import type { ConfigInput } from '#config/schema.ts';
-import { fingerprintFor } from '#agents/sentinel/foreign/alert.ts';
 import type { SentinelStage } from './sentinel-stage.ts';
 import { until } from './until.ts';
 
@@ -53,8 +52,8 @@ export class ReportingHouse {
 
   /** What was told last of these labels, whether a sender reported them or Lares said them of a sender. */
   last(labels: Record<string, string>): Finding | undefined {
-    const names = [fingerprintFor({ labels }), fingerprintOf(labels)];
-    return this.stage.findings.findLast(({ fingerprint }) => names.includes(fingerprint));
+    const name = fingerprintOf(labels);
+    return this.stage.findings.findLast(({ fingerprint }) => fingerprint === name);
   }
 
   async until(labels: Record<string, string>, status: Finding['status']): Promise<Finding> {

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { Severity } from '#bus/fields.ts';
 
 /** One condition as another program reports it, whatever its format was. */
@@ -57,18 +56,6 @@ export function faultOf(labels: Readonly<Record<string, string>>): string | unde
   if (long !== undefined) return `label "${long[0].slice(0, 80)}" is longer than ${maximumValue}`;
   const characters = entries.reduce((sum, [name, value]) => sum + name.length + value.length, 0);
   return characters > maximumCharacters ? `its labels are longer than ${maximumCharacters} together` : undefined;
-}
-
-/**
- * What a foreign alert is known by here. Not Alertmanager's fingerprint, which Lares' own findings have: two label sets
- * with one of those are easily made, and a sender must not speak of a finding that is not theirs.
- */
-export function fingerprintFor({ labels }: Pick<ForeignAlert, 'labels'>): string {
-  const pairs = Object.entries(labels).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  return createHash('sha256')
-    .update(JSON.stringify(['foreign', pairs]))
-    .digest('hex')
-    .slice(0, 16);
 }
 
 /** What could be read of a delivery; the alerts whose labels cannot be taken are refused one by one. */

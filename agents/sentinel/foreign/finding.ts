@@ -9,6 +9,7 @@ import { safeLabels, safeLine } from './words.ts';
 
 /** A moving value is told this often at most; a change of severity at once. */
 const refreshMs = 5 * 60_000;
+const steadyMs = 30 * 60_000;
 
 /** Labels that say what of the host is meant, the most telling first. */
 const resourceLabels = [
@@ -68,10 +69,23 @@ export function foreignFinding(
 /** The same finding with what the sender says of it now, or undefined when there is nothing to tell. */
 export function retold(finding: Finding, alert: ForeignAlert, now: number): Finding | undefined {
   const summary = safeLine(alert.summary);
-  const isNews = alert.severity !== finding.severity || alert.condition !== finding.condition;
+  const condition = isStillFlapping(finding, now) ? finding.condition : alert.condition;
+  const isNews = alert.severity !== finding.severity || condition !== finding.condition;
   const isDue = summary !== finding.summary && now - Date.parse(finding.updatedAt) >= refreshMs;
   if (!isNews && !isDue) return undefined;
-  return { ...finding, severity: alert.severity, condition: alert.condition, summary, updatedAt: after(finding, now) };
+  return { ...finding, severity: alert.severity, condition, summary, updatedAt: after(finding, now) };
+}
+
+/** The same finding when it goes bad and well again and again. */
+export function flappingFinding(finding: Finding, now: number): Finding {
+  return finding.condition === 'flapping'
+    ? finding
+    : { ...finding, condition: 'flapping', updatedAt: after(finding, now) };
+}
+
+/** Until it was told for so long that it is wrong, and never that it is over. */
+function isStillFlapping({ condition, updatedAt }: Finding, now: number): boolean {
+  return condition === 'flapping' && now - Date.parse(updatedAt) < steadyMs;
 }
 
 /** The finding when nobody reports it any more. */

@@ -6,19 +6,18 @@ import type { Log } from '#agents/runtime/log.ts';
 import type { FindingEvent } from '#agents/sentinel/finding.ts';
 import { byItself, type Credit, type History } from '#agents/sentinel/history.ts';
 import type { SentinelStore } from '#agents/sentinel/store.ts';
-import { type ForeignAlert, fingerprintFor } from './alert.ts';
+import type { ForeignAlert } from './alert.ts';
 import { evidenceFor } from './evidence.ts';
 import type { HostFinder } from './hosts.ts';
 import { type Claim, ForeignRows } from './rows.ts';
+import { floodOf, ownLabels, type Word } from './own-word.ts';
 import type { OpenAlert, Source } from './source.ts';
-import { deadlineOf, type Held, reported, type Step, withdrawn } from './steps.ts';
+import { isAnothers, deadlineOf, ended, type Held, reported, type Step, withdrawn } from './steps.ts';
 
 /** Over all sources, so that a manifest has room for them and for what Lares sees itself. */
 const maximumOpen = 1_500;
 /** After a start a sender gets as long as it had to tell its alerts again, and no longer than this. */
 const graceAfterStartMs = 15 * 60_000;
-/** A flood is over when nothing was left out for so long. */
-const floodMs = 10 * 60_000;
 /** Alerts that end within so short a time are told together. */
 const sweepMs = 1_000;
 
@@ -44,19 +43,11 @@ export interface Taken {
 
 /** How an alert of a delivery stands to what is held. */
 interface Stand {
-  is: 'over' | 'known' | 'new' | 'ours';
+  /** `taken`: that fingerprint is Lares' own, or that of other labels. */
+  is: 'over' | 'known' | 'new' | 'taken';
   fingerprint: string;
   alert: ForeignAlert;
   until: number | undefined;
-}
-
-/** What Lares says about a source itself. */
-interface Word {
-  alertname: string;
-  severity: ForeignAlert['severity'];
-  condition: ForeignAlert['condition'];
-  summary: string;
-  endsAt?: number;
 }
 
 /**
@@ -127,9 +118,9 @@ export class Foreign {
 
   /** Takes one delivery, in one transaction. Of the same alert twice the last counts. */
   take(source: Source, alerts: readonly ForeignAlert[]): Taken {
-    const { clock, hostOf } = this.#options;
+    const { clock, hostOf, history } = this.#options;
     const now = clock.now();
-    const latest = new Map(alerts.map((alert) => [fingerprintFor(alert), alert]));
+    const latest = new Map(alerts.map((alert) => [fingerprintOf(alert.labels), alert]));
     const stands = [...latest].map(([fingerprint, alert]) => this.#standOf(fingerprint, alert, { source, now }));
     const over = stands.filter(({ is }) => is === 'over');
     const fresh = stands.filter(({ is }) => is === 'new');
@@ -137,8 +128,8 @@ export class Foreign {
     const known = stands.filter(({ is }) => is === 'known');
     const leftOut = fresh.length - admitted.length;
     this.#commit([
-      ...over.flatMap(({ fingerprint, alert }) =>
-        this.#withdraw(fingerprint, source.name, alert.endsAt ?? alert.saidAt),
+      ...over.flatMap(
+        ({ fingerprint, alert }) => ended(this.#held.get(fingerprint), alert, { source, now, history }) ?? [],
       ),
       ...[...known, ...admitted].map(({ fingerprint, alert, until }) =>
         reported(this.#held.get(fingerprint), alert, { fingerprint, source, until, now, hostOf }),
@@ -152,11 +143,29 @@ export class Foreign {
   #standOf(fingerprint: string, alert: ForeignAlert, { source, now }: { source: Source; now: number }): Stand {
     const until = deadlineOf(alert, source, now);
     const of = { fingerprint, alert, until };
+    if (this.#isTaken(fingerprint, alert)) return { ...of, is: 'taken' };
     if (alert.status === 'resolved' || (until !== undefined && until <= now)) return { ...of, is: 'over' };
     if (this.#held.get(fingerprint)?.claims.has(source.name) === true) return { ...of, is: 'known' };
     if (this.#isPast(fingerprint, alert)) return { ...of, is: 'over' };
-    // Lares' own words may come back through somebody who watches Lares: the check that said them ends them.
-    return { ...of, is: this.#options.store.subject(fingerprintOf(alert.labels)) === undefined ? 'new' : 'ours' };
+    return { ...of, is: 'new' };
+  }
+
+  /**
+   * Lares' own words may come back through somebody who watches Lares: the check that said them ends them. And two label
+   * sets with one of Alertmanager's fingerprints are easily made: a sender speaks of no alert that is not theirs.
+   */
+  #isTaken(fingerprint: string, { labels }: ForeignAlert): boolean {
+    if (this.#options.store.subject(fingerprint) !== undefined) return true;
+    return isAnothers(this.#held.get(fingerprint), labels);
+  }
+
+  /** A check of Lares found what goes by this fingerprint: from now on only that check speaks of it. */
+  giveWay(fingerprint: string): void {
+    const held = this.#held.get(fingerprint);
+    if (held === undefined) return;
+    this.#held.delete(fingerprint);
+    const gone = [...held.claims.keys()].map((source) => ({ fingerprint, source }));
+    this.#guarded(() => this.#options.store.rows.transaction(() => this.#rows.save(gone, [])));
   }
 
   /** A word of Lares about a source, until it is taken back. */
@@ -274,18 +283,4 @@ export class Foreign {
 function renewed(claim: Claim, now: number): Claim {
   if (claim.until === undefined) return claim;
   return { ...claim, until: Math.max(claim.until, now + Math.min(claim.graceMs ?? 0, graceAfterStartMs)) };
-}
-
-function ownLabels(source: Source, alertname: string): Record<string, string> {
-  return { alertname, intake: source.name };
-}
-
-function floodOf(source: Source, leftOut: number, now: number): Word {
-  return {
-    alertname: 'intake-flood',
-    severity: 'warning',
-    condition: 'problem',
-    summary: `"${source.name}" reports more than can be held: ${leftOut} of its alerts were left out`,
-    endsAt: now + floodMs,
-  };
 }

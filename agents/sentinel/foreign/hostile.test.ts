@@ -1,11 +1,11 @@
 import * as fc from 'fast-check';
+import { fingerprintOf } from '#bus/fingerprint.ts';
 import { describe, expect, test } from 'vitest';
 import { Finding } from '#bus/messages/finding.ts';
 import { registerSecret } from '#bus/scrub.ts';
 import { Intake } from '#config/intake-config.ts';
 import { loadPlugins } from '#agents/runtime/plugins.ts';
 import { readDelivery, sentAt } from '../../../test/parts/delivery.ts';
-import { fingerprintFor } from './alert.ts';
 import { foreignFinding } from './finding.ts';
 import { parseJsonPath, valuesAt } from './json-path.ts';
 import { openAlert } from './open-alert.ts';
@@ -117,7 +117,7 @@ describe.each([...kinds])('whatever is sent as %s', (kind, definition) => {
     if (reading.is === 'refused') return reading.reason.length <= 300 ? [] : ['a long reason'];
     return reading.alerts.flatMap((read) => {
       const finding = foreignFinding(read, {
-        fingerprint: fingerprintFor(read),
+        fingerprint: fingerprintOf(read.labels),
         source,
         now: sentAt,
         hostOf: () => undefined,

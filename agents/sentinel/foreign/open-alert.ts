@@ -11,9 +11,7 @@ export function openAlert(alert: ForeignAlert, startsAt: number, now: number): O
   return {
     // Alertmanager's, which its tools expect.
     fingerprint: fingerprintOf(alert.labels),
-    labels: Object.fromEntries(
-      Object.entries(alert.labels).map(([name, value]) => [oneLine(name, 200), scrubbedValue(name, value)]),
-    ),
+    labels: openLabels(alert.labels),
     summary: safeLine(alert.summary),
     details: alert.details.slice(0, maximumDetails).map((line) => safeLine(line)),
     startsAt,
@@ -21,4 +19,11 @@ export function openAlert(alert: ForeignAlert, startsAt: number, now: number): O
     endsAt: undefined,
     generatorUrl: alert.generatorUrl === undefined ? undefined : safeLine(alert.generatorUrl, 1_000),
   };
+}
+
+/** Labels as their sender may see them again: without secrets, bounded. */
+export function openLabels(labels: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(labels).map(([name, value]) => [oneLine(name, 200), scrubbedValue(name, value)]),
+  );
 }

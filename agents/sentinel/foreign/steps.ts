@@ -1,8 +1,9 @@
 import type { Finding } from '#bus/messages/finding.ts';
 import type { FindingEvent } from '#agents/sentinel/finding.ts';
+import type { History } from '#agents/sentinel/history.ts';
 import type { ForeignAlert } from './alert.ts';
-import { endedFinding, foreignFinding, type Making, retold } from './finding.ts';
-import { openAlert } from './open-alert.ts';
+import { endedFinding, flappingFinding, foreignFinding, type Making, retold } from './finding.ts';
+import { openAlert, openLabels } from './open-alert.ts';
 import type { Claim, ClaimChange } from './rows.ts';
 import type { Source } from './source.ts';
 
@@ -48,7 +49,7 @@ export function reported(held: Held | undefined, alert: ForeignAlert, report: Re
   if (changed !== undefined) return { ...claimed(changed, held.claims, claim), event: 'updated' };
   const step = claimed(held.finding, held.claims, claim);
   // That it is told again needs no write: after a start each sender gets time to do it.
-  return before === undefined ? step : { ...step, stored: [] };
+  return before === undefined || held.finding.condition === 'flapping' ? step : { ...step, stored: [] };
 }
 
 function claimed(finding: Finding, claims: Held['claims'], claim: Claim): Step {
@@ -85,4 +86,49 @@ export function withdrawn(
     claims,
     stored: [{ fingerprint, source }],
   };
+}
+
+/** An alert that ended so often within the span flaps. */
+const flapping = { ends: 2, spanMs: 30 * 60_000 };
+/** What flaps is over when it was quiet for so long. */
+const quietMs = 10 * 60_000;
+
+/** A source says that it is over. One that ends again and again has not ended: it goes on as one that flaps. */
+export function ended(
+  held: Held | undefined,
+  alert: ForeignAlert,
+  at: { source: Source; now: number; history: Pick<History, 'endsSince'> },
+): Step | undefined {
+  const { now, history } = at;
+  const source = at.source.name;
+  const claim = held?.claims.get(source);
+  if (held === undefined || claim === undefined) return undefined;
+  const { fingerprint, condition } = held.finding;
+  const isFlapping = held.claims.size === 1 && history.endsSince(fingerprint, now - flapping.spanMs) >= flapping.ends;
+  if (!isFlapping) return withdrawn(held, source, endOf(alert, now));
+  const quiet: Claim = { ...claim, until: now + quietMs, graceMs: quietMs };
+  return {
+    fingerprint,
+    ...(condition !== 'flapping' && { event: 'updated' as const }),
+    finding: flappingFinding(held.finding, now),
+    claims: new Map(held.claims).set(source, quiet),
+    stored: [{ fingerprint, source, claim: quiet }],
+  };
+}
+
+function endOf({ endsAt, saidAt }: ForeignAlert, now: number): { now: number; endsAt?: number } {
+  const at = endsAt ?? saidAt;
+  return { now, ...(at !== undefined && { endsAt: at }) };
+}
+
+/** Whether what is held is a word of Lares about a source, or an alert with other labels. */
+export function isAnothers(held: Held | undefined, labels: ForeignAlert['labels']): boolean {
+  if (held === undefined) return false;
+  // What is held has no secrets any more, so they are taken from the other side too.
+  const own = canonical(openLabels(labels));
+  return [...held.claims.values()].some(({ isOwn, alert }) => isOwn || canonical(alert.labels) !== own);
+}
+
+function canonical(labels: Readonly<Record<string, string>>): string {
+  return JSON.stringify(Object.entries(labels).toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
+import { fingerprintOf } from '#bus/fingerprint.ts';
 import { expect, test } from 'vitest';
-import { fingerprintFor } from '#agents/sentinel/foreign/alert.ts';
 import { alertsIn, readDelivery } from '../../../test/parts/delivery.ts';
 import { intake } from './patchmon.ts';
 
@@ -28,7 +28,7 @@ test('what begins and what ends a state are the same alert', () => {
     more: { hostname: 'web' },
   });
   expect(ended?.status).toBe('resolved');
-  expect(begun && ended && fingerprintFor(begun) === fingerprintFor(ended)).toBe(true);
+  expect(begun && ended && fingerprintOf(begun.labels) === fingerprintOf(ended.labels)).toBe(true);
 });
 
 test('other events are only counted', () => {

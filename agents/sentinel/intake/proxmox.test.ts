@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { fingerprintFor } from '#agents/sentinel/foreign/alert.ts';
+import { fingerprintOf } from '#bus/fingerprint.ts';
 import { alertsIn, readDelivery, sentAt } from '../../../test/parts/delivery.ts';
 import { intake } from './proxmox.ts';
 
@@ -23,7 +23,7 @@ test('a failed backup is over with the next good one of the same job', () => {
   expect(bad?.labels).toEqual({ alertname: 'proxmox-vzdump', hostname: 'pve1', job_id: fields['job-id'] });
   expect(bad?.details).toContain('101     web   err');
   expect(good?.status).toBe('resolved');
-  expect(bad && good && fingerprintFor(bad) === fingerprintFor(good)).toBe(true);
+  expect(bad && good && fingerprintOf(bad.labels) === fingerprintOf(good.labels)).toBe(true);
 });
 
 test('news of packages is counted, a mail to root is a warning for a day, a test is information', () => {

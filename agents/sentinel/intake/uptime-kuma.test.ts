@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { fingerprintFor } from '#agents/sentinel/foreign/alert.ts';
+import { fingerprintOf } from '#bus/fingerprint.ts';
 import { alertsIn, readDelivery, sentAt } from '../../../test/parts/delivery.ts';
 import { intake } from './uptime-kuma.ts';
 
@@ -38,7 +38,7 @@ test('a monitor goes down and comes back, and is the same one when it was rename
   });
   expect(before?.more).toMatchObject({ monitor: 'Jellyfin', instance: 'http://10.0.0.5:8096' });
   expect(after?.status).toBe('resolved');
-  expect(before && after && fingerprintFor(before) === fingerprintFor(after)).toBe(true);
+  expect(before && after && fingerprintOf(before.labels) === fingerprintOf(after.labels)).toBe(true);
 });
 
 test('maintenance ends it, and a tag says how bad it is', () => {
