@@ -9,7 +9,7 @@ import { bindShippedSources } from '../sentinel/inventory/registry.ts';
 import { nothingSaid, remember, type Said } from '../sentinel/inventory/remember.ts';
 import { createProbes } from '../sentinel/probe.ts';
 import { counted } from '../sentinel/probes/text.ts';
-import { visibleLine } from '../triage/render/visible.ts';
+import { cut, visibleLine } from '../triage/render/visible.ts';
 import { bindLoaded } from './checks-of.ts';
 import { addCommand, type CommandContext, exitStatus } from './command.ts';
 import { withConsole } from './console.ts';
@@ -110,9 +110,12 @@ function printAll(context: CommandContext, picture: InventoryPicture, rows: read
   context.print(counts.join(', '));
 }
 
+/** A foreign name must not push the other columns away. */
+const widestCell = 60;
+
 /** Columns as wide as their widest cell. */
-export function table(rows: readonly (readonly string[])[]): string[] {
-  const shown = rows.map((row) => row.map((cell) => visibleLine(cell)));
+function table(rows: readonly (readonly string[])[]): string[] {
+  const shown = rows.map((row) => row.map((cell) => cut(visibleLine(cell), widestCell)));
   const widths = (shown[0] ?? []).map((_cell, column) => Math.max(...shown.map((row) => row[column]?.length ?? 0)));
   return shown.map((row) =>
     row

@@ -78,6 +78,18 @@ test('what cannot be stored is asked for again, tells nobody, and is taken when 
   expect(door.told).toHaveLength(1);
 });
 
+test('what is over while nothing can be stored ends once it can, and fills no log until then', async () => {
+  await using door = await openAlone();
+  await door.post(body);
+  door.store.rows.get('PRAGMA query_only=1');
+  await door.clock.advance(10 * 60_000);
+  expect(door.lines.length).toBeLessThanOrEqual(6);
+  expect(door.told).toHaveLength(1);
+  door.store.rows.get('PRAGMA query_only=0');
+  await door.clock.advance(60_000);
+  expect(door.told.at(-1)?.status).toBe('resolved');
+});
+
 test('the same complaint fills no log, and says later how often it came up', async () => {
   await using door = await openAlone();
   for (let round = 0; round < 5; round += 1) expect((await door.post('nonsense')).status).toBe(400);

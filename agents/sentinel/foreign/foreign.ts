@@ -20,6 +20,8 @@ const maximumOpen = 1_500;
 const graceAfterStartMs = 15 * 60_000;
 /** Alerts that end within so short a time are told together. */
 const sweepMs = 1_000;
+/** After the disk refused that. */
+const retryMs = 60_000;
 
 interface ForeignOptions {
   sources: readonly Source[];
@@ -253,11 +255,10 @@ export class Foreign {
       // A second claim that ends in the same second ends with the next sweep.
       if (first !== undefined) steps.push(...this.#withdraw(fingerprint, first.source));
     }
-    this.#guarded(() => this.#commit(steps));
-    this.#arm();
+    this.#arm(this.#guarded(() => this.#commit(steps)) ? sweepMs : retryMs);
   }
 
-  #arm(): void {
+  #arm(soonestMs = sweepMs): void {
     this.#cancelSweep?.();
     if (this.#isStopped) return;
     const deadlines = [...this.#held.values()].flatMap(({ claims }) => [...claims.values()].map(({ until }) => until));
@@ -266,16 +267,19 @@ export class Foreign {
       Number.POSITIVE_INFINITY,
     );
     if (soonest === Number.POSITIVE_INFINITY) return;
-    const waitMs = Math.max(sweepMs, soonest - this.#options.clock.now());
+    const waitMs = Math.max(soonestMs, soonest - this.#options.clock.now());
     this.#cancelSweep = this.#options.clock.after(waitMs, () => this.#sweep());
   }
 
-  #guarded(work: () => void): void {
+  /** False when the store refused. */
+  #guarded(work: () => void): boolean {
     try {
       work();
+      return true;
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       this.#options.log.error({ reason: messageOf(error) }, 'sentinel cannot store what others report');
+      return false;
     }
   }
 }

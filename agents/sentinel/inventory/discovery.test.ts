@@ -5,6 +5,7 @@ import { fingerprintOf } from '#bus/fingerprint.ts';
 import { type InventoryPicture, inventory } from '#bus/messages/inventory.ts';
 import { Folder } from '../../../test/parts/command.ts';
 import { SentinelStage, state } from '../../../test/parts/sentinel-stage.ts';
+import { SentinelStore } from '#agents/sentinel/store.ts';
 import { until } from '../../../test/parts/until.ts';
 
 let stage: SentinelStage;
@@ -74,6 +75,15 @@ test('what was found outlives a restart, and is told before anybody is asked aga
   await stage.start(config());
   await until(() => pictures.length > 0, 'the fleet to be told');
   expect(pictures[0]?.fresh).toEqual(['a']);
+});
+
+test('a clock that was set back does not put the next look off', async () => {
+  writeFileSync(file(), '[web]\na\n');
+  const later = new SentinelStore(stage.stateFolder);
+  later.saveDiscovered('ansible', { answeredAt: stage.clock.now() + 3_650 * 24 * hour, notes: [], things: [] });
+  later.close();
+  await stage.start(config());
+  expect((await told((picture) => picture.fresh.length === 1, 6 * hour)).fresh).toEqual(['a']);
 });
 
 test('when nothing is discovered any more, the fleet is taken from the bus', async () => {

@@ -64,7 +64,9 @@ export class Discovery {
     bus.onConnect(() => this.#publish());
     for (const source of sources) {
       const { answeredAt } = this.#said.get(source.id) ?? nothingSaid;
-      const due = answeredAt === undefined ? 0 : answeredAt + source.config.every - clock.now();
+      const { every } = source.config;
+      // A clock that was set back must not put the next look off for years.
+      const due = answeredAt === undefined ? 0 : Math.min(every, answeredAt + every - clock.now());
       this.#schedule(source, Math.max(firstAfterMs, due));
     }
   }
