@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { defaultChecks } from './defaults.ts';
+import { planChecks } from './planned-checks.ts';
 import { ConfigSchema } from './schema.ts';
 
 function checksOf(input: object) {
@@ -79,7 +80,7 @@ describe('what the person wrote', () => {
       hosts: { web: { read }, db: { read } },
       checks: [
         { id: 'my-units', kind: 'systemd-unit', host: 'web', units: ['nginx.service'] },
-        { id: 'my-port', kind: 'tcp', host: 'web', address: 'web', port: 443 },
+        { id: 'my-ping', kind: 'ping', host: 'web', address: 'web', condition: 'host-down' },
       ],
     });
     expect(checks.filter(({ host }) => host === 'web').map(({ id, dependsOn }) => [id, dependsOn])).toEqual([
@@ -87,6 +88,21 @@ describe('what the person wrote', () => {
       ['web-containers', []],
     ]);
     expect(checks.filter(({ host }) => host === 'db')).toHaveLength(4);
+  });
+
+  test('about a port of a host does not answer for the host', () => {
+    const port = { id: 'my-port', kind: 'tcp', host: 'web', address: 'web', port: 443 };
+    expect(checksOf({ hosts: { web: {} }, checks: [port] }).map(({ id }) => id)).toEqual(['web-reachable']);
+  });
+
+  test('by a preset leaves the default its own, unless both judge the same', () => {
+    const hosts = {
+      web: { read, watch: [{ preset: 'postfix' }] },
+      db: { read, watch: [{ preset: 'homelab-alerts' }] },
+    };
+    const checks = planChecks(ConfigSchema.parse({ hosts })).checks.map(({ check }) => check.id);
+    expect(checks).toEqual(expect.arrayContaining(['web-unit', 'web-units', 'db-limits', 'db-units']));
+    expect(checks).not.toContain('db-resources');
   });
 
   test('under a default name is not overwritten', () => {

@@ -18,11 +18,10 @@ interface DefaultCheck {
 export function defaultChecks(config: Config, chosen: readonly CheckConfig[]): CheckConfig[] {
   if (!config.defaultChecks) return [];
   const taken = new Set(chosen.map((check) => check.id));
-  const written = new Set(chosen.map((check) => `${check.kind}\0${check.host ?? ''}`));
+  const kinds = kindsOf(chosen);
+  const replaced = replacedBy(config, chosen);
   return Object.entries(config.hosts).flatMap(([name, host]) => {
-    const wanted = [...reachability(name, host), ...looks(name, host, written)].filter(
-      (check) => !written.has(`${check.written.kind}\0${name}`),
-    );
+    const wanted = [...reachability(name, host), ...looks(name, host, kinds)].filter((check) => !replaced(check));
     const reachable = wanted.find((check) => check.suffix === 'reachable');
     const reachableId = reachable && freeId(reachable, taken);
     return wanted.map((check) => {
@@ -30,6 +29,24 @@ export function defaultChecks(config: Config, chosen: readonly CheckConfig[]): C
       return Check.parse({ ...check.written, host: name, id: freeId(check, taken), dependsOn });
     });
   });
+}
+
+/**
+ * A check that the person wrote for a host replaces the default of its kind. One of a preset looks at what it is about
+ * and leaves the rest to the default, unless both would judge the same resources. Whether the host is there is asked
+ * by whoever says so: a closed port of one service is not a host that is down.
+ */
+function replacedBy(config: Config, chosen: readonly CheckConfig[]): (check: DefaultCheck) => boolean {
+  const [written, all] = [kindsOf(config.checks), kindsOf(chosen)];
+  const asked = new Set(chosen.flatMap(({ host, options }) => (options['condition'] === 'host-down' ? [host] : [])));
+  return ({ suffix, host, written: { kind } }) => {
+    if (suffix === 'reachable') return asked.has(host);
+    return (kind === 'host-resources' ? all : written).has(`${kind}\0${host}`);
+  };
+}
+
+function kindsOf(checks: readonly CheckConfig[]): Set<string> {
+  return new Set(checks.map(({ kind, host }) => `${kind}\0${host ?? ''}`));
 }
 
 function reachability(name: string, host: HostConfig): DefaultCheck[] {

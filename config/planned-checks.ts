@@ -154,7 +154,7 @@ function makeCheck(
   // What a person gave goes before what the place says: a preset may have a parameter `address` of its own.
   for (const [name, value] of Object.entries(place)) if (!values.has(name)) all.set(name, value);
   const filled = fillIn(written, all) as Record<string, unknown>;
-  const { every, for: hold, severity, labels, dependsOn } = use;
+  const { severity, labels, dependsOn } = use;
   const made = Check.safeParse({
     ...filled,
     id: `${place.name}-${suffix}`,
@@ -171,9 +171,16 @@ function makeCheck(
       return parameter === undefined || !(parameter in preset.parameters) ? [] : [[option, parameter] as const];
     }),
   );
-  // Durations of a use are parsed already; the schema would read them as text.
-  const check = { ...made.data, ...(every !== undefined && { every }), ...(hold !== undefined && { for: hold }) };
+  const check = paced(made.data, use);
   return { check, parameterOf };
+}
+
+/** The check with the times of its use, which are parsed already: the schema would read them as text. */
+function paced(check: CheckConfig, { every, for: hold }: WatchConfig): CheckConfig {
+  // What belongs into the round of a guardian is rare for a reason, whatever pace the rest has.
+  const isOfRound = check.guardian !== undefined && check.every === undefined;
+  const pace = every === undefined || isOfRound ? {} : { every };
+  return { ...check, ...pace, ...(hold !== undefined && { for: hold }) };
 }
 
 function planGuardians(config: Config, guardians: ReadonlyMap<string, Guardian>, plan: CheckPlan): void {

@@ -101,6 +101,20 @@ describe('groups by cause', () => {
     expect(groupsOf([disk, unit], inventory)).toHaveLength(2);
   });
 
+  test('what one check says of five guests is one message, of four it is four', () => {
+    const missing = (guest: number) =>
+      clue('backup-missing', { host: 'pve', resource: `ct/${guest}`, labels: { check: 'pve-backups' } }, guest);
+    const five = [1, 2, 3, 4, 5].map(missing);
+    const groups = groupsOf(five, inventory);
+    expect(groups.map(({ members }) => members.length)).toEqual([5]);
+    expect(groups[0]?.members.at(-1)).toMatchObject({ rule: 'same-alert', why: 'the same check says it of 5 things' });
+    expect(groupsOf(five.slice(1), inventory)).toHaveLength(4);
+    const units = [1, 2, 3, 4, 5].map((n) =>
+      clue('unit-failed', { host: 'web', labels: { check: 'web-units', unit: `u${n}` } }, n),
+    );
+    expect(groupsOf(units, inventory)).toHaveLength(5);
+  });
+
   test('a problem that fired long before its host went down is not its symptom', () => {
     const disk = clue('filesystem-full', { host: 'web', resource: '/' });
     const down = clue('host-down', { host: 'web' }, 3 * 3_600_000);

@@ -43,6 +43,8 @@ const togetherMs = 5 * 60_000;
 
 /** So many alerts of one name, of things that the inventory does not know, are told together. */
 const stormSize = 10;
+/** One check that says the same of so many things has found one trouble, as a backup job that did not run. */
+const sameCheckSize = 5;
 
 /** Firing findings by what they are about. Built once for a set; each list is sorted best root first. */
 interface Scene {
@@ -54,6 +56,8 @@ interface Scene {
   gateways: Clue[];
   /** Those of no known host, by their alert. */
   homeless: Map<string, Clue[]>;
+  /** Those that one check says of several things, by check and alert. */
+  alike: Map<string, Clue[]>;
 }
 
 export function sceneOf(clues: Iterable<Clue>, inventory: Inventory): Scene {
@@ -65,9 +69,10 @@ export function sceneOf(clues: Iterable<Clue>, inventory: Inventory): Scene {
     services: new Map(),
     gateways: [],
     homeless: new Map(),
+    alike: new Map(),
   };
   for (const clue of clues) place(scene, clue);
-  for (const lists of [scene.reach, scene.units, scene.services, scene.homeless]) {
+  for (const lists of [scene.reach, scene.units, scene.services, scene.homeless, scene.alike]) {
     for (const list of lists.values()) list.sort(compareRoots);
   }
   scene.gateways.sort(compareRoots);
@@ -79,6 +84,7 @@ function place(scene: Scene, clue: Clue): void {
   scene.subjects.set(clue.fingerprint, subject);
   if (isGateway(clue)) scene.gateways.push(clue);
   if (isHomeless(subject, scene)) append(scene.homeless, alertOf(clue), clue);
+  if (isRepeatable(clue)) append(scene.alike, checkOf(clue), clue);
   if (subject.host !== undefined && reachRank(clue) > 0) append(scene.reach, subject.host, clue);
   if (subject.host !== undefined && isUnitTrouble(clue)) append(scene.units, subject.host, clue);
   if (subject.service !== undefined && (isUnitTrouble(clue) || isServiceDown(clue))) {
@@ -92,6 +98,16 @@ function isHomeless({ host, service }: Subject, { inventory }: Pick<Scene, 'inve
 
 function alertOf(clue: Clue): string {
   return `${clue.kind}\0${wordOf(clue)}`;
+}
+
+/** A unit has its own fix and a host its own rules; another program's alerts have no check. */
+function isRepeatable(clue: Clue): boolean {
+  const isTold = clue.labels['check'] !== undefined && !clue.isForeign && clue.condition === 'problem';
+  return isTold && reachRank(clue) === 0 && !isUnitTrouble(clue);
+}
+
+function checkOf(clue: Clue): string {
+  return `${clue.labels['check'] ?? ''}\0${wordOf(clue)}`;
 }
 
 function isGateway(clue: Clue): boolean {
@@ -112,7 +128,16 @@ export function causeOf(clue: Clue, scene: Scene): Cause | undefined {
 
 type Rule = (clue: Clue, scene: Scene) => Cause | undefined;
 
-const rules: readonly Rule[] = [byGateway, byOwnHost, byUnit, byRuntime, byOnlyFailedUnit, byAncestor, byAlert];
+const rules: readonly Rule[] = [
+  byGateway,
+  byOwnHost,
+  byUnit,
+  byRuntime,
+  byOnlyFailedUnit,
+  byAncestor,
+  byAlert,
+  byCheck,
+];
 
 function inTime(clue: Clue, cause: Clue): boolean {
   return reachRank(clue) > 0 || cause.startsAt - clue.startsAt <= horizonMs;
@@ -209,6 +234,13 @@ function byAlert(clue: Clue, scene: Scene): Cause | undefined {
   const [first] = alike;
   if (first === undefined || first === clue || alike.length < stormSize) return undefined;
   return { clue: first, rule: 'same-alert', why: `it is one of ${alike.length} alerts of this name` };
+}
+
+function byCheck(clue: Clue, scene: Scene): Cause | undefined {
+  const alike = isRepeatable(clue) ? (scene.alike.get(checkOf(clue)) ?? []) : [];
+  const [first] = alike;
+  if (first === undefined || first === clue || alike.length < sameCheckSize) return undefined;
+  return { clue: first, rule: 'same-alert', why: `the same check says it of ${alike.length} things` };
 }
 
 /** A host hurts what stands on it when it cannot be reached, a service when it is down; a full disk hurts only itself. */
