@@ -19,7 +19,7 @@ export interface PlannedCheck {
   parameterOf?: ReadonlyMap<string, string>;
 }
 
-export interface CheckPlan {
+interface CheckPlan {
   checks: PlannedCheck[];
   faults: Remark[];
 }

@@ -4,7 +4,8 @@ import { unreadableKind } from '#config/salvage.ts';
 import type { Config } from '#config/schema.ts';
 import { bindIntakes } from '../sentinel/foreign/bind.ts';
 import { bindShippedSources } from '../sentinel/inventory/registry.ts';
-import { type BoundCheck, bindShipped, type Fault } from '../sentinel/registry.ts';
+import type { Fault } from '../sentinel/options.ts';
+import { type BoundCheck, bindShipped } from '../sentinel/registry.ts';
 
 /** The checks of a configuration with their kinds. Throws a ConfigFailure with every fault at its line. */
 export async function bindLoaded(loaded: LoadedConfig): Promise<BoundCheck[]> {

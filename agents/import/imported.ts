@@ -1,7 +1,7 @@
 import { inventoryName } from '#config/plain-name.ts';
 
 /** A check as a person would write it. */
-export interface WrittenCheck {
+interface WrittenCheck {
   id: string;
   kind: string;
   [option: string]: unknown;

@@ -4,7 +4,7 @@ import { codeOf, Failure } from '#bus/failure.ts';
 import type { FoundSecret } from './imported.ts';
 
 /** What became of the secrets: files that were written, and files that were there already. */
-export interface WrittenSecrets {
+interface WrittenSecrets {
   written: string[];
   kept: string[];
 }

@@ -7,7 +7,7 @@ import type { CommandContext } from '../commands/command.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { createSshPool } from '../runtime/ssh.ts';
 import { scanHostKey } from '../runtime/ssh-host-key.ts';
-import { fewAtOnce } from './few-at-once.ts';
+import { fewAtOnce } from '../sentinel/probes/few-at-once.ts';
 import type { Found, Proposal } from './proposal.ts';
 import { proposal } from './proposal.ts';
 
@@ -48,7 +48,7 @@ export async function lookAtHosts(
   const pool = createSshPool({ log: of.context.log, clock: systemClock });
   const found: Found = { proposals: [], remarks: [] };
   try {
-    const looks = await fewAtOnce(parallel, targets, (target) => lookAt(target, { ...of, pool }));
+    const looks = await fewAtOnce(targets, parallel, (target) => lookAt(target, { ...of, pool }));
     for (const look of looks) {
       if (typeof look === 'string') found.remarks.push(look);
       else found.proposals.push(look);

@@ -1,13 +1,11 @@
-import type { z } from 'zod';
-import { plainMessage } from '#config/fault.ts';
 import type { Criticality } from '#config/inventory-fields.ts';
 import { CheckCommon, type CheckConfig } from '#config/check-config.ts';
 import type { Config, HostConfig } from '#config/schema.ts';
-import { suggest } from '#config/suggest.ts';
 import { type PlannedCheck, planChecks } from '#config/planned-checks.ts';
 import { loadPlugins, pluginKinds } from '#agents/runtime/plugins.ts';
 import { gapOf } from './cadence.ts';
 import type { CheckDefinition } from './check.ts';
+import { type Fault, parseOptions, unknownName } from './options.ts';
 
 /** Default interval between looks. */
 const defaultEveryMs = 60_000;
@@ -30,12 +28,6 @@ export interface BoundCheck {
   isTried: boolean;
   /** Whether the look leaves this machine, so that a dead gateway can be the reason of a bad result. */
   isRemote: boolean;
-}
-
-/** A mistake in the configuration, at the place where a person can mend it. */
-export interface Fault {
-  path: (string | number)[];
-  message: string;
 }
 
 export type CheckKinds = ReadonlyMap<string, CheckDefinition>;
@@ -102,9 +94,10 @@ interface Binding {
 /** The check, or its faults with paths below it. */
 function bindOne({ check, origin }: PlannedCheck, { config, kinds, known }: Binding): BoundCheck | Fault[] {
   const definition = kinds.get(check.kind);
-  if (definition === undefined) return [{ path: ['kind'], message: unknownKind(check.kind, known) }];
+  if (definition === undefined) return [{ path: ['kind'], message: unknownName('kind of check', check.kind, known) }];
   const host = check.host === undefined ? undefined : config.hosts[check.host];
-  const parsed = parseOptions(definition, check);
+  const entry = { given: check.options, common: CheckCommon.shape, of: 'this kind of check' };
+  const parsed = parseOptions(definition.options, entry);
   const faults = parsed.ok ? [] : parsed.faults;
   // A host that the configuration does not know is a fault of its own, told by whoever loads it.
   if (definition.reach === 'host' && check.host === undefined) {
@@ -129,48 +122,6 @@ function bindOne({ check, origin }: PlannedCheck, { config, kinds, known }: Bind
 function criticalityOf({ service, host }: CheckConfig, { services, hosts }: Config): Pick<BoundCheck, 'criticality'> {
   const { criticality = 'normal' } = services[service ?? ''] ?? hosts[host ?? ''] ?? {};
   return criticality === 'normal' ? {} : { criticality };
-}
-
-type Options = { ok: true; options: Record<string, unknown> } | { ok: false; faults: Fault[] };
-
-function parseOptions(definition: CheckDefinition, check: CheckConfig): Options {
-  // A misspelt key must not be dropped in silence, unless the kind itself takes any.
-  const schema = definition.options.def.catchall === undefined ? definition.options.strict() : definition.options;
-  const parsed = schema.safeParse(check.options);
-  if (parsed.success) return { ok: true, options: parsed.data };
-  const known = Object.keys({ ...definition.options.shape, ...CheckCommon.shape });
-  return {
-    ok: false,
-    faults: parsed.error.issues.flatMap((issue) => faultsOf(issue, { known, given: check.options })),
-  };
-}
-
-function faultsOf(
-  issue: z.core.$ZodIssue,
-  { known, given }: { known: readonly string[]; given: Readonly<Record<string, unknown>> },
-): Fault[] {
-  const at = issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part));
-  if (issue.code !== 'unrecognized_keys') return [{ path: at, message: optionMessage(issue, given) }];
-  return issue.keys.map((key) => ({
-    path: [...at, key],
-    message: `is no option of this kind of check: "${key}"${hint(key, known)}`,
-  }));
-}
-
-/** A kind's own words for a wrong value do not say that there is none. */
-function optionMessage({ message, path }: z.core.$ZodIssue, given: Readonly<Record<string, unknown>>): string {
-  const plain = plainMessage(message);
-  const isMissing = path.length === 1 && !(String(path[0]) in given);
-  return isMissing && !plain.startsWith('is missing') ? `is missing: ${plain}` : plain;
-}
-
-function unknownKind(kind: string, known: readonly string[]): string {
-  return `is no kind of check: "${kind}"${hint(kind, known)}; known are ${known.toSorted().join(', ')}`;
-}
-
-function hint(word: string, known: readonly string[]): string {
-  const near = suggest(word, known);
-  return near === undefined ? '' : `, did you mean "${near}"?`;
 }
 
 function intervalOf({ cron, timezone = 'UTC', every }: CheckConfig): number {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { SecretRef } from '#config/schema.ts';
 import { defineSource, type Discovered, type Thing } from '../inventory/source.ts';
 import { type ApiAnswer, type ApiFault, apiOptions, createApi, secretOf } from '../probes/api.ts';
+import { fewAtOnce } from '../probes/few-at-once.ts';
 import { counted } from '../probes/text.ts';
 
 const NodeRow = z.object({ type: z.string(), name: z.string(), ip: z.string().optional() });
@@ -71,18 +72,9 @@ function thingOfNode({ name, ip }: z.output<typeof NodeRow>): Thing {
 type Get = <T>(schema: z.ZodType<T>, path: string) => Promise<ApiAnswer<T>>;
 
 async function readGuests(guests: readonly Guest[], get: Get): Promise<{ things: Thing[]; notes: string[] }> {
-  const queue = [...guests];
-  const things: Thing[] = [];
-  let unreadable = 0;
-  const worker = async (): Promise<void> => {
-    for (let guest = queue.shift(); guest !== undefined; guest = queue.shift()) {
-      const { thing, isRead } = await readGuest(guest, get);
-      things.push(thing);
-      if (!isRead) unreadable += 1;
-    }
-  };
-  await Promise.all(Array.from({ length: parallel }, worker));
-  things.sort((a, b) => Number(a.id) - Number(b.id));
+  const read = await fewAtOnce(guests, parallel, (guest) => readGuest(guest, get));
+  const things = read.map(({ thing }) => thing).toSorted((a, b) => Number(a.id) - Number(b.id));
+  const unreadable = read.filter(({ isRead }) => !isRead).length;
   const notes = unreadable === 0 ? [] : [`the configuration of ${counted(unreadable, 'guest')} could not be read`];
   return { things, notes };
 }

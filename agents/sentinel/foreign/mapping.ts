@@ -45,7 +45,7 @@ export const mappingOptions = {
   labels: z.record(LabelName, Path).default({}).describe('Paths to further labels; they are part of the identity.'),
 };
 const Mapping = z.object(mappingOptions);
-export type Mapping = z.output<typeof Mapping>;
+type Mapping = z.output<typeof Mapping>;
 
 const topicLevel = /^topic\[(\d{1,2})\]$/;
 

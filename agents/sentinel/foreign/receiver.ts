@@ -17,7 +17,7 @@ export interface Incoming {
   topic?: string;
 }
 
-export type Received = { is: 'taken'; text: string } | { is: 'refused'; status: 400 | 401; reason: string };
+type Received = { is: 'taken'; text: string } | { is: 'refused'; status: 400 | 401; reason: string };
 
 interface ReceiverOptions {
   foreign: Foreign;

@@ -14,7 +14,7 @@ export interface SourceSaid {
   aliases?: Readonly<Record<string, string>>;
 }
 
-export interface Merged {
+interface Merged {
   nodes: FoundNode[];
   conflicts: Conflict[];
   fresh: string[];
@@ -22,7 +22,7 @@ export interface Merged {
 }
 
 /** How the written configuration is called among the sources. */
-export const writtenSource = 'written';
+const writtenSource = 'written';
 
 /**
  * One fleet from what is written and what was found. Pure. Contract: each thing becomes part of exactly one node, two

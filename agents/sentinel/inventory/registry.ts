@@ -1,9 +1,7 @@
 import { DiscoveryCommon, type DiscoveryConfig } from '#config/discovery.ts';
-import { plainMessage } from '#config/fault.ts';
 import type { Config } from '#config/schema.ts';
-import { suggest } from '#config/suggest.ts';
 import { loadPlugins, pluginKinds } from '#agents/runtime/plugins.ts';
-import type { Fault } from '../registry.ts';
+import { type Fault, parseOptions, unknownName } from '../options.ts';
 import type { SourceDefinition } from './source.ts';
 
 /** An entry of `discovery` with its source and its parsed options. */
@@ -63,26 +61,12 @@ export function bindSources(
 
 function bindOne(entry: DiscoveryConfig, { known, names }: Shipped, path: (string | number)[]): BoundSource | Fault[] {
   const definition = known.get(entry.source);
-  if (definition === undefined) return [{ path: [...path, 'source'], message: unknownSource(entry.source, names) }];
+  if (definition === undefined) {
+    return [{ path: [...path, 'source'], message: unknownName('source of discovery', entry.source, names) }];
+  }
   if (entry.every < 60_000) return [{ path: [...path, 'every'], message: 'must be at least 1m' }];
-  const parsed = definition.options.strict().safeParse(entry.options);
-  if (parsed.success) return { id: entry.id, config: entry, definition, options: parsed.data };
-  const keys = Object.keys({ ...definition.options.shape, ...DiscoveryCommon.shape });
-  return parsed.error.issues.flatMap((issue): Fault[] => {
-    const at = [...path, ...issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part))];
-    if (issue.code !== 'unrecognized_keys') return [{ path: at, message: plainMessage(issue.message) }];
-    return issue.keys.map((key) => ({
-      path: [...at, key],
-      message: `is no option of this source: "${key}"${hint(key, keys)}`,
-    }));
-  });
-}
-
-function unknownSource(source: string, names: readonly string[]): string {
-  return `is no source of discovery: "${source}"${hint(source, names)}; known are ${names.join(', ')}`;
-}
-
-function hint(word: string, known: readonly string[]): string {
-  const near = suggest(word, known);
-  return near === undefined ? '' : `, did you mean "${near}"?`;
+  const given = { given: entry.options, common: DiscoveryCommon.shape, of: 'this source' };
+  const parsed = parseOptions(definition.options, given);
+  if (parsed.ok) return { id: entry.id, config: entry, definition, options: parsed.options };
+  return parsed.faults.map((fault) => ({ ...fault, path: [...path, ...fault.path] }));
 }
