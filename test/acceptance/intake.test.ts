@@ -281,8 +281,9 @@ describeWith(programs, 'those who find things themselves', () => {
     expect(fired.fingerprint).toBe(fingerprintOf(labels));
     const kept = { labels, fingerprint: fingerprintOf(labels), startsAt: fired.startsAt };
     expect(JSON.parse(stdout)).toMatchObject([kept]);
-    await until(async () => (await house.lares.run('incidents', '--json')).stdout.includes('it lasts'), 'the incident');
+    const isTold = async () => (await house.lares.run('incidents', '--json')).stdout.includes('it lasts');
+    await until(isTold, 'the incident', 60_000);
     expect((await house.lares.run('audit', 'verify')).status).toBe(0);
     expect(house.lares.output).not.toContain(token);
-  }, 60_000);
+  }, 120_000);
 });
