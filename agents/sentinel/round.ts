@@ -30,7 +30,7 @@ export function summarize(
   const state = bad === 0 ? 'all well' : `${counts.ok} well, ${bad} not (${named(troubles)})`;
   const seen =
     looked === 0
-      ? 'Could check nothing'
+      ? nothing(counts.checks)
       : `Checked ${counted(looked, 'thing')} on ${counted(counts.hosts, 'host')}: ${state}`;
   const reasons = unseen.slice(0, reasonsShown).map(({ reason, count }) => `${reason} (${count})`);
   const more = unseen.length > reasonsShown ? `; and ${unseen.length - reasonsShown} more reasons` : '';
@@ -47,6 +47,10 @@ export function summarize(
     tookMs,
     text: `${seen}${blind}.`,
   };
+}
+
+function nothing(checks: number): string {
+  return checks === 0 ? 'There is nothing to check: the configuration asks for no check' : 'Could check nothing';
 }
 
 function named(troubles: readonly string[]): string {
