@@ -3,6 +3,7 @@ import type { CommandRunner } from '#agents/runtime/command.ts';
 import { localRunner } from '#agents/runtime/local-command.ts';
 import type { CheckContext, Observation } from '#agents/sentinel/check.ts';
 import { answering, checkContext, ending } from '../../../test/parts/check-context.ts';
+import { describeWith } from '../../../test/parts/daemon.ts';
 import { kindContract } from '../../../test/parts/kind-contract.ts';
 import { check } from './host-resources.ts';
 
@@ -217,7 +218,7 @@ describe('problems', () => {
   });
 });
 
-describe('evidence of this machine', () => {
+describeWith(['ps'], 'evidence of this machine', () => {
   test.each([
     ['memory-low', 'Processes by memory'],
     ['load-high', 'Processes by CPU'],
