@@ -75,9 +75,12 @@ describeWith(['snmpd', 'snmpget'], 'a real snmpd', () => {
     const fresh = checkContext();
     context = { ...fresh, clock: context.clock };
     const fast = { giveUpAfter: '700ms' };
-    expect(told(await look({ ...fast, community: secret('wrong', 'wrong') }))).toEqual([
-      'unknown snmp-silent: cannot look at DEVICE: no answer: it is down, or the community or the address is not right',
-    ]);
+    const wrong = told(await look({ ...fast, community: secret('wrong', 'wrong') }));
+    expect(wrong).toHaveLength(1);
+    // Which of the two clocks is first depends on the load.
+    expect(wrong[0]).toMatch(
+      /^unknown snmp-silent: cannot look at DEVICE: no answer(?: within 700ms)?: it is down, or the community or the address is not right$/,
+    );
     expect(told(await look({ ...user, user: 'nobody' }))[0]).toMatch(
       /^unknown snmp-silent: .*it answered "Unknown User Name"$/,
     );
