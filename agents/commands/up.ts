@@ -90,7 +90,7 @@ function introduce({ context, crew, members, say }: Stage): void {
   say(`Health and metrics at ${health}, state in ${crew.folders.root}. Ctrl-C stops; a restart repeats no alert.`);
   if (file === undefined)
     say(
-      'Next: "npm start -- demo" shows the whole loop; README, "Ten minutes to a real set-up", adds hosts and Telegram.',
+      'Next: "npm start -- demo" shows the whole loop; "npx lares init" looks around and writes a configuration; README adds Telegram.',
     );
 }
 
