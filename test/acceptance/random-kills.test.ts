@@ -153,5 +153,5 @@ story('kill -9 at any moment of the loop', (stage) => {
     expect({ open, cards, runs: open.length > 0 ? runs : [] }).toEqual({ open: [], cards: [], runs: [] });
     expect(await play.audit()).toEqual(wholeJournals);
     for (const unit of units) await removeUnit(play.host, unit);
-  }, 480_000);
+  }, 900_000);
 });
