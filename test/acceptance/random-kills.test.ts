@@ -54,8 +54,13 @@ class Presser {
 function isOver(play: Play, unit: string): boolean {
   const card = play.cards(unit).at(-1);
   if (card === undefined || runsOf(play).some((run) => run.unit === unit && isUnderWay(run))) return false;
-  if (/\n(fixed|resolved) · /.test(card.text)) return true;
-  return /Nobody could see whether it is fixed/.test(card.text) && !hasButton(card, 'Ask again');
+  return /\n(fixed|resolved) · /.test(card.text) || isLeftToPeople(card);
+}
+
+/** What was killed between a command and its proof is not repeated: a person has to look. */
+function isLeftToPeople(card: ChatMessage): boolean {
+  const isOffered = ['Ask again', 'Approve'].some((label) => hasButton(card, label));
+  return /Nobody could see whether it is fixed/.test(card.text) && !isOffered;
 }
 
 function isUnderWay({ status, verdict }: RunRow): boolean {
@@ -67,7 +72,10 @@ interface RunRow {
   unit: string;
   status: string;
   verdict: string | null;
+  /** Commands that left, each counted as often as it did. */
   intents: number;
+  /** How many of them are different. */
+  commands: number;
 }
 
 /** Approvals that nothing has come of. */
@@ -88,7 +96,9 @@ function runsOf(play: Play): RunRow[] {
   const rows = new DatabaseSync(join(play.lares.folder, 'state/remediation/remediation.db'), { readOnly: true });
   const sql = `
     SELECT runs.plan AS plan, json_extract(plans.body, '$.body.parameters.unit') AS unit, runs.status, runs.verdict,
-      (SELECT count(*) FROM journal WHERE kind = 'intent' AND subject = runs.id) AS intents
+      (SELECT count(*) FROM journal WHERE kind = 'intent' AND subject = runs.id) AS intents,
+      (SELECT count(DISTINCT json_extract(body, '$.command')) FROM journal WHERE kind = 'intent' AND subject = runs.id)
+        AS commands
     FROM runs JOIN plans ON plans.id = runs.plan`;
   const found = rows.prepare(sql).all() as unknown as RunRow[];
   rows.close();
@@ -140,17 +150,18 @@ story('kill -9 at any moment of the loop', (stage) => {
     for (const unit of units) {
       const mine = runs.filter((run) => run.unit === unit);
       const intents = mine.reduce((sum, run) => sum + run.intents, 0);
-      expect(mine.every((run) => run.intents <= 1)).toBe(true);
+      expect(mine.filter((run) => run.intents !== run.commands)).toEqual([]);
       expect(await play.starts(unit)).toBeLessThanOrEqual(1 + intents);
     }
     // Each decision was heard, and had its effect or its refusal.
     expect(unanswered(play)).toEqual({ triage: 0, remediation: 0 });
     expect(new Set(runs.map(({ plan }) => plan)).size).toBe(runs.length);
     const open = (await play.openIncidents()) as { title: string }[];
-    const cards = open
-      .flatMap(({ title }) => units.filter((unit) => title.includes(unit)))
+    const cards = units
+      .filter((unit) => open.some(({ title }) => title.includes(unit)))
       .map((unit) => play.cards(unit));
-    expect({ open, cards, runs: open.length > 0 ? runs : [] }).toEqual({ open: [], cards: [], runs: [] });
+    expect(cards.filter((some) => !some.some(isLeftToPeople))).toEqual([]);
+    expect(cards).toHaveLength(open.length);
     expect(await play.audit()).toEqual(wholeJournals);
     for (const unit of units) await removeUnit(play.host, unit);
   }, 900_000);
