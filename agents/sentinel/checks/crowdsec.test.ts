@@ -264,7 +264,8 @@ describeWith(crowdsecPrograms, "Debian's CrowdSec", () => {
     await until(async () => problems(await look()).length > 0, 'the alert of the attack');
     const found = await look();
     expect(problems(found)).toEqual(['warning attack-burst: 1 alert of crowdsecurity/ssh-bf in 10m, from 1 source']);
-    expect(found.map(({ summary }) => summary)).toContain('1 local decision');
+    // The alert may have been seen by a look that asked for the decisions just before: then this one says ", 1 more".
+    expect(found.some(({ summary }) => /^1 local decision(,|$)/.test(summary))).toBe(true);
     expect(found.some(({ summary }) => /^CrowdSec understood 7 of 7 lines of .*auth\.log$/.test(summary))).toBe(true);
     await real.cscli('decisions', 'add', '--ip', '192.168.1.10', '--duration', '4h', '--reason', 'oops');
     const banned = await look();
