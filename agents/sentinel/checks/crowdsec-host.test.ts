@@ -7,6 +7,7 @@ import { describeWith } from '../../../test/parts/daemon.ts';
 import { sectionsText } from '../../../test/parts/host-sections.ts';
 import { namedProblems } from '../../../test/parts/problems.ts';
 import { kindContract } from '../../../test/parts/kind-contract.ts';
+import { until } from '../../../test/parts/until.ts';
 import { words } from '../../../test/parts/words.ts';
 import { check } from './crowdsec-host.ts';
 
@@ -107,10 +108,13 @@ describeWith(crowdsecPrograms, "Debian's cscli", () => {
     expect(fresh.find(({ resource }) => resource === 'lares')?.summary).toContain('has never pulled the list');
     const headers = { 'x-api-key': real.bouncerKey, 'user-agent': 'test/1' };
     await (await fetch(`${real.url}/v1/decisions/stream?startup=true`, { headers })).arrayBuffer();
-    const found = await check.observe(options, checkContext());
-    expect(found.find(({ resource }) => resource === 'lares')?.summary).toMatch(
-      /^the bouncer lares was heard of \d+s ago$/,
-    );
-    expect(words(found)).toContain('machine-silent engine ok');
+    // It notes the pull after it has answered.
+    await until(async () => {
+      const found = await check.observe(options, checkContext());
+      const bouncer = found.find(({ resource }) => resource === 'lares')?.summary ?? '';
+      return (
+        /^the bouncer lares was heard of \d+s ago$/.test(bouncer) && words(found).includes('machine-silent engine ok')
+      );
+    }, 'the pull and the heartbeat of the engine');
   }, 20_000);
 });

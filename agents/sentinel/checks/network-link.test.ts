@@ -8,6 +8,7 @@ import { describeWith } from '../../../test/parts/daemon.ts';
 import { sectionsText } from '../../../test/parts/host-sections.ts';
 import { kindContract } from '../../../test/parts/kind-contract.ts';
 import { problems } from '../../../test/parts/problems.ts';
+import { until } from '../../../test/parts/until.ts';
 import { createVirtualClock } from '../../../test/parts/virtual-clock.ts';
 import { words } from '../../../test/parts/words.ts';
 import { check } from './network-link.ts';
@@ -164,8 +165,12 @@ describeWith(canMake, 'a pair of adapters of this machine', () => {
       `link-flapping ${name} ok`,
     ]);
     ip('link', 'set', other, 'down');
-    const [, down] = await check.observe(options, context);
-    expect(down).toMatchObject({ summary: `${name} has no partner: the cable, or the other end` });
+    // The kernel says "carrier" at once and "operstate" a little later.
+    let down: Observation | undefined;
+    await until(async () => {
+      [, down] = await check.observe(options, context);
+      return down?.summary === `${name} has no partner: the cable, or the other end`;
+    }, 'the loss of the partner');
     const evidence = down === undefined ? [] : await check.evidence.gather(options, context, down);
     expect(evidence.map(({ title }) => title)).toContain('Counters');
   });

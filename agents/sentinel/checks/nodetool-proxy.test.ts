@@ -30,7 +30,7 @@ function watcher(more: object = {}) {
   const { memory } = checkContext();
   const options = check.options.parse({ url: proxy.url, token, ...more });
   const context = (now: number) =>
-    checkContext({ memory, timeoutMs: 1_000, clock: { ...systemClock, now: () => now } });
+    checkContext({ memory, timeoutMs: 5_000, clock: { ...systemClock, now: () => now } });
   const look = async (now = noon): Promise<Observation[]> => {
     const found = await check.observe(options, context(now));
     expect(faultsOf(found)).toEqual([]);

@@ -158,6 +158,12 @@ describeWith(['prometheus', 'victoria-metrics', 'vmalert'], 'with the real progr
 
   test('Prometheus tells its dead target with the reason, alerts that reach nobody and a wrong configuration', async () => {
     const context = checkContext();
+    const errors = async (): Promise<number> => {
+      const page = await (await fetch(`${prometheus.url}/metrics`)).text();
+      return Number(/prometheus_notifications_errors_total\{[^}]*\} (\d+)/.exec(page)?.[1] ?? 0);
+    };
+    // It learns of its targets and of its Alertmanagers apart: a counter that is not there yet cannot be seen to grow.
+    await until(async () => (await errors()) > 0, 'a failed notification');
     const found = await look(prometheus.url, {}, context);
     expect(faultsOf(found)).toEqual([]);
     expect(found.find(({ condition }) => condition === 'target-down')).toMatchObject({
@@ -165,10 +171,8 @@ describeWith(['prometheus', 'victoria-metrics', 'vmalert'], 'with the real progr
       summary: expect.stringContaining('connection refused'),
       reading: { ok: false },
     });
-    const page = async (): Promise<string> => await (await fetch(`${prometheus.url}/metrics`)).text();
-    const errors = /prometheus_notifications_errors_total\{[^}]*\} (\d+)/;
-    const before = Number(errors.exec(await page())?.[1]);
-    await until(async () => Number(errors.exec(await page())?.[1]) > before, 'one more failed notification');
+    const before = await errors();
+    await until(async () => (await errors()) > before, 'one more failed notification');
     await prometheus.configure({ config: 'nonsense: true' });
     await prometheus.reload();
     const again = await look(prometheus.url, {}, context);

@@ -113,16 +113,12 @@ describeWith(['qbittorrent-nox'], 'qBittorrent of Debian', () => {
 
   test('is alive without a login, watched with one, and unknown with a wrong one', async () => {
     expect(words(await look({ url }))).toEqual(['qbittorrent-down qbittorrent ok']);
-    // It calls itself disconnected until its ports are open, and tells the room on its disk later than all else.
-    await expect
-      .poll(async () => words(await look({ url, ...login })), { timeout: 15_000 })
-      .toEqual(
-        expect.arrayContaining([
-          'qbittorrent-down qbittorrent ok',
-          'qbittorrent-disconnected connection ok',
-          'qbittorrent-torrents-failed torrents ok',
-        ]),
-      );
+    // Whether it calls itself connected, and when, is for the network; it tells the room on its disk later than all else.
+    expect(words(await look({ url, ...login })).slice(0, 3)).toEqual([
+      'qbittorrent-down qbittorrent ok',
+      expect.stringMatching(/^qbittorrent-disconnected connection (?:ok|warning)$/),
+      'qbittorrent-torrents-failed torrents ok',
+    ]);
     const wrong = await look({ url, user: 'other', password: { env: 'LARES_TEST_QBT_WRONG' } });
     expect(words(wrong)).toEqual(['qbittorrent-down qbittorrent ok', 'qbittorrent-disconnected connection unknown']);
   });

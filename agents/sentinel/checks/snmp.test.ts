@@ -54,7 +54,7 @@ describeWith(['snmpd', 'snmpget'], 'a real snmpd', () => {
 
   async function look(more: object = {}): Promise<Observation[]> {
     const community = secret('community', device.community);
-    const options = { address: '127.0.0.1', port: device.port, giveUpAfter: '2s', community, ...more };
+    const options = { address: '127.0.0.1', port: device.port, giveUpAfter: '10s', community, ...more };
     const found = await check.observe(check.options.parse(options), context);
     expect(faultsOf(found)).toEqual([]);
     return found;
