@@ -47,7 +47,19 @@ export const HostOptions = z.strictObject({
   inodes: levels({ warning: 10, critical: 3, least: 0 })
     .prefault({})
     .describe('Percent of inodes that are free, below which it fires.'),
-  memory: lasting({ warning: 90, critical: 97, lasts: '5m' }).describe('Percent of memory that programs cannot get.'),
+  memory: z
+    .strictObject({
+      warning: percent.default(90).describe('Percent where a warning begins.'),
+      critical: percent.optional().describe('Percent where it is critical, in place of `criticalFree`.'),
+      criticalFree: z
+        .number()
+        .nonnegative()
+        .default(512)
+        .describe('MiB available below which it is critical; with less than 8 GiB in all a sixteenth of the memory.'),
+      lasts: durationOr('5m').describe('How long before it fires.'),
+    })
+    .prefault({})
+    .describe('Memory that programs cannot get.'),
   swap: levels({ warning: 50, critical: 80, least: 0 })
     .prefault({})
     .describe('Percent of swap used, while it is read back or memory is short.'),

@@ -1,4 +1,4 @@
-import type { Observation } from '#agents/sentinel/check.ts';
+import type { Observation, Threshold } from '#agents/sentinel/check.ts';
 import { formatBytes } from './text.ts';
 
 export interface MemoryUse {
@@ -9,8 +9,11 @@ export interface MemoryUse {
 }
 
 const holdMs = 10 * 60_000;
-const largeHostBytes = 8 * 1_024 ** 3;
-const leastAvailableBytes = 512 * 1_024 ** 2;
+const mebibyte = 1_024 ** 2;
+/** A small container lives well with what would be the end of a server: from 8 GiB on 512 MiB, below that this share. */
+const smallHostShare = 1 / 16;
+/** So much more has to be available again before it is no longer critical. */
+const recovered = 1.5;
 /** Pages that come back from swap each second while a machine feels it; a few are the rest of a busy night. */
 const swapInPagesPerSecond = 50;
 
@@ -58,14 +61,18 @@ export function parseSwapIns(text: string): number | undefined {
   return keyed(text).get('pswpin');
 }
 
-/**
- * Percent of memory that programs cannot get any more. Critical at the configured percent; from 8 GiB on already below
- * 512 MiB, which is less than one browser or database asks for.
- */
-export function observeMemory(use: MemoryUse, limits: { warning: number; critical: number }): Observation {
-  const percent = 100 * (1 - use.availableBytes / use.totalBytes);
-  const floor = use.totalBytes >= largeHostBytes ? 100 * (1 - leastAvailableBytes / use.totalBytes) : 100;
-  const critical = Math.min(limits.critical, floor);
+export interface MemoryLimits {
+  /** Percent used. */
+  warning: number;
+  /** Percent used; absent: `criticalFree` decides. */
+  critical?: number | undefined;
+  /** MiB available. */
+  criticalFree: number;
+}
+
+/** Percent of memory that programs cannot get any more, against limits of which one is an amount. */
+export function observeMemory(use: MemoryUse, limits: MemoryLimits): Observation {
+  const percent = usedPercent(use, use.availableBytes);
   return {
     condition: 'memory-low',
     resource: 'memory',
@@ -77,9 +84,19 @@ export function observeMemory(use: MemoryUse, limits: { warning: number; critica
       unit: '%',
       bad: 'above',
       warning: { trigger: limits.warning, clear: limits.warning - 4 },
-      critical: { trigger: critical, clear: critical - 2 },
+      critical: criticalMemory(use, limits),
     },
   };
+}
+
+function criticalMemory(use: MemoryUse, { critical, criticalFree }: MemoryLimits): Threshold {
+  if (critical !== undefined) return { trigger: critical, clear: critical - 2 };
+  const least = Math.min(criticalFree * mebibyte, use.totalBytes * smallHostShare);
+  return { trigger: usedPercent(use, least), clear: usedPercent(use, least * recovered) };
+}
+
+function usedPercent({ totalBytes }: MemoryUse, availableBytes: number): number {
+  return 100 * (1 - availableBytes / totalBytes);
 }
 
 /**

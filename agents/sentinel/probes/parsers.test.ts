@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { matchesAny } from './glob.ts';
 import { readSynchronisation } from './host-state.ts';
-import { observeMemory, observeSwap, parseMemory, parseSwapIns } from './memory.ts';
+import { type MemoryLimits, observeMemory, observeSwap, parseMemory, parseSwapIns } from './memory.ts';
 import { parsePorts, portSettlesMs, rememberPorts } from './ports.ts';
 import { splitSections } from './sections.ts';
 import { evidenceOf, formatBytes, oneLine } from './text.ts';
@@ -83,21 +83,46 @@ describe('memory', () => {
     expect(parseMemory('cat: /proc/meminfo: Permission denied')).toBeUndefined();
   });
 
-  test('of a large host is critical below 512 MiB already', () => {
-    const use = parseMemory(meminfo({ total: 8 * 1_024 ** 2, available: 500 * 1_024 }));
-    if (use === undefined) throw new Error('not read');
-    const { reading } = observeMemory(use, { warning: 92, critical: 97 });
-    expect(reading).toMatchObject({ critical: { trigger: 93.75 } });
-    expect(reading.is === 'level' && reading.value).toBeGreaterThan(93.75);
+  const limits = { warning: 90, criticalFree: 512 };
+  const criticalAt = (totalMiB: number, of: MemoryLimits = limits): number => {
+    const use = parseMemory(meminfo({ total: totalMiB * 1_024, available: 0 }));
+    const reading = use && observeMemory(use, of).reading;
+    if (use === undefined || reading?.is !== 'level' || reading.critical === undefined) throw new Error('not read');
+    expect(reading.critical.clear).toBeLessThan(reading.critical.trigger);
+    return Math.round((1 - reading.critical.trigger / 100) * totalMiB);
+  };
+
+  test.each([
+    ['a server', 65_536, 512],
+    ['a host of 8 GiB', 8_192, 512],
+    ['a guest of 4 GiB', 4_096, 256],
+    ['a container of 1 GiB', 1_024, 64],
+  ])('of %s is critical below an amount', (_name, totalMiB, availableMiB) => {
+    expect(criticalAt(totalMiB)).toBe(availableMiB);
+  });
+
+  test('is critical at another amount, or at a percentage, where a person says so', () => {
+    expect(criticalAt(65_536, { ...limits, criticalFree: 2_048 })).toBe(2_048);
+    expect(criticalAt(10_000, { ...limits, critical: 97 })).toBe(300);
+  });
+
+  test('of a large host with 1 GiB left is a warning', () => {
+    const use = parseMemory(meminfo({ total: 64 * 1_024 ** 2, available: 1_024 ** 2 }));
+    const reading = use && observeMemory(use, limits).reading;
+    if (reading?.is !== 'level') throw new Error('not read');
+    expect(reading.value).toBeGreaterThan(reading.warning?.trigger ?? 100);
+    expect(reading.value).toBeLessThan(reading.critical?.trigger ?? 0);
   });
 
   test('full swap that nobody reads back has no thresholds', () => {
     const calm = parseMemory(meminfo({ total: 100, available: 50, swap: 100, swapFree: 5 }));
     if (calm === undefined) throw new Error('not read');
-    const limits = { warning: 50, critical: 80 };
-    expect(observeSwap(calm, 0, limits).reading).not.toHaveProperty('warning');
-    expect(observeSwap(calm, 500, limits).reading).toHaveProperty('critical.trigger', 80);
-    expect(observeSwap({ ...calm, availableBytes: 5 * 1_024 }, undefined, limits).reading).toHaveProperty('warning');
+    const swapLimits = { warning: 50, critical: 80 };
+    expect(observeSwap(calm, 0, swapLimits).reading).not.toHaveProperty('warning');
+    expect(observeSwap(calm, 500, swapLimits).reading).toHaveProperty('critical.trigger', 80);
+    expect(observeSwap({ ...calm, availableBytes: 5 * 1_024 }, undefined, swapLimits).reading).toHaveProperty(
+      'warning',
+    );
   });
 
   test('pages swapped in are read from vmstat', () => {
