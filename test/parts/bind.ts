@@ -11,6 +11,8 @@ export interface BindPair extends AsyncDisposable {
   readonly zone: string;
   readonly primary: string;
   readonly secondary: string;
+  /** Secret of the key `transfer`, in base64. */
+  readonly transferSecret: string;
   /** Writes the zone with this serial and address of `www` and reloads the primary. */
   publish(serial: number, address?: string): Promise<void>;
   /** From now on the primary transfers the zone to nobody. */
@@ -20,7 +22,8 @@ export interface BindPair extends AsyncDisposable {
 }
 
 const zone = 'lab.test';
-const key = 'key "transfer" { algorithm hmac-sha256; secret "bGFyZXMtdGVzdC1rZXktMDEyMzQ1Njc4OWFiY2RlZg=="; };';
+const transferSecret = 'bGFyZXMtdGVzdC1rZXktMDEyMzQ1Njc4OWFiY2RlZg==';
+const key = `key "transfer" { algorithm hmac-sha256; secret "${transferSecret}"; };`;
 
 export async function startBindPair(serial = 10): Promise<BindPair> {
   const folder = await mkdtemp(join(tmpdir(), 'lares-bind-'));
@@ -60,6 +63,7 @@ zone "${zone}" {
   });
   return {
     zone,
+    transferSecret,
     primary: `127.0.0.1:${ports.primary}`,
     secondary: `127.0.0.1:${ports.secondary}`,
     async publish(next, address = '192.0.2.10') {

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { CheckContext, Observation } from '#agents/sentinel/check.ts';
 import { type BindPair, startBindPair } from '../../../test/parts/bind.ts';
 import { checkContext } from '../../../test/parts/check-context.ts';
@@ -57,6 +57,50 @@ describeWith(['named'], 'a primary and a secondary of BIND', () => {
       `warning zone-transfer-refused: ${pair.primary} does not transfer (REFUSED, it does not answer us) lab.test to this machine`,
       `warning zone-transfer-open: ${pair.secondary} transfers lab.test to this machine`,
     ]);
+  });
+
+  describe('with a key (TSIG)', () => {
+    const keyed = (more: object = {}): object => {
+      const transferKey = { name: 'transfer', secret: { env: 'LARES_TEST_TSIG' }, ...more };
+      return {
+        serials: false,
+        names: [],
+        transfersTo: [pair.primary],
+        transfersRefusedBy: [pair.primary],
+        transferKey,
+      };
+    };
+    beforeEach(() => {
+      vi.stubEnv('LARES_TEST_TSIG', pair.transferSecret);
+      context = { ...context, clock: checkContext().clock };
+    });
+    afterEach(() => vi.unstubAllEnvs());
+
+    test('a transfer is allowed, and without the key it is not', async () => {
+      const found = await look(keyed());
+      expect(problems(found)).toEqual([]);
+      expect(found[0]?.summary).toBe(`${pair.primary} transfers lab.test to this machine with the key`);
+    });
+
+    test('another secret, another name, another algorithm and another time are told apart', async () => {
+      const said = async (more: object = {}) => (await look(keyed(more)))[0]?.summary;
+      const refused = (why: RegExp | string): unknown =>
+        expect.stringMatching(new RegExp(`does not transfer \\(${why}.*\\) lab\\.test to this machine with the key$`));
+      expect(await said({ name: 'other' })).toEqual(refused('BADKEY'));
+      expect(await said({ algorithm: 'hmac-sha512' })).toEqual(refused('BADKEY'));
+      vi.stubEnv('LARES_TEST_TSIG', Buffer.from('another secret of the same sort').toString('base64'));
+      expect(await said()).toEqual(refused('BADSIG'));
+      vi.stubEnv('LARES_TEST_TSIG', pair.transferSecret);
+      const { clock } = context;
+      context = { ...context, clock: { ...clock, now: () => clock.now() - 900_000 } };
+      expect(await said()).toEqual(refused('BADTIME'));
+    });
+
+    test('a secret that is no base64 is a look that could not be made', async () => {
+      vi.stubEnv('LARES_TEST_TSIG', 'key "transfer" { };');
+      const [first] = await look(keyed());
+      expect(first?.reading).toEqual({ is: 'unknown', reason: 'the secret of the key "transfer" is not base64' });
+    });
   });
 
   test('one that may not transfer falls behind, and the time since then is the level', async () => {

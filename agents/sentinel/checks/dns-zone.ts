@@ -10,6 +10,7 @@ import { type Endpoint, endpointOption, endpointText, parseEndpoint } from '#age
 import { state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { observeLag, observeSerial } from '#agents/sentinel/probes/zone-serial.ts';
 import { evidenceOf, resourceName } from '#agents/sentinel/probes/text.ts';
+import { observeTransfers, TransferKey } from '#agents/sentinel/probes/zone-transfer.ts';
 
 const Options = z.strictObject({
   zone: DomainName.describe('The zone.'),
@@ -30,12 +31,13 @@ const Options = z.strictObject({
     .array(endpointOption())
     .max(8)
     .default([])
-    .describe('Servers that must let this machine transfer the zone (AXFR, without a key).'),
+    .describe('Servers that must let this machine transfer the zone (AXFR), with `transferKey` where that is given.'),
+  transferKey: TransferKey.optional().describe('Key with which `transfersTo` asks (TSIG).'),
   transfersRefusedBy: z
     .array(endpointOption())
     .max(8)
     .default([])
-    .describe('Servers that must not let this machine transfer the zone.'),
+    .describe('Servers that must not let this machine transfer the zone when it asks without a key.'),
   giveUpAfter: durationOr('3s').describe('A server that does not answer for so long is down. Shorter than `timeout`.'),
 });
 type Options = z.output<typeof Options>;
@@ -69,14 +71,14 @@ function uniqueServers(texts: readonly string[]): Server[] {
 interface Question {
   server: Server;
   name: string;
-  type: 'SOA' | 'A' | 'AAAA' | 'AXFR';
+  type: 'SOA' | 'A';
 }
 
 function ask(question: Question, options: Options, context: CheckContext): Promise<DnsEnd> {
   return askDns(
     {
       server: question.server.endpoint,
-      transport: question.type === 'AXFR' ? 'tcp' : 'udp',
+      transport: 'udp',
       name: question.name,
       type: question.type,
       recursion: false,
@@ -95,7 +97,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const first = await ask({ server: primary, name: options.zone, type: 'SOA' }, options, context);
   const [others, transfers] = await Promise.all([
     Promise.all(secondaries.map((server) => ask({ server, name: options.zone, type: 'SOA' }, options, context))),
-    observeTransfers(options, context),
+    observeTransfers(wishesOf(options), context),
   ]);
   const ends = [first, ...others];
   const servers = [primary, ...secondaries];
@@ -120,6 +122,16 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
       ? 'fewer than two servers answer for it'
       : 'no names or transfers are given';
   return [unseen({ condition: 'zone-answers-differ', resource: options.zone, labels: { zone: options.zone } }, silent)];
+}
+
+function wishesOf(options: Options): Parameters<typeof observeTransfers>[0] {
+  return {
+    zone: options.zone,
+    allowed: uniqueServers(options.transfersTo),
+    refused: uniqueServers(options.transfersRefusedBy),
+    key: options.transferKey,
+    giveUpAfterMs: options.giveUpAfter,
+  };
 }
 
 interface Served {
@@ -183,40 +195,6 @@ function addressesText(end: DnsEnd): string {
   if (end.message.rcode !== 'NOERROR') return rcodeText(end.message.rcode);
   const values = valuesOf(end.message, 'A').map(plainValue).toSorted();
   return values.length === 0 ? 'no address' : values.slice(0, 8).join(', ');
-}
-
-async function observeTransfers(options: Options, context: CheckContext): Promise<Observation[]> {
-  const wished = [
-    ...uniqueServers(options.transfersTo).map((server) => ({ server, isAllowed: true })),
-    ...uniqueServers(options.transfersRefusedBy).map((server) => ({ server, isAllowed: false })),
-  ];
-  return Promise.all(
-    wished.map(async ({ server, isAllowed }) => {
-      const end = await ask({ server, name: options.zone, type: 'AXFR' }, options, context);
-      return transferObservation(end, { zone: options.zone, server: server.name, isAllowed });
-    }),
-  );
-}
-
-function transferObservation(end: DnsEnd, of: { zone: string; server: string; isAllowed: boolean }): Observation {
-  const { zone, server, isAllowed } = of;
-  const said = {
-    condition: isAllowed ? 'zone-transfer-refused' : 'zone-transfer-open',
-    resource: `${zone} @${server}`,
-    labels: { zone, server },
-  };
-  // A server may refuse a transfer by hanging up; one that cannot be reached at all shows as `zone-not-served`.
-  if (end.is === 'unable' || end.is === 'unreadable') return unseen(said, end.reason);
-  if (end.is === 'silent') return unseen(said, end.reason);
-  // A transfer begins with the zone's SOA (RFC 5936, section 2.2).
-  const isOpen = end.message.rcode === 'NOERROR' && end.message.answers?.[0]?.type === 'SOA';
-  const told = isOpen ? 'transfers' : `does not transfer (${rcodeText(end.message.rcode)})`;
-  return state({
-    ...said,
-    summary: `${server} ${told} ${zone} to this machine`,
-    ok: isOpen === isAllowed,
-    severity: 'warning',
-  });
 }
 
 async function gather(options: Options, context: CheckContext): Promise<Evidence[]> {

@@ -8,6 +8,7 @@ import type { Endpoint } from './endpoint.ts';
 import { classifyNetworkError } from './network-error.ts';
 import type { PeerShown } from './peer-shown.ts';
 import { oneLine } from './text.ts';
+import { checkReply, signQuery, type TsigEnd, type TsigKey } from './tsig.ts';
 import { withinTime } from './within-time.ts';
 
 type DnsTransport = 'udp' | 'tcp' | 'tls';
@@ -16,6 +17,8 @@ export interface DnsQuestion {
   server: Endpoint;
   transport: DnsTransport;
   tls?: DnsTls;
+  /** Signs the question, and judges the signature of the answer. */
+  key?: TsigKey;
   name: string;
   type: RecordType;
   /** Whether the server may ask others for the answer. */
@@ -27,7 +30,15 @@ export interface DnsQuestion {
 export type DnsMessage = DecodedPacket & { rcode: string };
 
 export type DnsEnd =
-  | { is: 'answered'; message: DnsMessage; ms: number; over: DnsTransport; certificate?: PeerShown }
+  | {
+      is: 'answered';
+      message: DnsMessage;
+      ms: number;
+      over: DnsTransport;
+      certificate?: PeerShown;
+      /** Of a question with a key. */
+      signature?: TsigEnd;
+    }
   /** Nobody answered there. */
   | { is: 'silent'; reason: string }
   /** Something answered, and not as a DNS server does. */
@@ -49,8 +60,10 @@ export async function askDns(question: DnsQuestion, context: CheckContext): Prom
   const { encode } = await import('dns-packet');
   // Together with the fresh socket's random port it is what an answer forged from afar must guess.
   const id = randomInt(0x1_0000);
-  const query = encode(packetOf(question, id));
+  const plain = encode(packetOf(question, id));
   const startedAt = context.clock.now();
+  const { key } = question;
+  const { signed: query, mac } = key === undefined ? { signed: plain } : signQuery(plain, key, startedAt);
   try {
     const end = await withinTime({ ms: question.giveUpAfterMs, context }, (signal) =>
       exchange({ question, query, id }, { signal, clock: context.clock }),
@@ -60,8 +73,15 @@ export async function askDns(question: DnsQuestion, context: CheckContext): Prom
     const { reply, over, certificate } = end.value;
     const message = await decoded(reply, { question, id });
     if (typeof message === 'string') return { is: 'unreadable', reason: message };
-    const ms = context.clock.now() - startedAt;
-    return { is: 'answered', message, ms, over, ...(certificate !== undefined && { certificate }) };
+    const nowMs = context.clock.now();
+    return {
+      is: 'answered',
+      message,
+      ms: nowMs - startedAt,
+      over,
+      ...(certificate !== undefined && { certificate }),
+      ...(key !== undefined && mac !== undefined && { signature: checkReply(reply, { key, mac, nowMs }) }),
+    };
   } catch (error) {
     context.signal.throwIfAborted();
     const { cause, text } = classifyNetworkError(error);
