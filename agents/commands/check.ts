@@ -43,14 +43,20 @@ async function check(context: CommandContext): Promise<number> {
   }
   const probes = createProbes({ config: context.loaded.config, clock: systemClock, log: context.log });
   const limiter = new Limiter({ perKey: 4, total: 64 });
+  const lasting = new AbortController();
   try {
     const looks = await Promise.all(
       chosen.map((bound) =>
-        limiter.run(bound.host?.name ?? 'network', () => look(bound, { context, probes }), context.signal),
+        limiter.run(
+          bound.host?.name ?? 'network',
+          () => look(bound, { context, probes, lasting: lasting.signal }),
+          context.signal,
+        ),
       ),
     );
     return report(context, looks);
   } finally {
+    lasting.abort();
     await probes.close();
   }
 }
@@ -65,7 +71,7 @@ function chosenOf(all: readonly BoundCheck[], id: string | undefined): BoundChec
 
 async function look(
   check: BoundCheck,
-  { context, probes }: { context: CommandContext; probes: Probes },
+  { context, probes, lasting }: { context: CommandContext; probes: Probes; lasting: AbortSignal },
 ): Promise<Look> {
   const options: LookOptions = {
     clock: systemClock,
@@ -74,6 +80,7 @@ async function look(
     pings: { last: () => undefined, knownSince: () => Date.now() },
     others: () => undefined,
     baseFolder: context.loaded.baseFolder,
+    lasting,
   };
   const { observations } = await observe(check, options, { memory: forgettingMemory(), signal: context.signal });
   return { check, observations };

@@ -85,6 +85,8 @@ export interface CheckContext {
   timeoutMs: number;
   /** Aborts when the check's time is up or the sentinel stops. */
   signal: AbortSignal;
+  /** Aborts when this check is looked with no more: what a kind keeps open between its looks ends then. */
+  lasting: AbortSignal;
   /** The first look since the start: people wait for it, so what takes seconds may come with the next one. */
   isFirst?: boolean;
   memory: CheckMemory;

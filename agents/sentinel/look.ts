@@ -15,6 +15,7 @@ export interface LookOptions {
   pings: CheckContext['pings'];
   others: CheckContext['others'];
   baseFolder: string;
+  lasting: AbortSignal;
 }
 
 /** For checks without a host: there is nowhere to run a command. */
@@ -35,6 +36,7 @@ export function contextFor(
     pings: options.pings,
     others: options.others,
     baseFolder: options.baseFolder,
+    lasting: options.lasting,
     timeoutMs: check.config.timeout,
     ...of,
   };

@@ -45,6 +45,8 @@ interface Assembly {
   /** Who may report what it found itself. */
   sources: readonly Source[];
   probes?: Probes;
+  /** Aborts when nobody looks any more. */
+  lasting: AbortSignal;
   onEvent: (event: LedgerEvent) => void;
   /** For a finding that another program reports; stored already. */
   onForeign: (finding: Finding) => void;
@@ -76,7 +78,8 @@ export function assemble(context: AgentContext, assembly: Assembly): Parts {
     knownSince: (id: string) => history.knownSince(id),
   };
   const others = (id: string): OtherCheck | undefined => ledger.lookOf(id);
-  const looking: LookOptions = { clock, log, probes, pings, others, baseFolder: context.baseFolder };
+  const { lasting } = assembly;
+  const looking: LookOptions = { clock, log, probes, pings, others, lasting, baseFolder: context.baseFolder };
   const runner = createRunner(context, { ledger, memories, looking, checks, gateway });
   const rechecks = new Rechecks({
     bus,

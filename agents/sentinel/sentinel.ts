@@ -45,6 +45,7 @@ class SentinelAgent implements Sentinel {
   readonly #options: SentinelOptions;
   readonly #round = Promise.withResolvers<RoundSummary>();
   readonly #stopping = new AbortController();
+  readonly #lasting = new AbortController();
   readonly #gathering = new Set<Promise<void>>();
   #parts: Parts | undefined;
   #reception: Reception | undefined;
@@ -64,6 +65,7 @@ class SentinelAgent implements Sentinel {
     const parts = assemble(this.#context, {
       checks,
       sources,
+      lasting: this.#lasting.signal,
       ...(this.#options.probes !== undefined && { probes: this.#options.probes }),
       onEvent: (event) => this.#onEvent(event),
       onForeign: (finding) => this.#parts?.publisher.tell(finding),
@@ -94,6 +96,7 @@ class SentinelAgent implements Sentinel {
       parts.rechecks.stop(),
       ...this.#gathering,
     ]);
+    this.#lasting.abort();
     if (this.#options.probes === undefined) await parts.probes.close();
     parts.history.close();
     parts.store.close();

@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import mqtt from 'mqtt';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { closeMqttWatches } from '#agents/sentinel/probes/mqtt-watch.ts';
 import { describeWith } from '../parts/daemon.ts';
 import { freePort } from '../parts/free-port.ts';
 import { PlainMosquitto } from '../parts/plain-mosquitto.ts';
@@ -69,12 +68,11 @@ describeWith(['msmtp'], 'msmtp', () => {
 });
 
 describeWith(['mosquitto'], 'Zigbee2MQTT', () => {
-  afterEach(closeMqttWatches);
-
   test('is well while its retained state says online', async () => {
     await using broker = await PlainMosquitto.start();
     const client = await mqtt.connectAsync(broker.url);
-    const bridge = await watchPreset({ preset: 'zigbee2mqtt', broker: broker.url });
+    const looking = new AbortController();
+    const bridge = await watchPreset({ preset: 'zigbee2mqtt', broker: broker.url }, { lasting: looking.signal });
     const say = (state: string) =>
       client.publishAsync('zigbee2mqtt/bridge/state', JSON.stringify({ state }), { retain: true, qos: 1 });
     await say('online');
@@ -84,6 +82,7 @@ describeWith(['mosquitto'], 'Zigbee2MQTT', () => {
     expect(problems(await bridge.look())).toEqual([
       'warning topic-value: state of zigbee2mqtt/bridge/state is offline, not online',
     ]);
+    looking.abort();
     await client.endAsync();
   });
 });

@@ -27,6 +27,7 @@ export function checkContext(replaced: Partial<CheckContext> = {}): CheckContext
     baseFolder: '.',
     timeoutMs: 60_000,
     signal: new AbortController().signal,
+    lasting: new AbortController().signal,
     memory: checkMemory(),
     others: () => undefined,
     pings: { last: () => undefined, knownSince: () => 0 },

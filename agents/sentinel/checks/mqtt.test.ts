@@ -1,11 +1,14 @@
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Aedes } from 'aedes';
 import { assert, property, string, uint8Array } from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { CheckContext, Observation } from '#agents/sentinel/check.ts';
 import { observeStats } from '#agents/sentinel/probes/mqtt-stats.ts';
-import { closeMqttWatches, readMessage } from '#agents/sentinel/probes/mqtt-watch.ts';
+import { readMessage } from '#agents/sentinel/probes/mqtt-watch.ts';
 import { type Authority, createAuthority } from '../../../test/parts/certificates.ts';
 import { checkContext } from '../../../test/parts/check-context.ts';
 import { describeWith } from '../../../test/parts/daemon.ts';
@@ -18,7 +21,14 @@ kindContract(check, (port) => ({ url: `mqtt://127.0.0.1:${port}`, stats: true })
 
 const folder = mkdtempSync(join(tmpdir(), 'lares-mqtt-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-afterEach(closeMqttWatches);
+let looking = new AbortController();
+afterEach(stopLooking);
+
+/** What comes next looks as after a start. */
+function stopLooking(): void {
+  looking.abort();
+  looking = new AbortController();
+}
 
 function secret(name: string, text: string): { file: string } {
   const file = join(folder, name);
@@ -55,7 +65,10 @@ describeWith(['mosquitto', 'mosquitto_pub', 'openssl'], 'a real Mosquitto', () =
 
   async function look(more: object = {}): Promise<Observation[]> {
     const login = { url: broker.url, user: 'watcher', password: secret('password', broker.password) };
-    const found = await check.observe(check.options.parse({ ...login, ...more }), context);
+    const found = await check.observe(check.options.parse({ ...login, ...more }), {
+      ...context,
+      lasting: looking.signal,
+    });
     expect(faultsOf(found)).toEqual([]);
     return found;
   }
@@ -132,12 +145,26 @@ describeWith(['mosquitto', 'mosquitto_pub', 'openssl'], 'a real Mosquitto', () =
     await look({ topics: [sensor] });
     await broker.publish('sensors/door', '{"battery":80}');
     await until(async () => (await look({ topics: [sensor] }))[1]?.reading.is === 'level', 'the message');
-    closeMqttWatches();
+    stopLooking();
     now += 3_600_000;
     expect(saysOf(await look({ topics: [sensor] }))[0]).toMatch(/^unknown topic-silent: .*listened to for only 0s$/);
     now += 600_000;
     const found = await look({ topics: [sensor] });
     expect(found[1]?.reading).toMatchObject({ is: 'level', value: 4_200 });
+  });
+
+  test('the connection that listens ends with those who look', async () => {
+    const aedes = await Aedes.createBroker();
+    const server = createServer(aedes.handle).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const options = check.options.parse({ url: `mqtt://127.0.0.1:${port}`, topics: [sensor] });
+    await check.observe(options, { ...context, lasting: looking.signal });
+    await until(() => aedes.connectedClients === 1, 'the connection of the look to end');
+    stopLooking();
+    await expect.poll(() => aedes.connectedClients).toBe(0);
+    await new Promise<void>((resolve) => aedes.close(resolve));
+    server.close();
   });
 
   test('a broken connection listens again at the next look', async () => {
@@ -154,7 +181,7 @@ describeWith(['mosquitto', 'mosquitto_pub', 'openssl'], 'a real Mosquitto', () =
   test('a retained message counts by its own time only', async () => {
     const retained = { filter: 'sensors/retained', within: '10m', timePath: 'at' };
     const said = async (payload: object): Promise<string | undefined> => {
-      closeMqttWatches();
+      stopLooking();
       await broker.publish('sensors/retained', JSON.stringify(payload), { retain: true });
       return saysOf(await look({ topics: [retained] }))[0];
     };

@@ -1,7 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
 import { systemClock } from '#agents/runtime/clock.ts';
 import type { CheckContext, Observation } from '#agents/sentinel/check.ts';
-import { closeTruenas } from '#agents/sentinel/probes/truenas.ts';
 import { type Authority, createAuthority } from '../../../test/parts/certificates.ts';
 import { checkContext } from '../../../test/parts/check-context.ts';
 import { describeWith } from '../../../test/parts/daemon.ts';
@@ -18,8 +17,10 @@ const token = { env: 'LARES_TEST_TRUENAS' };
 kindContract(check, (port) => ({ url: `https://127.0.0.1:${port}`, token }));
 
 let authority: Authority | undefined;
+let looking = new AbortController();
 afterEach(() => {
-  closeTruenas();
+  looking.abort();
+  looking = new AbortController();
   authority?.[Symbol.dispose]();
 });
 
@@ -41,7 +42,10 @@ async function start(results: Record<string, unknown> = {}) {
   Object.assign(truenas.results, { 'pool.query': [tank], 'alert.list': [], 'app.query': [], ...results });
   const look = (given: object = {}, context: Partial<CheckContext> = {}): Promise<Observation[]> => {
     const options = check.options.parse({ url: truenas.url, token, caFile: authority?.caFile, ...given });
-    return check.observe(options, checkContext({ clock: createVirtualClock(now), ...context }));
+    return check.observe(
+      options,
+      checkContext({ clock: createVirtualClock(now), lasting: looking.signal, ...context }),
+    );
   };
   return { truenas, look };
 }

@@ -20,28 +20,33 @@ export interface Heard {
 }
 
 /**
- * Messages come between the looks, so a connection that listens outlives them: one for each broker, user and set of filters,
- * in this module. It keeps no process alive, opens no session at the broker, and ends when it is no longer asked for, at
- * the next message or look after that. A new look opens one that broke.
+ * Messages come between the looks, so a connection that listens outlives them: one for each broker, user and set of
+ * filters. It keeps no process alive, opens no session at the broker, and ends with those who look. A new look opens one
+ * that broke.
  */
 class Watch {
   readonly heard = new Map<string, Heard>();
   conversation: MqttConversation | undefined;
   /** Epoch ms since when nothing can have been missed. */
   listeningSince = 0;
-  lastLookAt = 0;
   isRefused = false;
 }
 
-const watches = new Map<string, Watch>();
-/** Checks that look less often than that miss messages: they should be told so by their own interval. */
-const unusedMs = 6 * 3_600_000;
+type Watches = Map<string, Watch>;
+
+/** By the `lasting` of those who look. */
+const allWatches = new WeakMap<AbortSignal, Watches>();
 const maximumPayload = 65_536;
 
-/** Ends all connections that listen. */
-export function closeMqttWatches(): void {
-  for (const { conversation } of watches.values()) conversation?.close();
-  watches.clear();
+function watchesOf(lasting: AbortSignal): Watches {
+  const known = allWatches.get(lasting);
+  if (known !== undefined) return known;
+  const watches: Watches = new Map();
+  allWatches.set(lasting, watches);
+  lasting.addEventListener('abort', () => {
+    for (const { conversation } of watches.values()) conversation?.close();
+  });
+  return watches;
 }
 
 export type Listening =
@@ -54,12 +59,10 @@ export async function listenTo(
   of: { target: MqttTarget; wishes: readonly TopicWish[]; settleMs: number },
   context: CheckContext,
 ): Promise<Listening> {
-  const { clock } = context;
-  closeUnused(clock.now());
+  const watches = watchesOf(context.lasting);
   const key = JSON.stringify([of.target.url, of.target.user ?? '', of.wishes]);
   const watch = watches.get(key) ?? new Watch();
   watches.set(key, watch);
-  watch.lastLookAt = clock.now();
   if (watch.conversation?.isOpen !== true) await open(watch, of, context);
   if (watch.isRefused) return { is: 'refused' };
   return { is: 'listening', since: watch.listeningSince, heard: watch.heard };
@@ -80,7 +83,6 @@ async function open(
     watch.conversation = conversation;
     conversation.listen((message) => {
       const now = clock.now();
-      if (now - watch.lastLookAt > unusedMs) conversation.close();
       for (const wish of of.wishes) if (topicMatches(wish.filter, message.topic)) note(watch, wish, { message, now });
     });
     watch.isRefused = !(await conversation.subscribe(
@@ -139,12 +141,4 @@ function timeOf(field: unknown): number | undefined {
   const number = typeof field === 'string' && /^\d{9,16}(?:\.\d+)?$/.test(field) ? Number(field) : field;
   if (typeof number !== 'number' || !Number.isFinite(number) || number <= 0) return undefined;
   return number < 1e11 ? number * 1_000 : number;
-}
-
-function closeUnused(now: number): void {
-  for (const [key, watch] of watches) {
-    if (now - watch.lastLookAt <= unusedMs) continue;
-    watch.conversation?.close();
-    watches.delete(key);
-  }
 }

@@ -45,12 +45,6 @@ const connections = new Map<string, Connection>();
 const refusedKeys = new Set<string>();
 const maximumRefused = 200;
 
-/** Ends all connections; the next look opens new ones. */
-export function closeTruenas(): void {
-  for (const { socket } of connections.values()) socket.terminate();
-  connections.clear();
-}
-
 /** Calls one method. Contract: never throws but for the signal's reason; a lost connection is `silent`, once. */
 export async function callTruenas<T>(
   at: TruenasAt,
@@ -89,8 +83,18 @@ async function connectionTo(at: TruenasAt, context: CheckContext): Promise<ApiAn
   }
   opened.value.isLoggedIn = true;
   forgetOldest();
-  connections.set(name, opened.value);
+  keep(name, opened.value, context.lasting);
   return opened;
+}
+
+function keep(name: string, connection: Connection, lasting: AbortSignal): void {
+  connections.set(name, connection);
+  const end = (): void => {
+    connection.socket.terminate();
+    if (connections.get(name) === connection) connections.delete(name);
+  };
+  lasting.addEventListener('abort', end, { once: true });
+  connection.socket.once('close', () => lasting.removeEventListener('abort', end));
 }
 
 function forgetOldest(): void {
