@@ -3,10 +3,46 @@ import { type AddressInfo, createServer } from 'node:net';
 import { Aedes } from 'aedes';
 import mqtt from 'mqtt';
 import { expect, test } from 'vitest';
+import { Failure } from '#bus/failure.ts';
+import { ConfigSchema } from '#config/schema.ts';
+import { systemClock } from '#agents/runtime/clock.ts';
+import { createLog } from '#agents/runtime/log.ts';
 import { describeWith } from '../../../test/parts/daemon.ts';
 import { PlainMosquitto } from '../../../test/parts/plain-mosquitto.ts';
 import { SentinelStage } from '../../../test/parts/sentinel-stage.ts';
 import { until } from '../../../test/parts/until.ts';
+import { bindIntakes } from './bind.ts';
+import { Complaints } from './complaints.ts';
+import { startSubscriber } from './subscriber.ts';
+
+/** One source at a broker, whose messages go to `receive`; resolves once it listens. */
+async function subscribed(url: string, receive: (text: string) => void): Promise<AsyncDisposable> {
+  const config = ConfigSchema.parse({
+    intake: { house: { kind: 'mqtt', url, topics: ['#'], map: { title: 'what' } } },
+  });
+  const { sources } = await bindIntakes(config);
+  const [source] = sources;
+  if (source === undefined) throw new Error('the source was not bound');
+  const log = createLog({ level: 'silent', name: 'test' });
+  const listening = Promise.withResolvers<void>();
+  const subscriber = startSubscriber(source, {
+    config,
+    log,
+    clock: systemClock,
+    complaints: new Complaints(log, systemClock),
+    baseFolder: '.',
+    secret: () => '',
+    foreign: { say: () => undefined, unsay: () => listening.resolve() },
+    receiver: {
+      receive(_source, ...incoming) {
+        for (const { bytes } of incoming) receive(bytes.toString());
+        return { is: 'taken', text: '' };
+      },
+    },
+  });
+  await listening.promise;
+  return { [Symbol.asyncDispose]: () => subscriber.stop() };
+}
 
 describeWith(['mosquitto'], 'a source at a broker', () => {
   test('that is away too long is unknown and counted so, and well again when it is back', async () => {
@@ -38,6 +74,24 @@ describeWith(['mosquitto'], 'a source at a broker', () => {
       return told().at(-1) === 'firing';
     }, 'the last word');
     expect(new Set(stage.findings.map(({ fingerprint }) => fingerprint)).size).toBe(2);
+  }, 60_000);
+
+  test('is told that a message was taken once it is stored, and sends it again until it is', async () => {
+    await using broker = await PlainMosquitto.start();
+    const got: string[] = [];
+    let isDiskFull = true;
+    await using _ = await subscribed(broker.url, (text) => {
+      got.push(text);
+      if (isDiskFull) throw new Failure('Cannot write: the disk is full', { recoverable: true });
+    });
+    await broker.publish('alarm', { what: 'leak' });
+    await until(() => got.length >= 2, 'the message again', 20_000);
+    isDiskFull = false;
+    const refused = got.length;
+    await until(() => got.length > refused, 'the message once more', 20_000);
+    await broker.publish('alarm', { what: 'smoke' });
+    await until(() => got.at(-1)?.includes('smoke') === true, 'the next');
+    expect(got.slice(refused)).toEqual(['{"what":"leak"}', '{"what":"smoke"}']);
   }, 60_000);
 
   test('is sent no message that is too large to be read, and goes on with the next', async () => {

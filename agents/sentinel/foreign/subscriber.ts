@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
+import mqtt, { type IClientOptions, type IPublishPacket, type MqttClient } from 'mqtt';
 import { Failure, messageOf } from '#bus/failure.ts';
 import { absolutePath } from '#config/paths.ts';
 import type { Config } from '#config/schema.ts';
@@ -13,8 +13,8 @@ import type { Incoming, Receiver } from './receiver.ts';
 import type { Source, Subscription } from './source.ts';
 
 interface SubscriberOptions {
-  foreign: Foreign;
-  receiver: Receiver;
+  foreign: Pick<Foreign, 'say' | 'unsay'>;
+  receiver: Pick<Receiver, 'receive'>;
   complaints: Complaints;
   secret: (ref: SecretRef) => string;
   clock: Clock;
@@ -27,11 +27,6 @@ export interface Subscriber {
   stop(): Promise<void>;
 }
 
-/** Messages within so short a time share one transaction. */
-const gatherMs = 100;
-/** After the disk refused them. */
-const retryMs = 5_000;
-const maximumWaiting = { messages: 2_000, bytes: 16 * 1_048_576 };
 /** In pieces of a message. */
 const rate = { perSecond: 100, burst: 2_000 };
 const pieceBytes = 16_384;
@@ -47,7 +42,10 @@ const sessionSeconds = 7 * 24 * 3_600;
 const wrongProtocol = new Set([1, 132]);
 const unreachable = 'intake-unreachable';
 
-/** Listens at a broker for one source, for ever. Retained and repeated messages change nothing. */
+/**
+ * Listens at a broker for one source, for ever. Retained and repeated messages change nothing. Contract: a message is
+ * acknowledged when it is stored; one that cannot be stays with the broker, which sends it again.
+ */
 export function startSubscriber(source: Source, options: SubscriberOptions): Subscriber {
   return new MqttSubscriber(source, options);
 }
@@ -57,11 +55,9 @@ class MqttSubscriber implements Subscriber {
   readonly #options: SubscriberOptions;
   readonly #client: MqttClient;
   readonly #limit;
-  #waiting: Incoming[] = [];
-  #waitingBytes = 0;
-  #cancelFlush: (() => void) | undefined;
   #cancelPatience: (() => void) | undefined;
   #reason = 'it does not answer';
+  #isStopped = false;
 
   constructor(source: Source, options: SubscriberOptions) {
     this.#source = source;
@@ -71,21 +67,19 @@ class MqttSubscriber implements Subscriber {
     const broker = brokerOf(wanted, source, options);
     this.#client = mqtt.connect(broker.url, clientOptions(source, broker, options));
     this.#client.on('connect', () => this.#connected(wanted.topics));
-    this.#client.on('message', (topic, bytes) => this.#arrived(topic, bytes));
+    this.#client.handleMessage = (packet, done) => this.#arrived(packet, done);
     this.#client.on('error', (error) => this.#failed(error));
     this.#client.on('close', () => this.#away());
     this.#away();
   }
 
   async stop(): Promise<void> {
-    this.#cancelFlush?.();
+    this.#isStopped = true;
     this.#cancelPatience?.();
     this.#client.removeAllListeners('close');
     const cut = this.#options.clock.after(closeMs, () => void this.#client.stream.destroy());
     await this.#client.endAsync(true);
     cut();
-    this.#flush();
-    this.#cancelFlush?.();
   }
 
   #connected(topics: readonly string[]): void {
@@ -127,39 +121,41 @@ class MqttSubscriber implements Subscriber {
     });
   }
 
-  #arrived(topic: string, bytes: Buffer): void {
-    const { name, definition } = this.#source;
-    const { complaints } = this.#options;
-    if (bytes.length === 0) return;
-    if (bytes.length > definition.maximumBytes)
-      return complaints.tell(name, 'an intake got a message that is too large');
-    const isTooMuch =
-      this.#waiting.length >= maximumWaiting.messages || this.#waitingBytes + bytes.length > maximumWaiting.bytes;
-    if (isTooMuch || !this.#limit.take(name, Math.ceil(bytes.length / pieceBytes))) {
-      return complaints.tell(name, 'an intake is flooded with messages');
-    }
-    this.#waiting.push({ topic, bytes, headers: {} });
-    this.#waitingBytes += bytes.length;
-    this.#cancelFlush ??= this.#options.clock.after(gatherMs, () => this.#flush());
+  /** What is too large or too much is gone: the broker would send it again and again. */
+  #arrived({ topic, payload }: IPublishPacket, done: () => void): void {
+    if (this.#isStopped) return;
+    const bytes = Buffer.isBuffer(payload) ? payload : Buffer.from(payload);
+    if (!this.#isWelcome(bytes)) return done();
+    // mqtt.js empties a full socket in one go otherwise, with a write to the disk for each message.
+    if (this.#isStored({ topic, bytes, headers: {} })) setImmediate(done);
+    // Nothing else makes a broker send again: a new connection to the same session.
+    else this.#client.stream.destroy();
   }
 
-  #flush(): void {
-    this.#cancelFlush?.();
-    this.#cancelFlush = undefined;
-    const incoming = this.#waiting.splice(0);
-    if (incoming.length === 0) return;
-    const { receiver, complaints, clock } = this.#options;
+  #isWelcome(bytes: Buffer): boolean {
+    const { name, definition } = this.#source;
+    const { complaints } = this.#options;
+    if (bytes.length === 0) return false;
+    if (bytes.length > definition.maximumBytes) {
+      complaints.tell(name, 'an intake got a message that is too large');
+      return false;
+    }
+    if (this.#limit.take(name, Math.ceil(bytes.length / pieceBytes))) return true;
+    complaints.tell(name, 'an intake is flooded with messages');
+    return false;
+  }
+
+  #isStored(incoming: Incoming): boolean {
+    const { receiver, complaints } = this.#options;
+    const { name } = this.#source;
     try {
-      const received = receiver.receive(this.#source, ...incoming);
-      if (received.is === 'refused') {
-        complaints.tell(this.#source.name, 'an intake got what it cannot take', received.reason);
-      }
-      this.#waitingBytes = 0;
+      const received = receiver.receive(this.#source, incoming);
+      if (received.is === 'refused') complaints.tell(name, 'an intake got what it cannot take', received.reason);
+      return true;
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
-      complaints.tell(this.#source.name, 'an intake cannot store what it got', messageOf(error));
-      this.#waiting.unshift(...incoming);
-      this.#cancelFlush = clock.after(retryMs, () => this.#flush());
+      complaints.tell(name, 'an intake cannot store what it got', messageOf(error));
+      return false;
     }
   }
 }
