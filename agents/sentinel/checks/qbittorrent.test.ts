@@ -23,8 +23,13 @@ afterEach(closeHttpAgents);
 const look = (given: object): Promise<Observation[]> => check.observe(check.options.parse(given), checkContext());
 
 /** qBittorrent 4.5: 403 without a session, 200 "Fails." for a wrong password. */
-function qbittorrent(of: { torrents?: object; status?: string; free?: number } = {}) {
+function qbittorrent(of: { torrents?: object; status?: string; free?: number; seen?: object; bound?: object } = {}) {
   const state = { sessions: new Set<string>(), logins: 0 };
+  const server = { connection_status: of.status ?? 'connected', free_space_on_disk: of.free ?? -1, ...of.seen };
+  const bodies = new Map<string, object>([
+    ['/api/v2/sync/maindata', { server_state: server, torrents: of.torrents ?? {} }],
+  ]);
+  if (of.bound !== undefined) bodies.set('/api/v2/app/preferences', of.bound);
   const answer = ({ path, body, headers }: ApiRequest) => {
     if (path === '/api/v2/auth/login') {
       state.logins += 1;
@@ -35,10 +40,7 @@ function qbittorrent(of: { torrents?: object; status?: string; free?: number } =
     }
     const id = /SID=(\w+)/.exec(headers.cookie ?? '')?.[1] ?? '';
     if (!state.sessions.has(id)) return { status: 403, body: 'Forbidden' };
-    const server = { connection_status: of.status ?? 'connected', free_space_on_disk: of.free ?? -1 };
-    return path === '/api/v2/sync/maindata'
-      ? { body: { server_state: server, torrents: of.torrents ?? {} } }
-      : undefined;
+    return bodies.has(path) ? { body: bodies.get(path) } : undefined;
   };
   return { answer, state };
 }
@@ -91,6 +93,54 @@ describe('with a login', () => {
   });
 });
 
+describe('behind a VPN', () => {
+  const of = async (product: Parameters<typeof qbittorrent>[0], given: object): Promise<Observation[]> => {
+    await using api = await startFakeApi(qbittorrent(product).answer);
+    const found = await look({ url: api.url, ...login, ...given });
+    return found.filter(({ resource }) => resource === 'vpn');
+  };
+  const home = { homeAddresses: ['203.0.113.0/28', '2001:db8:7::1', 'localhost'] };
+
+  test.each([
+    ['', 'critical', 'qBittorrent uses any interface, not tun0 of the VPN alone'],
+    ['eth0', 'critical', 'qBittorrent is bound to eth0, not to tun0 of the VPN'],
+    ['tun0', 'ok', 'qBittorrent is bound to tun0'],
+  ])('bound to "%s" alone', async (name, is, summary) => {
+    const found = await of({ bound: { current_network_interface: name } }, { vpnInterface: 'tun0' });
+    expect(words(found)).toEqual([`qbittorrent-vpn-unbound vpn ${is}`]);
+    expect(found[0]?.summary).toBe(summary);
+  });
+
+  test('settings that cannot be read leave the interface unknown', async () => {
+    expect(words(await of({}, { vpnInterface: 'tun0' }))).toEqual(['qbittorrent-vpn-unbound vpn unknown']);
+  });
+
+  test.each([
+    ['the address of the VPN', { last_external_address_v4: '198.51.100.4', last_external_address_v6: '' }, 'ok'],
+    ['an address of the house', { last_external_address_v4: '203.0.113.9' }, 'critical'],
+    [
+      'the house by IPv6 beside the VPN',
+      { last_external_address_v4: '198.51.100.4', last_external_address_v6: '2001:db8:7::1' },
+      'critical',
+    ],
+    ['what the name of the house resolves to', { last_external_address_v4: '127.0.0.1' }, 'critical'],
+    ['nowhere yet', { last_external_address_v4: '', last_external_address_v6: '' }, 'unknown'],
+    ['a version before 5.1', {}, 'unknown'],
+    ['no address at all', { last_external_address_v4: '<b>$(id)</b>' }, 'unknown'],
+  ])('seen from %s', async (_name, seen, is) => {
+    expect(words(await of({ seen }, home))).toEqual([`qbittorrent-vpn-leak vpn ${is}`]);
+  });
+
+  test('a name of the house that does not resolve hides no leak and promises nothing', async () => {
+    const given = { homeAddresses: ['nobody.invalid', '203.0.113.9'] };
+    expect(words(await of({ seen: { last_external_address_v4: '203.0.113.9' } }, given))).toEqual([
+      'qbittorrent-vpn-leak vpn critical',
+    ]);
+    const [found] = await of({ seen: { last_external_address_v4: '198.51.100.4' } }, given);
+    expect(found?.reading).toMatchObject({ is: 'unknown', reason: expect.stringContaining('nobody.invalid') });
+  });
+});
+
 describeWith(['qbittorrent-nox'], 'qBittorrent of Debian', () => {
   let daemon: Daemon;
   let folder: string;
@@ -119,7 +169,23 @@ describeWith(['qbittorrent-nox'], 'qBittorrent of Debian', () => {
       expect.stringMatching(/^qbittorrent-disconnected connection (?:ok|warning)$/),
       'qbittorrent-torrents-failed torrents ok',
     ]);
+    const vpn = { vpnInterface: 'lo', homeAddresses: ['203.0.113.9'] };
+    const vpnOf = async (): Promise<string[]> => words(await look({ url, ...login, ...vpn })).slice(-2);
+    // 4.5 does not know from where it is seen.
+    expect(await vpnOf()).toEqual(['qbittorrent-vpn-unbound vpn critical', 'qbittorrent-vpn-leak vpn unknown']);
+    await bindTo('lo', url);
+    expect(await vpnOf()).toEqual(['qbittorrent-vpn-unbound vpn ok', 'qbittorrent-vpn-leak vpn unknown']);
     const wrong = await look({ url, user: 'other', password: { env: 'LARES_TEST_QBT_WRONG' } });
     expect(words(wrong)).toEqual(['qbittorrent-down qbittorrent ok', 'qbittorrent-disconnected connection unknown']);
   });
 });
+
+async function bindTo(name: string, url: string): Promise<void> {
+  const post = (path: string, body: Record<string, string>, cookie = '') =>
+    fetch(`${url}${path}`, { method: 'POST', body: new URLSearchParams(body), headers: { referer: url, cookie } });
+  const session = await post('/api/v2/auth/login', { username: 'admin', password: 'adminadmin' });
+  const cookie = session.headers.get('set-cookie')?.split(';')[0] ?? '';
+  const json = JSON.stringify({ current_network_interface: name });
+  const answer = await post('/api/v2/app/setPreferences', { json }, cookie);
+  expect(answer.status).toBe(200);
+}

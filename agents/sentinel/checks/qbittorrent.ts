@@ -12,6 +12,7 @@ import {
   presence,
 } from '#agents/sentinel/probes/api.ts';
 import { type Session, Sessions } from '#agents/sentinel/probes/api-session.ts';
+import { boundTo, Preferences, SeenFrom, seenFrom } from '#agents/sentinel/probes/qbittorrent-vpn.ts';
 import { level, state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { counted, evidenceOf, formatBytes } from '#agents/sentinel/probes/text.ts';
 
@@ -20,12 +21,24 @@ const Options = z.strictObject({
   user: z.string().min(1).max(100).optional().describe('Login name; with it and a password transfers are watched.'),
   password: SecretRef.optional().describe('Password of that login.'),
   freeBelow: z.number().nonnegative().default(10).describe('GiB free for downloads below which it is a warning.'),
+  vpnInterface: z
+    .string()
+    .regex(/^[A-Za-z0-9_.-]{1,15}$/, 'must be the name of an interface')
+    .optional()
+    .describe('Interface of the VPN that its settings have to bind it to, such as tun0 or wg0. Needs the login.'),
+  homeAddresses: z
+    .array(z.string().regex(/^[A-Za-z0-9:][A-Za-z0-9:._/-]{0,254}$/, 'must be an address, a network or a name'))
+    .max(20)
+    .default([])
+    .describe(
+      'Public addresses, networks or names (dynamic DNS) of the connection without the VPN: being seen from one of them is a leak. Needs the login and qBittorrent 5.1.',
+    ),
 });
 type Options = z.output<typeof Options>;
 
 /** `GET /api/v2/sync/maindata`. `free_space_on_disk` is -1 while it is not known. */
 const MainData = z.object({
-  server_state: z.object({ connection_status: z.string(), free_space_on_disk: z.number().default(-1) }),
+  server_state: SeenFrom.extend({ connection_status: z.string(), free_space_on_disk: z.number().default(-1) }),
   torrents: z.record(z.string(), z.object({ name: z.string().default(''), state: z.string().default('') })).default({}),
 });
 type MainData = z.output<typeof MainData>;
@@ -42,12 +55,12 @@ const refusedMs = 86_400_000;
 
 export const check = defineCheck({
   kind: 'qbittorrent',
-  about: 'Whether qBittorrent answers, is connected and has room, and torrents that failed.',
+  about: 'Whether qBittorrent answers, is connected, has room and stays behind its VPN, and torrents that failed.',
   options: Options,
   reach: 'network',
   resourceOf: () => 'qbittorrent',
   observe,
-  evidence: { about: 'the torrents that failed and the state of the connection', gather },
+  evidence: { about: 'the torrents that failed, the state of the connection and from where it is seen', gather },
 });
 
 async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
@@ -55,12 +68,26 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const alive = aliveAnswer(await api.text({ path: '/api/v2/app/version' }));
   const there = presence(alive, { condition: 'qbittorrent-down', resource: 'qbittorrent', name: 'qBittorrent' });
   if (options.password === undefined || alive.is !== 'value') return [there];
-  const data = await mainData(api, options, context);
+  const data = await ask(api, options, { context, ...mainData });
   if (data.is !== 'value') {
     const said = { condition: 'qbittorrent-disconnected', resource: 'connection', hidesRest: true };
     return [there, unseen(said, data.reason)];
   }
-  return [there, ...judge(data.value, options)];
+  return [there, ...judge(data.value, options), ...(await behindVpn(api, data.value, { options, context }))];
+}
+
+async function behindVpn(
+  api: Api,
+  { server_state: server }: MainData,
+  { options, context }: { options: Options; context: CheckContext },
+): Promise<Observation[]> {
+  const { vpnInterface, homeAddresses } = options;
+  return [
+    ...(vpnInterface === undefined
+      ? []
+      : [boundTo(vpnInterface, await ask(api, options, { context, schema: Preferences, path: preferencesPath }))]),
+    ...(homeAddresses.length === 0 ? [] : [await seenFrom(homeAddresses, server, context)]),
+  ];
 }
 
 /** Without a login it answers 403 to everything: alive. */
@@ -103,13 +130,17 @@ function isFailed({ state: now }: MainData['torrents'][string]): boolean {
   return now === 'error' || now === 'missingFiles';
 }
 
-async function mainData(api: Api, options: Options, context: CheckContext): Promise<ApiAnswer<MainData>> {
-  const { url, user = 'admin', password } = options;
-  const ask = (secret: string): Promise<ApiAnswer<Session>> => logIn(api, { url, user, password: secret });
-  const login = { url, user, password, ask, ended: [401, 403], refusedMs };
-  const { answer } = await sessions.open(login, context, (headers) =>
-    api.json(MainData, { path: '/api/v2/sync/maindata', headers }),
-  );
+const mainData = { schema: MainData, path: '/api/v2/sync/maindata' };
+const preferencesPath = '/api/v2/app/preferences';
+
+async function ask<T>(
+  api: Api,
+  { url, user = 'admin', password }: Options,
+  { context, schema, path }: { context: CheckContext; schema: z.ZodType<T>; path: string },
+): Promise<ApiAnswer<T>> {
+  const enter = (secret: string): Promise<ApiAnswer<Session>> => logIn(api, { url, user, password: secret });
+  const login = { url, user, password, ask: enter, ended: [401, 403], refusedMs };
+  const { answer } = await sessions.open(login, context, (headers) => api.json(schema, { path, headers }));
   return answer;
 }
 
@@ -136,15 +167,21 @@ async function logIn(
 
 async function gather(options: Options, context: CheckContext): Promise<Evidence[]> {
   if (options.password === undefined) return [];
-  const data = await mainData(createApi(options, context), options, context);
+  const data = await ask(createApi(options, context), options, { context, ...mainData });
   if (data.is !== 'value') return [];
-  const failed = Object.values(data.value.torrents).filter(isFailed);
+  const { server_state: server, torrents } = data.value;
+  const failed = Object.values(torrents).filter(isFailed);
   return [
     ...evidenceOf(
       'state',
       'Torrents that failed',
       failed.map(({ name, state: now }) => `${now}: ${name}`),
     ),
-    ...evidenceOf('state', 'Connection', [data.value.server_state.connection_status]),
+    ...evidenceOf('state', 'Connection', [
+      server.connection_status,
+      ...[server.last_external_address_v4, server.last_external_address_v6].flatMap((seen) =>
+        seen === undefined || seen === '' ? [] : [`seen from ${seen}`],
+      ),
+    ]),
   ];
 }
