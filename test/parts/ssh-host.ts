@@ -13,6 +13,11 @@ export type SshFault =
   /** Takes the login and closes at once, as a host that shuts down (`nologin`): neither ready nor error is told. */
   | 'closes-after-login'
   | 'refuses-logins'
+  /** Lets everybody in, whatever they show. */
+  | 'lets-anybody-in'
+  | 'offers-passwords'
+  /** Never says whether a login is good. */
+  | 'hangs-in-login'
   /** Runs no command and never answers. */
   | 'hangs'
   /** Starts the command and drops the connection before it ended. */
@@ -75,6 +80,9 @@ export async function startSshHost(): Promise<SshHost> {
 function serve(connection: Connection, state: { fault: SshFault }, received: string[]): void {
   connection.on('authentication', (attempt) => {
     if (state.fault === 'closes-after-login') connection.end();
+    else if (state.fault === 'lets-anybody-in') attempt.accept();
+    else if (state.fault === 'offers-passwords') attempt.reject(['publickey', 'password']);
+    else if (state.fault === 'hangs-in-login') return;
     else if (state.fault === 'refuses-logins' || attempt.method !== 'publickey') attempt.reject(['publickey']);
     else attempt.accept();
   });

@@ -23,6 +23,8 @@ export interface Sshd extends AsyncDisposable {
   standIn(name: string, script: string): void;
   /** Stops the listener and starts it on the same port with another host key. Sessions go on. */
   changeHostKey(): Promise<void>;
+  /** The last 4 kB of what the server itself wrote. */
+  log(): string;
   /** Kills the processes that serve the sessions of this server, as a network or an operator would. */
   killSessions(): void;
 }
@@ -37,7 +39,7 @@ export async function startSshd(settings: readonly string[] = []): Promise<Sshd>
   const port = await freePort();
   let generation = 0;
   let server = await launch();
-  async function launch(): Promise<{ child: ChildProcess; fingerprint: string }> {
+  async function launch(): Promise<{ child: ChildProcess; fingerprint: string; log: () => string }> {
     generation += 1;
     const hostKey = join(folder, `host-${generation}`);
     generateKey(hostKey);
@@ -49,7 +51,7 @@ export async function startSshd(settings: readonly string[] = []): Promise<Sshd>
     await answering(port, () => {
       if (child.exitCode !== null) throw new Error(`sshd ended with ${child.exitCode}: ${said}`);
     });
-    return { child, fingerprint: fingerprintOf(`${hostKey}.pub`) };
+    return { child, fingerprint: fingerprintOf(`${hostKey}.pub`), log: () => said };
   }
   return {
     folder,
@@ -65,6 +67,7 @@ export async function startSshd(settings: readonly string[] = []): Promise<Sshd>
       await end(server.child, 'SIGKILL');
       server = await launch();
     },
+    log: () => server.log(),
     killSessions() {
       for (const pid of childrenOf(server.child.pid ?? -1)) killTree(pid);
     },

@@ -10,6 +10,7 @@ import { freePort } from '../../../test/parts/free-port.ts';
 import { kindContract } from '../../../test/parts/kind-contract.ts';
 import { hasSshd, lacksSshd, startSshd } from '../../../test/parts/sshd.ts';
 import { startSshHost } from '../../../test/parts/ssh-host.ts';
+import { until } from '../../../test/parts/until.ts';
 import { startTcpTarget } from '../../../test/parts/tcp-target.ts';
 import { check } from './ssh-banner.ts';
 
@@ -65,6 +66,28 @@ describe.skipIf(!hasSshd)(`OpenSSH${lacksSshd}`, () => {
     expect(difference?.lines.join('\n')).toMatch(
       /last greeting: SSH-2.*\nknown host keys: .*\ngreeting now: .*\nhost key now: SHA256:/,
     );
+  });
+
+  test('methods of login are asked for, and nobody logs in', async () => {
+    await using open = await startSshd(['PasswordAuthentication yes', 'LogLevel VERBOSE']);
+    await using closed = await startSshd(['KbdInteractiveAuthentication no']);
+    const refuseLogins = ['password', 'keyboard-interactive'];
+    const { user } = open.target;
+    const more = { refuseLogins, loginUser: user };
+    expect(of('ssh-login-unwanted', await look(open.target.port, more))).toMatchObject({
+      reading: { is: 'state', ok: false, severity: 'warning' },
+      summary: expect.stringMatching(
+        new RegExp(`offers ${user} a login by publickey, password(, keyboard-interactive)?; password.* should be off$`),
+      ),
+    });
+    expect(of('ssh-login-unwanted', await look(closed.target.port, more))).toMatchObject({
+      reading: { is: 'state', ok: true },
+      summary: `127.0.0.1:${closed.target.port} offers ${user} a login by publickey`,
+    });
+    await until(() => open.log().includes(`authenticating user ${user}`), 'the line of the server');
+    expect(open.log()).not.toMatch(/Failed|Invalid|Accepted/);
+    const unasked = await look(open.target.port);
+    expect(unasked.map(({ condition }) => condition)).not.toContain('ssh-login-unwanted');
   });
 
   test('a copy of the right host key without its private part is critical', async () => {
@@ -181,4 +204,43 @@ describe('the wire', () => {
     expect(wireInteger(Buffer.from([0, 0, 0x80]))).toEqual(Buffer.from([0, 0, 0, 2, 0, 0x80]));
     expect(wireInteger(Buffer.from([0, 1]))).toEqual(Buffer.from([0, 0, 0, 1, 1]));
   });
+});
+
+test('a server that asks for nothing lets anybody in, which is critical', async () => {
+  await using host = await startSshHost();
+  const more = { refuseLogins: ['password'], loginUser: 'lares' };
+  expect(of('ssh-login-unwanted', await look(host.target.port, more))).toMatchObject({
+    reading: { is: 'state', ok: true },
+    summary: `127.0.0.1:${host.target.port} offers lares a login by publickey`,
+  });
+  host.fault = 'lets-anybody-in';
+  expect(of('ssh-login-unwanted', await look(host.target.port, more))).toMatchObject({
+    reading: { is: 'state', ok: false, severity: 'critical' },
+    summary: `127.0.0.1:${host.target.port} lets lares in without any proof`,
+  });
+  host.fault = 'hangs-in-login';
+  expect(of('ssh-login-unwanted', await look(host.target.port, { ...more, giveUpAfter: '300ms' })).reading).toEqual({
+    is: 'unknown',
+    reason: 'it did not tell within 300ms',
+  });
+});
+
+test('a good answer about logins is kept for six hours, a bad one is asked for again', async () => {
+  await using host = await startSshHost();
+  const base = checkContext();
+  let now = base.clock.now();
+  const context = { ...base, clock: { ...base.clock, now: () => now } };
+  const isWell = async (): Promise<unknown> => {
+    const found = await look(host.target.port, { refuseLogins: ['password'], loginUser: 'lares' }, context);
+    const { reading } = of('ssh-login-unwanted', found);
+    return reading.is === 'state' ? reading.ok : reading.is;
+  };
+  expect(await isWell()).toBe(true);
+  host.fault = 'offers-passwords';
+  now += 5 * 3_600_000;
+  expect(await isWell()).toBe(true);
+  now += 2 * 3_600_000;
+  expect(await isWell()).toBe(false);
+  host.fault = 'none';
+  expect(await isWell()).toBe(true);
 });

@@ -10,6 +10,7 @@ import { patternOption } from '#agents/sentinel/probes/pattern.ts';
 import { state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { remember, rememberedTexts } from '#agents/sentinel/probes/remembered.ts';
 import { greet, type Greeting, keyFamilies } from '#agents/sentinel/probes/ssh-greeting.ts';
+import { askLoginMethods, type LoginMethods } from '#agents/sentinel/probes/ssh-methods.ts';
 import type { Offers } from '#agents/sentinel/probes/ssh-wire.ts';
 import { evidenceOf, oneLine, resourceName } from '#agents/sentinel/probes/text.ts';
 
@@ -44,6 +45,18 @@ const Options = z.strictObject({
     .default(retired)
     .describe('Algorithms that it must not offer; `*` stands for any text.'),
   strictKex: z.boolean().default(true).describe('Whether offering ciphers open to Terrapin (CVE-2023-48795) counts.'),
+  refuseLogins: z
+    .array(z.string().min(1).max(60))
+    .max(10)
+    .default([])
+    .describe(
+      'Methods of login that it must not offer, such as [password, keyboard-interactive]. It is asked for its list four times a day, or at each look while one of them is in it, and logs a connection that left.',
+    ),
+  loginUser: z
+    .string()
+    .regex(/^[A-Za-z_][\w.-]{0,63}\$?$/, 'must be the name of a user')
+    .default('root')
+    .describe('User whose methods are asked for. One that does not exist looks like an attack.'),
   giveUpAfter: durationOr('6s').describe('How long to wait for greeting and host key. Shorter than `timeout`.'),
 });
 type Options = z.output<typeof Options>;
@@ -51,7 +64,7 @@ type Options = z.output<typeof Options>;
 export const check = defineCheck({
   kind: 'ssh-banner',
   about:
-    'Whether an SSH server greets, shows the host key that it should, and offers nothing that is broken; no login.',
+    'Whether an SSH server greets, shows the host key that it should, and offers neither broken algorithms nor unwanted methods of login; nobody logs in.',
   options: Options,
   reach: 'network',
   resourceOf: endpointOf,
@@ -65,7 +78,8 @@ function endpointOf({ address, port }: Pick<Options, 'address' | 'port'>): strin
 
 async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
   const resource = endpointOf(options);
-  const greeting = await greet({ ...options, giveUpAfterMs: options.giveUpAfter }, context);
+  const asked = { ...options, giveUpAfterMs: options.giveUpAfter };
+  const [greeting, logins] = await Promise.all([greet(asked, context), observeLogins(options, context)]);
   const said = { condition: 'ssh-down', resource, hidesRest: true };
   switch (greeting.is) {
     case 'unknown':
@@ -87,6 +101,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
         await observeHostKey(greeting, options, context),
         ...observeSoftware(greeting.identification, options),
         observeOffers(greeting.offers, options),
+        ...logins,
       ];
   }
 }
@@ -164,6 +179,50 @@ function observeOffers(offers: Offers, options: Options): Observation {
     ok: weak.length === 0,
     severity: 'warning',
   });
+}
+
+async function observeLogins(options: Options, context: CheckContext): Promise<Observation[]> {
+  const { refuseLogins, loginUser: user } = options;
+  if (refuseLogins.length === 0) return [];
+  const found = rememberedLogins(options, context) ?? (await askLogins(options, context));
+  const resource = endpointOf(options);
+  const said = { condition: 'ssh-login-unwanted', resource, labels: { user }, severity: 'warning' } as const;
+  switch (found.is) {
+    case 'unknown':
+      return [unseen(said, found.reason)];
+    case 'open':
+      return [
+        state({ ...said, summary: `${resource} lets ${user} in without any proof`, ok: false, severity: 'critical' }),
+      ];
+    case 'offered': {
+      const unwanted = found.methods.filter((method) => refuseLogins.includes(method));
+      const offer = `${resource} offers ${user} a login by ${found.methods.join(', ') || 'nothing'}`;
+      const summary = unwanted.length === 0 ? offer : `${offer}; ${unwanted.join(', ')} should be off`;
+      return [state({ ...said, summary, ok: unwanted.length === 0 })];
+    }
+  }
+}
+
+/** Asking counts as a failed login for fail2ban and CrowdSec, so a good answer is kept for a while. */
+const askLoginsEveryMs = 6 * 3_600_000;
+const KnownLogins = z.object({ at: z.number(), user: z.string(), methods: z.array(z.string()) });
+
+function rememberedLogins(options: Options, { clock, memory }: CheckContext): LoginMethods | undefined {
+  const known = KnownLogins.safeParse(memory.get('logins'));
+  if (!known.success || known.data.user !== options.loginUser) return undefined;
+  const { at, methods } = known.data;
+  const isStale = clock.now() - at >= askLoginsEveryMs || clock.now() < at;
+  return isStale || methods.some((method) => options.refuseLogins.includes(method))
+    ? undefined
+    : { is: 'offered', methods };
+}
+
+async function askLogins(options: Options, context: CheckContext): Promise<LoginMethods> {
+  const user = options.loginUser;
+  const found = await askLoginMethods({ ...options, user, giveUpAfterMs: options.giveUpAfter }, context);
+  if (found.is === 'offered')
+    remember(context.memory, 'logins', { at: context.clock.now(), user, methods: found.methods });
+  return found;
 }
 
 function isOpenToTerrapin({ kex, ciphers, macs }: Offers): boolean {
