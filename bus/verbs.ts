@@ -19,6 +19,7 @@ const servers: Readonly<Record<string, AgentName>> = {
   plans: 'remediation',
   release: 'remediation',
   runs: 'remediation',
+  signers: 'remediation',
   thaw: 'remediation',
   unblock: 'remediation',
 };

@@ -18,6 +18,7 @@ import { withConsole } from './console.ts';
 import { consoleSigner, personHere } from './person.ts';
 import { planningOptions } from './plan.ts';
 import { printPlan, proposalOf, requestPlan } from './planning.ts';
+import { mustBeBelieved } from './trusted.ts';
 
 /** How long an approval that was just given may travel. */
 const approvalMs = 60_000;
@@ -40,6 +41,7 @@ export function addRun(program: Command): void {
 }
 
 async function planAndRun(bus: Bus, context: CommandContext): Promise<number> {
+  await mustBeBelieved(bus, context);
   const shown = context.option('approve');
   const asked = proposalOf(context);
   const plan = shown === undefined ? await requestPlan(bus, context, asked) : await waitingPlan(bus, asked, shown);
@@ -126,12 +128,13 @@ async function settle(bus: Bus, context: CommandContext, decided: Decision): Pro
     },
     signer,
   );
-  const ended = following(bus, context, decided.plan);
-  bus.publish(approvalKind, signed);
   if (decided.decision === 'reject') {
+    bus.publish(approvalKind, signed);
     await bus.flush(AbortSignal.timeout(resendMs));
     return undefined;
   }
+  const ended = following(bus, context, decided.plan);
+  bus.publish(approvalKind, signed);
   const again = setInterval(() => Date.now() < now + approvalMs && bus.publish(approvalKind, signed), resendMs);
   try {
     return await ended;
@@ -140,11 +143,15 @@ async function settle(bus: Bus, context: CommandContext, decided: Decision): Pro
   }
 }
 
+/** The end of the plan's run. Throws a Failure when none began while the approval counted. */
 function following(bus: Bus, context: CommandContext, plan: Plan): Promise<Run> {
   return new Promise((resolve, reject) => {
     let shown = 0;
+    const late = new Failure('Cannot run: the worker did not take the approval in time', { recoverable: true });
+    const patience = setTimeout(() => reject(late), approvalMs);
     bus.subscribe(runKind, (run) => {
       if (run.plan !== plan.id) return;
+      clearTimeout(patience);
       const done = run.steps.filter((step) => !['waiting', 'running'].includes(step.status));
       if (!context.json)
         for (const step of done.slice(shown))
@@ -153,6 +160,7 @@ function following(bus: Bus, context: CommandContext, plan: Plan): Promise<Run> 
       if (run.end !== undefined) resolve(run);
     });
     context.signal.addEventListener('abort', () => {
+      clearTimeout(patience);
       reject(new Failure('Stopped watching; the run goes on, see "lares incidents"', { recoverable: true }));
     });
   });

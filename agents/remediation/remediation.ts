@@ -26,7 +26,7 @@ import { createReach, type Reach } from './reach.ts';
 import { type RecoveryContext, recoverRuns, watchUnknown } from './recovery.ts';
 import { Runs } from './runs.ts';
 import { openRemediationStore, type RemediationStore } from './store.ts';
-import { readTrustedKeys } from './trusted-keys.ts';
+import { placesOfKeys, readTrustedKeys } from './trusted-keys.ts';
 import { serveVerbs } from './verbs.ts';
 
 /** Expiry, clearing and what waits for the hosts. */
@@ -125,6 +125,7 @@ class Remediation implements Agent {
       orders: this.#judging,
       limit: this.#limit,
       stopping: this.#stopping.signal,
+      keyFiles: placesOfKeys(this.#context),
     });
     bus.onConnect(() => {
       if (!this.#stopping.signal.aborted) this.#board.all();

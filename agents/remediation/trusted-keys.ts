@@ -9,9 +9,25 @@ import type { Log } from '#agents/runtime/log.ts';
 
 /** The signers of one machine, by the names under which the agents keep their keys. */
 const ownSigners = ['triage', 'console'] as const;
+type OwnSigner = (typeof ownSigners)[number];
+
+interface KeyPlaces {
+  config: Config;
+  keysFolder: string;
+  baseFolder: string;
+}
+
+/** Where the worker looks for the keys of others: what is put there counts from the next approval on. */
+export function placesOfKeys({ config, keysFolder, baseFolder }: KeyPlaces): Record<OwnSigner, string> {
+  const place = (signer: OwnSigner): string => {
+    const named = config.remediation.signers.find(({ name }) => name === signer);
+    return named === undefined ? join(keysFolder, `${signer}.pub`) : resolve(baseFolder, named.publicKeyFile);
+  };
+  return { triage: place('triage'), console: place('console') };
+}
 
 /** The public keys whose approvals count. One that cannot be read is left out and logged: it then counts for nobody. */
-export function readTrustedKeys(of: { config: Config; keysFolder: string; baseFolder: string; log: Log }): TrustedKeys {
+export function readTrustedKeys(of: KeyPlaces & { log: Log }): TrustedKeys {
   const own = ownSigners.map((name) => join(of.keysFolder, `${name}.pub`)).filter((file) => existsSync(file));
   const files = [
     ...own,

@@ -26,6 +26,8 @@ export interface VerbContext {
   orders: OrderContext;
   limit: RateLimit;
   stopping: AbortSignal;
+  /** See `placesOfKeys`. */
+  keyFiles: Record<'triage' | 'console', string>;
 }
 
 const listed = 20;
@@ -39,6 +41,8 @@ export function serveVerbs(bus: Bus, by: VerbContext): void {
     runs: by.store.runs.newest(listed),
     blocks: by.store.guards.blocks().slice(0, 100),
   }));
+  // Public keys and where they lie: who asks learns why its word does not count, and what would make it count.
+  bus.serve('signers', async () => ({ keys: [...by.orders.trustedKeys().keys()], files: by.keyFiles }));
   bus.serve('thaw', async (data) => thaw(by, data));
   bus.serve('unblock', async (data) => unblock(by, data));
   bus.serve('release', async (data) => releaseHosts(by, data));

@@ -16,6 +16,8 @@ interface CardFacts {
   /** Undefined while one is awaited. */
   assessment: Assessment | undefined;
   planned: PlanFacts | undefined;
+  /** Why the worker takes no approval, when that is known. */
+  obstacle?: string | undefined;
   token: (action: Button['action'], plan?: string) => string;
   timeZone: string;
   now: number;
@@ -130,11 +132,16 @@ export function cardPlan(plan: Plan): CardPlan | undefined {
   };
 }
 
-function newsOf({ incident, planned, timeZone, now }: CardFacts): string[] {
+function newsOf({ incident, planned, obstacle, timeZone, now }: CardFacts): string[] {
   const news = incident.news.map(({ at, text }) => `${localTime(at, timeZone).time} ${text}`);
   if (isSnoozed(incident, now)) news.push(`Snoozed until ${localTime(incident.snoozedUntil ?? now, timeZone).time}`);
-  if (planned?.approval?.decision === 'approve' && planned.run === undefined) news.push('Waiting for the worker');
-  return planned?.run === undefined ? news : [...news, ...progressOf(planned.run)];
+  if (planned === undefined) return news;
+  return planned.run === undefined ? [...news, ...waitingOf(planned, obstacle)] : [...news, ...progressOf(planned.run)];
+}
+
+function waitingOf({ plan, approval }: PlanFacts, obstacle: string | undefined): string[] {
+  if (approval?.decision !== 'approve' || (plan.status !== 'pending' && plan.status !== 'approved')) return [];
+  return [obstacle === undefined ? 'Waiting for the worker' : `Waiting for the worker: ${obstacle}`];
 }
 
 /** Where a run is, step by step, with what a failed step said last; once all went well nothing is left to tell. */
@@ -182,7 +189,13 @@ function decisionButtons(plan: Plan, button: MakeButton): Button[] {
 
 /** The message of a run that a person asked for without an incident. */
 export function buildRequestCard(
-  facts: PlanFacts & { by: string; token: CardFacts['token']; timeZone: string; now: number },
+  facts: PlanFacts & {
+    by: string;
+    obstacle?: string | undefined;
+    token: CardFacts['token'];
+    timeZone: string;
+    now: number;
+  },
 ): Card {
   const { plan, run } = facts;
   return {
@@ -202,10 +215,10 @@ export function buildRequestCard(
   };
 }
 
-function requestNews({ approval, run }: PlanFacts): string[] {
+function requestNews({ plan, approval, run, obstacle }: PlanFacts & Pick<CardFacts, 'obstacle'>): string[] {
   const news: string[] = [];
   if (approval !== undefined)
     news.push(`${approval.decision === 'approve' ? 'Approved' : 'Rejected'} by ${approval.name}`);
-  if (run === undefined) return news;
+  if (run === undefined) return [...news, ...waitingOf({ plan, approval, run }, obstacle)];
   return [...news, `Run ${run.status}${run.reason === undefined ? '' : `: ${run.reason}`}`, ...progressOf(run)];
 }

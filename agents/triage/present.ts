@@ -5,6 +5,7 @@ import type { Desk } from './desk.ts';
 import type { IncidentRecord } from './incident/incident.ts';
 import { dayAndTime } from './local-time.ts';
 import type { PlanFacts } from './plans/plan-state.ts';
+import { obstacleOf } from './plans/obstacle.ts';
 
 /** The card of an incident from what the store knows now. */
 export function presentIncident(desk: Desk, incident: IncidentRecord): Card {
@@ -14,6 +15,7 @@ export function presentIncident(desk: Desk, incident: IncidentRecord): Card {
     root: desk.store.findings.newest(incident.root)?.finding,
     assessment: assessed?.assessment,
     planned: planFacts(desk, incident.fix.plan),
+    obstacle: obstacleOf(desk),
     token: tokensOf(desk, incident.id),
     timeZone: desk.config.digest.timezone,
     now: desk.now,
@@ -39,6 +41,7 @@ export function showRequest(desk: Desk, planId: string): void {
   const card = buildRequestCard({
     ...facts,
     by: proposal.by,
+    obstacle: obstacleOf(desk),
     token: tokensOf(desk, proposal.id),
     timeZone: desk.config.digest.timezone,
     now: desk.now,

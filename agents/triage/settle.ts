@@ -2,6 +2,7 @@ import type { Desk } from './desk.ts';
 import { arrange } from './incident/arrange.ts';
 import type { IncidentRecord } from './incident/incident.ts';
 import { type Decision, decide } from './notify/notify.ts';
+import { tellUnheard } from './plans/worker.ts';
 import { presentIncident, showRequest } from './present.ts';
 import { reopenWindowMs } from './world.ts';
 
@@ -11,7 +12,10 @@ import { reopenWindowMs } from './world.ts';
  */
 export function settle(desk: Desk): void {
   if (desk.moved.size > 0) arrange(desk);
-  if (desk.isTick) redrawExpired(desk);
+  if (desk.isTick) {
+    redrawExpired(desk);
+    tellUnheard(desk);
+  }
   for (const incident of concerned(desk)) {
     if (incident.state !== 'closed') passTime(desk, incident);
   }

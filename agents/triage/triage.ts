@@ -19,6 +19,7 @@ import { settle } from './settle.ts';
 import { type TriageStore, openTriageStore } from './store.ts';
 import { listen } from './intake/listen.ts';
 import { createMissing } from './intake/missing.ts';
+import { createWorkerWatch } from './plans/worker.ts';
 import { serveVerbs } from './verbs.ts';
 
 interface TriageOptions {
@@ -64,6 +65,7 @@ export function createTriage(context: AgentContext, options: TriageOptions): Age
       rounds.stop();
       inbox.stop();
       await parts.missing.stop();
+      await parts.worker.stop();
       await assessing.stop();
       for (const channel of options.channels.toReversed()) await channel.stop();
       await outbox.stop();
@@ -81,7 +83,7 @@ export function createTriage(context: AgentContext, options: TriageOptions): Age
 
 /** Looks at every deadline once a second. */
 function createRounds(context: AgentContext, parts: TriageParts): { isRunning: boolean; tick(): void; stop(): void } {
-  const { desk, watch, nightly, missing, publishing } = parts;
+  const { desk, watch, nightly, missing, publishing, worker } = parts;
   let cancel: () => void = () => undefined;
   const rounds = {
     isRunning: false,
@@ -94,6 +96,7 @@ function createRounds(context: AgentContext, parts: TriageParts): { isRunning: b
         nightly.look();
         resend(desk, context.bus);
         missing.look();
+        worker.look();
         publishing.noteConnected();
       } catch (error) {
         // A full disk: the next round tries again, and nothing was half done.
@@ -156,6 +159,7 @@ function assemble(context: AgentContext, { channels, assessor, catalogue }: Tria
     inbox: createInbox(desk, clock),
     pairing: createPairing(store.rows),
     missing: createMissing({ desk, bus, clock }),
+    worker: createWorkerWatch({ desk, bus, clock, signer, keysFolder: context.keysFolder }),
   };
 }
 

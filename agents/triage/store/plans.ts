@@ -21,8 +21,13 @@ export interface PlanRows {
   /** Pending plans whose time is over since the last call: their cards must be drawn again. */
   takeExpired(now: number): Plan[];
   saveApproval(approval: Approval, now: number): void;
+  /** The decision that counts; one that the worker never took in its time does not. */
   approvalOf(plan: string): Approval | undefined;
   endApproval(plan: string): void;
+  /** Approvals and refusals whose effect was not seen yet. */
+  waitingApprovals(): Approval[];
+  /** Those whose time went by without an effect; each is returned once, and its plan may be decided anew. */
+  takeUnheard(now: number): Approval[];
   /** Proposals and approvals whose time to be sent has come. */
   due(now: number): Pending[];
   /** All that wait for their effect are due now: the bus has just connected. */
@@ -99,12 +104,18 @@ function renderedRows(rows: Store): Pick<PlanRows, 'savePlan' | 'plan' | 'pendin
   };
 }
 
-function approvalRows(rows: Store): Pick<PlanRows, 'saveApproval' | 'approvalOf' | 'endApproval'> {
+function approvalRows(
+  rows: Store,
+): Pick<PlanRows, 'saveApproval' | 'approvalOf' | 'endApproval' | 'waitingApprovals' | 'takeUnheard'> {
   return {
     saveApproval(approval, now) {
       rows.run(
         `INSERT INTO approvals (id, plan, decision, name, body, state, decided_at, expires_at, next_at)
-         VALUES (?,?,?,?,?,'waiting',?,?,?)`,
+         VALUES (?,?,?,?,?,'waiting',?,?,?)
+         ON CONFLICT (plan) DO UPDATE SET id = excluded.id, decision = excluded.decision, name = excluded.name,
+           body = excluded.body, state = excluded.state, decided_at = excluded.decided_at,
+           expires_at = excluded.expires_at, attempts = 0, next_at = excluded.next_at
+         WHERE state = 'expired'`,
         approval.id,
         approval.plan,
         approval.decision,
@@ -116,11 +127,19 @@ function approvalRows(rows: Store): Pick<PlanRows, 'saveApproval' | 'approvalOf'
       );
     },
     approvalOf(plan) {
-      const row = rows.get('SELECT body FROM approvals WHERE plan = ?', plan);
+      const row = rows.get(`SELECT body FROM approvals WHERE plan = ? AND state <> 'expired'`, plan);
       return row === undefined ? undefined : Approval.parse(body(row));
     },
     endApproval: (plan) =>
       void rows.run(`UPDATE approvals SET state = 'seen' WHERE plan = ? AND state = 'waiting'`, plan),
+    waitingApprovals: () =>
+      rows.all(`SELECT body FROM approvals WHERE state = 'waiting'`).map((row) => Approval.parse(body(row))),
+    takeUnheard(now) {
+      const where = `WHERE state = 'waiting' AND expires_at <= ?`;
+      const found = rows.all(`SELECT body FROM approvals ${where}`, now).map((row) => Approval.parse(body(row)));
+      if (found.length > 0) rows.run(`UPDATE approvals SET state = 'expired' ${where}`, now);
+      return found;
+    },
   };
 }
 
@@ -128,16 +147,15 @@ function resendRows(rows: Store): Pick<PlanRows, 'due' | 'hurry' | 'sent'> {
   const tables = { proposal: 'proposals', approval: 'approvals' } as const;
   return {
     due(now) {
-      rows.run(`UPDATE approvals SET state = 'expired' WHERE state = 'waiting' AND expires_at <= ?`, now);
-      const due = (table: string): Record<string, unknown>[] =>
-        rows.all(`SELECT body, attempts FROM ${table} WHERE state = 'waiting' AND next_at <= ?`, now);
+      const due = (table: string, isAlive = 'TRUE'): Record<string, unknown>[] =>
+        rows.all(`SELECT body, attempts FROM ${table} WHERE state = 'waiting' AND next_at <= ?1 AND ${isAlive}`, now);
       return [
         ...due('proposals').map((row): Pending => ({
           kind: 'proposal',
           message: Proposal.parse(body(row)),
           attempts: Number(row['attempts']),
         })),
-        ...due('approvals').map((row): Pending => ({
+        ...due('approvals', 'expires_at > ?1').map((row): Pending => ({
           kind: 'approval',
           message: Approval.parse(body(row)),
           attempts: Number(row['attempts']),
