@@ -63,8 +63,8 @@ const StoredState = z.object({
  * booked as spent at their worst case: the provider may have done the work and will send the bill.
  */
 export function openLedger(path: string): Ledger {
-  // A killed process forgets nothing. A power cut may forget the last calls: cents, for two waits for the disk in each call.
-  const store = openStore({ path, migrations, synchronous: 'NORMAL' });
+  // On the disk before the request leaves: a power cut in each call must not make the cap endless.
+  const store = openStore({ path, migrations });
   const ledger = new SqliteLedger(store);
   for (const row of store.all('SELECT id, nano_euro FROM reservations')) {
     ledger.settle(Number(row['id']), {
