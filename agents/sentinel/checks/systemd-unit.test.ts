@@ -77,6 +77,18 @@ describe('all units', () => {
     ]);
   });
 
+  test('one that runs on after its package was removed is critical, one that is merely named by others is none', async () => {
+    const removed: FakeUnit = { id: 'wazuh-manager.service', load: 'not-found' };
+    const wanted: FakeUnit = { id: 'plymouth.service', load: 'not-found', active: 'inactive', sub: 'dead' };
+    const text = 'wazuh-manager.service runs but its unit is no longer there: it will not start again';
+    const all = output({ units: [nginx, removed, wanted], failed: [] });
+    expect(bad(await watcher()(all))).toEqual([`critical unit-removed: ${text}`]);
+    expect(bad(await watcher({ ignore: ['wazuh-*'] })(all))).toEqual([]);
+    expect(bad(await watcher({ units: ['wazuh-manager'] })(output({ units: [removed] })))).toEqual([
+      `critical unit-failed: ${text}`,
+    ]);
+  });
+
   test('ignored ones and those that fail in every container are none', async () => {
     const failed = [broken, { id: 'sys-kernel-debug.mount', active: 'failed', sub: 'failed' }];
     const parts = { units: [nginx], failed };

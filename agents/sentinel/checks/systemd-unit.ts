@@ -16,6 +16,7 @@ import {
   judgeNamed,
   judgeTriggered,
   parseUnits,
+  runsWithoutUnit,
   type Unit,
   type UnitVerdict,
 } from '#agents/sentinel/probes/units.ts';
@@ -37,7 +38,8 @@ type Options = z.output<typeof Options>;
 
 export const check = defineCheck({
   kind: 'systemd-unit',
-  about: 'Units that failed, that should run and do not, or that start again and again.',
+  about:
+    'Units that failed, that should run and do not, that start again and again, or that run on after their removal.',
   options: Options,
   reach: 'host',
   resourceOf: () => allUnits,
@@ -142,8 +144,20 @@ function observeAll(options: Options, sections: Sections, context: CheckContext)
       reading: { is: 'state', ok: true, severity: 'warning' },
     },
     ...bad.map((unit) => observationOf(unit.id, { is: 'bad', text: failureText(unit), severity: 'warning' }, true)),
+    ...services.filter((unit) => runsWithoutUnit(unit) && !matchesAny(unit.id, ignored)).map(removedObservation),
     ...observeRestarts(new Map(watched.map((unit) => [unit.id, unit])), context),
   ];
+}
+
+/** What a package leaves behind that was removed while its service ran: everything answers, until the next restart. */
+function removedObservation(unit: Unit): Observation {
+  return {
+    condition: 'unit-removed',
+    resource: resourceName(unit.id),
+    labels: { unit: unit.id },
+    summary: oneLine(`${unit.id} runs but its unit is no longer there: it will not start again`),
+    reading: { is: 'state', ok: false, severity: 'critical' },
+  };
 }
 
 function observeRestarts(units: ReadonlyMap<string, Unit | undefined>, context: CheckContext): Observation[] {

@@ -59,6 +59,9 @@ export type UnitVerdict =
 /** A unit that the configuration names: it has to work, or to have worked when its turn was. */
 export function judgeNamed(unit: Unit): UnitVerdict {
   // `systemctl show` of a unit that does not exist ends with 0 and says inactive and success.
+  if (runsWithoutUnit(unit)) {
+    return { is: 'bad', text: 'runs but its unit is no longer there: it will not start again', severity: 'critical' };
+  }
   if (unit.load === 'not-found') return { is: 'absent', text: 'does not exist' };
   if (unit.load !== 'loaded') return { is: 'bad', text: `is ${unit.load}`, severity: 'critical' };
   switch (unit.active) {
@@ -73,6 +76,11 @@ export function judgeNamed(unit: Unit): UnitVerdict {
     default:
       return { is: 'bad', text: failureText(unit), severity: 'critical' };
   }
+}
+
+/** Its file was deleted underneath, as by the removal of its package, and systemd has read its units anew since. */
+export function runsWithoutUnit(unit: Unit): boolean {
+  return unit.load === 'not-found' && unit.active === 'active';
 }
 
 /** Something that works and ends, or works when it is called, is well between its turns. */
