@@ -18,6 +18,7 @@ import { aptEvidenceScript, aptScript } from '#agents/sentinel/probes/apt-script
 import { matchesAny } from '#agents/sentinel/probes/glob.ts';
 import { askHost, linesOf, partFailure } from '#agents/sentinel/probes/host-answer.ts';
 import { parseJournal } from '#agents/sentinel/probes/journal.ts';
+import { spans } from '#agents/sentinel/probes/levels-option.ts';
 import { state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { remember, rememberedTexts } from '#agents/sentinel/probes/remembered.ts';
 import { counted, evidenceOf } from '#agents/sentinel/probes/text.ts';
@@ -28,8 +29,9 @@ const maximumOutputBytes = 1_048_576;
 const secondsForApt = '20';
 
 const Options = z.strictObject({
-  securityWarning: durationOr('3d').describe('Age of a pending security update where a warning begins.'),
-  securityCritical: durationOr('14d').describe('Age of a pending security update where it is critical.'),
+  security: spans({ warning: '3d', critical: '14d' })
+    .prefault({})
+    .describe('Age of a pending security update; a younger one is information.'),
   listsWarning: durationOr('8d').describe('Age of the package lists where a warning begins.'),
   rebootWarning: durationOr('7d').describe('A needed reboot is information before and a warning after.'),
   watch: z
@@ -88,7 +90,7 @@ function pendingObservations(options: Options, sections: Sections, context: Chec
   const others = found.total - found.security.length;
   const also = held.length === 0 ? '' : `, held back: ${named(held)}`;
   return [
-    observeUpdates(pending, now, { warningMs: options.securityWarning, criticalMs: options.securityCritical }),
+    observeUpdates(pending, now, { warningMs: options.security.warning, criticalMs: options.security.critical }),
     state({
       condition: 'updates-pending',
       resource: 'packages',

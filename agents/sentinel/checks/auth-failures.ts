@@ -14,6 +14,7 @@ import {
 import { matchesAny } from '#agents/sentinel/probes/glob.ts';
 import { askHost, linesOf, partFailure, scriptHead } from '#agents/sentinel/probes/host-answer.ts';
 import { parseJournal } from '#agents/sentinel/probes/journal.ts';
+import { levels } from '#agents/sentinel/probes/levels-option.ts';
 import { patternOption } from '#agents/sentinel/probes/pattern.ts';
 import { level, state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { remember } from '#agents/sentinel/probes/remembered.ts';
@@ -29,11 +30,10 @@ const keepFiringMs = 15 * 60_000;
 
 const Options = z.strictObject({
   within: durationOr('5m').describe('Failures of one source are counted over so long.'),
-  warning: z.number().int().positive().default(10).describe('Failures of one source where a warning begins.'),
-  critical: z.number().int().positive().default(100).describe('Failures of one source where it is critical.'),
+  failures: levels({ warning: 10, critical: 100, most: 1_000_000 }).prefault({}).describe('Failures of one source.'),
   total: z.number().int().positive().default(300).describe('Failures of all sources where a warning begins.'),
   afterFailures: durationOr('30m').describe(
-    'A login is critical when its source failed `warning` times within so long before.',
+    'A login is critical when its source failed `failures.warning` times within so long before.',
   ),
   rootLogin: z.boolean().default(true).describe('Whether a login of root by password is told.'),
   quietAfter: durationOr('1h').describe('A login is told for so long.'),
@@ -107,7 +107,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
       now,
       windowMs: options.within,
       successMs: options.afterFailures,
-      limit: options.warning,
+      limit: options.failures.warning,
       loginMs: options.quietAfter,
     },
   );
@@ -158,8 +158,8 @@ function sourceObservation(options: Options, source: string, count: number): Obs
       value: count,
       unit: 'failures',
       bad: 'above',
-      warning: options.warning,
-      critical: options.critical,
+      warning: options.failures.warning,
+      critical: options.failures.critical,
       summary: `${counted(count, 'failed login')} from ${source} within ${formatDuration(options.within)}`,
     }),
     keepFiringMs,

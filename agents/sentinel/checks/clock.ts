@@ -11,13 +11,15 @@ import {
   readSynchronisation,
 } from '#agents/sentinel/probes/host-clock.ts';
 import { parseJournal } from '#agents/sentinel/probes/journal.ts';
+import { spans } from '#agents/sentinel/probes/levels-option.ts';
 import { asleep, level, state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { type Section, splitSections } from '#agents/sentinel/probes/sections.ts';
 import { evidenceOf } from '#agents/sentinel/probes/text.ts';
 
 const Options = z.strictObject({
-  offsetWarning: durationOr('1s').describe('Certain difference to the clock of this machine where a warning begins.'),
-  offsetCritical: durationOr('30s').describe('Certain difference to the clock of this machine where it is critical.'),
+  offset: spans({ warning: '1s', critical: '30s' })
+    .prefault({})
+    .describe('Certain difference to the clock of this machine.'),
   synchronised: z.boolean().default(true).describe('Whether a time service must keep the clock right.'),
   unsynchronisedFor: durationOr('10m').describe(
     'How long it may be without, as after a start, before it is a warning.',
@@ -59,8 +61,8 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
       value: Math.abs(floorMs) / 1_000,
       unit: 's',
       bad: 'above',
-      warning: options.offsetWarning / 1_000,
-      critical: options.offsetCritical / 1_000,
+      warning: options.offset.warning / 1_000,
+      critical: options.offset.critical / 1_000,
     }),
     ...(options.synchronised ? [observeService(options, sections)] : []),
   ];

@@ -7,6 +7,7 @@ import { resolverJournal } from '#agents/sentinel/probes/dns-journal.ts';
 import { answerLines, ownSoa, plainValue, rcodeText, valuesOf } from '#agents/sentinel/probes/dns-record.ts';
 import { DomainName } from '#agents/sentinel/probes/domain-name.ts';
 import { type Endpoint, endpointOption, endpointText, parseEndpoint } from '#agents/sentinel/probes/endpoint.ts';
+import { spans } from '#agents/sentinel/probes/levels-option.ts';
 import { state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { observeLag, observeSerial } from '#agents/sentinel/probes/zone-serial.ts';
 import { evidenceOf, resourceName } from '#agents/sentinel/probes/text.ts';
@@ -25,8 +26,9 @@ const Options = z.strictObject({
     .max(10)
     .default([])
     .describe('Names of the zone for which all servers must give the same addresses.'),
-  lagWarning: durationOr('60s').describe('A secondary may be behind for so long before it is a warning.'),
-  lagCritical: durationOr('15m').describe('A secondary may be behind for so long before it is critical.'),
+  lag: spans({ warning: '60s', critical: '15m' })
+    .prefault({})
+    .describe('How long a secondary may be behind the primary.'),
   transfersTo: z
     .array(endpointOption())
     .max(8)
@@ -108,8 +110,8 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
     zone: options.zone,
     primary: serials[0],
     secondaries: secondaries.map(({ name }, index) => ({ name, serial: serials[index + 1] })),
-    warningMs: options.lagWarning,
-    criticalMs: options.lagCritical,
+    warningMs: options.lag.warning,
+    criticalMs: options.lag.critical,
   };
   const found = [
     ...(options.serials ? [...soas.map(({ observation }) => observation), ...observeLag(lag, context)] : []),

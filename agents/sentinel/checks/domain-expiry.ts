@@ -6,6 +6,7 @@ import { httpAgents } from '#agents/sentinel/probes/http-agents.ts';
 import { startDeadline } from '#agents/sentinel/probes/deadline.ts';
 import { Follow, publicHeaders } from '#agents/sentinel/probes/http-follow.ts';
 import { headerText } from '#agents/sentinel/probes/http-expect.ts';
+import { spans } from '#agents/sentinel/probes/levels-option.ts';
 import { plainName, readRegistration, Registration, troubleOf } from '#agents/sentinel/probes/rdap.ts';
 import { level, state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { remember } from '#agents/sentinel/probes/remembered.ts';
@@ -27,8 +28,7 @@ const Options = z.strictObject({
     .url({ protocol: /^https?$/, error: 'must start with http:// or https://' })
     .default('https://rdap.org')
     .describe('RDAP server; the default knows which registry to ask.'),
-  warnBefore: durationOr('30d').describe('A registration that ends sooner is a warning.'),
-  criticalBefore: durationOr('7d').describe('One that ends sooner is critical.'),
+  left: spans({ warning: '30d', critical: '7d' }).prefault({}).describe('Time until the registration ends.'),
   askEvery: durationOr('20h').describe('A good answer is used for so long, however often the check looks.'),
   trustFor: durationOr('7d').describe('How long the last good answer counts while no new one can be had.'),
   nameservers: z
@@ -124,8 +124,8 @@ function lifetime(options: Options, { expiresAt }: Registration, now: number): O
       value: left / dayMs,
       unit: 'd',
       bad: 'below',
-      warning: options.warnBefore / dayMs,
-      critical: options.criticalBefore / dayMs,
+      warning: options.left.warning / dayMs,
+      critical: options.left.critical / dayMs,
     }),
   ];
 }

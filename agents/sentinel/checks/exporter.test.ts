@@ -11,7 +11,7 @@ import { faultsOf, kindContract } from '../../../test/parts/kind-contract.ts';
 import { startExporter } from '../../../test/parts/prometheus.ts';
 import { check } from './exporter.ts';
 
-kindContract(check, (port) => ({ url: `http://127.0.0.1:${port}`, metrics: [{ metric: 'x', equals: 0 }] }));
+kindContract(check, (port) => ({ url: `http://127.0.0.1:${port}`, metrics: [{ metric: 'x', badValue: 0 }] }));
 afterEach(closeHttpAgents);
 
 async function look(url: string, options: object): Promise<Observation[]> {
@@ -56,7 +56,7 @@ describe('a metric', () => {
 
   test('with a bad value is a trouble of its series only', async () => {
     const found = await lookAt(page, {
-      metrics: [{ metric: 'up_to_date', equals: 0, condition: 'stale', anySeries: 'critical' }],
+      metrics: [{ metric: 'up_to_date', badValue: 0, condition: 'stale', anySeries: 'critical' }],
     });
     expect(found.filter(({ condition }) => condition === 'stale')).toMatchObject([
       { resource: 'a', labels: { name: 'a' }, reading: { ok: false, severity: 'critical' } },
@@ -65,7 +65,7 @@ describe('a metric', () => {
 
   test('is looked at where its labels fit, and its age is judged', async () => {
     const metrics = [
-      { metric: 'up_to_date', where: { name: 'b' }, equals: 0, condition: 'stale' },
+      { metric: 'up_to_date', where: { name: 'b' }, badValue: 0, condition: 'stale' },
       { metric: 'backup_time_seconds', as: 'age', above: { warning: 93_600 }, unit: 's', condition: 'backup-old' },
     ];
     const found = await lookAt(page, { metrics });
@@ -98,14 +98,14 @@ describe('a metric', () => {
   });
 
   test('that is not there is unknown', async () => {
-    const found = await lookAt(page, { metrics: [{ metric: 'nowhere', equals: 0 }] });
+    const found = await lookAt(page, { metrics: [{ metric: 'nowhere', badValue: 0 }] });
     expect(found.find(({ resource }) => resource.startsWith('nowhere'))?.reading).toEqual({
       is: 'unknown',
       reason: 'its page has no nowhere',
     });
   });
 
-  test.each([{}, { equals: 0, above: { warning: 1 } }])('%j says not plainly what is bad', (limits) => {
+  test.each([{}, { badValue: 0, above: { warning: 1 } }])('%j says not plainly what is bad', (limits) => {
     expect(check.options.safeParse({ url: 'http://x', metrics: [{ metric: 'x', ...limits }] }).success).toBe(false);
   });
 });
@@ -115,7 +115,7 @@ test.each(['<html>Welcome</html>', ''])('the page %j is no exporter', async (pag
 });
 
 test('another exporter than the one that is wanted is unknown', async () => {
-  expect(await lookAt('windows_cs_hostname 1\n', { expects: 'node_uname_info' })).toMatchObject([
+  expect(await lookAt('windows_cs_hostname 1\n', { expectMetric: 'node_uname_info' })).toMatchObject([
     { reading: { is: 'unknown', reason: 'its page has no metric node_uname_info: another program answers there' } },
   ]);
 });
@@ -126,9 +126,9 @@ describeWith(programs, 'with the real exporters', () => {
   test('node_exporter tells its disks and whether its collectors work', async () => {
     await using node = await startExporter('node');
     const found = await look(node.url, {
-      expects: 'node_uname_info',
+      expectMetric: 'node_uname_info',
       metrics: [
-        { metric: 'node_scrape_collector_success', equals: 0, condition: 'collector-failing' },
+        { metric: 'node_scrape_collector_success', badValue: 0, condition: 'collector-failing' },
         { metric: 'node_filesystem_avail_bytes', below: { critical: 0 }, condition: 'disk-full', unit: 'B' },
       ],
     });
@@ -139,7 +139,7 @@ describeWith(programs, 'with the real exporters', () => {
   test('blackbox_exporter answers well for a target that is down, and its metric tells', async () => {
     await using blackbox = await startExporter('blackbox');
     const dead = `127.0.0.1:${await freePort()}`;
-    const metrics = [{ metric: 'probe_success', equals: 0, condition: 'probe-failed', anySeries: 'critical' }];
+    const metrics = [{ metric: 'probe_success', badValue: 0, condition: 'probe-failed', anySeries: 'critical' }];
     const probe = (parameters: object): Promise<Observation[]> =>
       look(blackbox.url, { path: '/probe', parameters, metrics });
     expect(await probe({ module: 'tcp_connect', target: dead })).toMatchObject([
@@ -153,6 +153,6 @@ describeWith(programs, 'with the real exporters', () => {
 
   test('snmp_exporter answers', async () => {
     await using snmp = await startExporter('snmp');
-    expect(await look(snmp.url, { expects: 'go_info' })).toMatchObject([{ reading: { ok: true } }]);
+    expect(await look(snmp.url, { expectMetric: 'go_info' })).toMatchObject([{ reading: { ok: true } }]);
   });
 });

@@ -6,13 +6,7 @@ import { loginHeaders, loginOptions } from '#agents/sentinel/probes/api-login.ts
 import { type ExposedMetric, exposedMetrics } from '#agents/sentinel/probes/exposition.ts';
 import { matchesAny } from '#agents/sentinel/probes/glob.ts';
 import { Growth } from '#agents/sentinel/probes/growth.ts';
-import {
-  judgeAbsence,
-  judgementOptions,
-  judgeSeries,
-  oneSided,
-  oneSidedFault,
-} from '#agents/sentinel/probes/judgement.ts';
+import { judgeAbsence, judgementOptions, judgeSeries } from '#agents/sentinel/probes/judgement.ts';
 import { withHeaders } from '#agents/sentinel/probes/prometheus-api.ts';
 import { unseen } from '#agents/sentinel/probes/reading.ts';
 import { seriesName } from '#agents/sentinel/probes/series.ts';
@@ -34,13 +28,15 @@ const Metric = z
       .describe(
         '`age` and `left`: the value is a time of Unix, and the seconds since then or until then are judged. `growth`: of a counter, within five minutes.',
       ),
-    equals: z.number().optional().describe('This value is bad, such as 0 of a metric that says success.'),
+    badValue: z.number().optional().describe('This value is bad, such as 0 of a metric that says success.'),
     ...judgementOptions,
   })
-  .refine(oneSided, oneSidedFault)
-  .refine(({ above, below, equals }) => [above, below, equals].filter((limit) => limit !== undefined).length === 1, {
-    error: 'must have one of above, below and equals',
-  });
+  .refine(
+    ({ above, below, badValue }) => [above, below, badValue].filter((judge) => judge !== undefined).length === 1,
+    {
+      error: 'must have one of above, below and badValue',
+    },
+  );
 type Metric = z.output<typeof Metric>;
 
 const Options = z.strictObject({
@@ -56,7 +52,7 @@ const Options = z.strictObject({
     .default({})
     .describe('Query of the page, such as module and target.'),
   ...loginOptions,
-  expects: metricName
+  expectMetric: metricName
     .optional()
     .describe('A metric that says that the right exporter answers, such as node_uname_info.'),
   metrics: z.array(Metric).max(100).default([]).describe('What of its metrics is judged, without Prometheus.'),
@@ -89,11 +85,14 @@ async function read(options: Options, context: CheckContext): Promise<Page> {
   const answer = await api.text({ path: options.path, query: options.parameters });
   const health = presence(answer, { ...said, name: 'The exporter' });
   if (answer.is !== 'value') return { ok: false, health };
-  const { expects } = options;
-  const names = new Set([...options.metrics.map(({ metric }) => metric), ...(expects === undefined ? [] : [expects])]);
+  const { expectMetric } = options;
+  const names = new Set([
+    ...options.metrics.map(({ metric }) => metric),
+    ...(expectMetric === undefined ? [] : [expectMetric]),
+  ]);
   const exposed = exposedMetrics(answer.value, names);
-  if (expects !== undefined && !exposed.some(({ name }) => name === expects)) {
-    return { ok: false, health: unseen(said, `its page has no metric ${expects}: another program answers there`) };
+  if (expectMetric !== undefined && !exposed.some(({ name }) => name === expectMetric)) {
+    return { ok: false, health: unseen(said, `its page has no metric ${expectMetric}: another program answers there`) };
   }
   if (!/^[a-zA-Z_:][a-zA-Z0-9_:]*(?:\{.*\})? \S+/m.test(answer.value.slice(0, 100_000))) {
     return { ok: false, health: unseen(said, `its page has no metrics: "${oneLine(answer.value, 60)}"`) };
@@ -125,8 +124,8 @@ function judge(
     }));
   const whole = resourceName(`${metric.metric} of ${of.whole}`);
   if (samples.length === 0) return judgeAbsence(metric, whole, `its page has no ${metric.metric}`);
-  if (metric.equals === undefined) return judgeSeries(metric, samples, whole);
-  const bad = samples.filter(({ value }) => value === metric.equals);
+  if (metric.badValue === undefined) return judgeSeries(metric, samples, whole);
+  const bad = samples.filter(({ value }) => value === metric.badValue);
   return bad.length > 0 ? judgeSeries(metric, bad, whole) : judgeAbsence({ ...metric, absent: 'ok' }, whole, undefined);
 }
 

@@ -73,9 +73,9 @@ describe('the journal', () => {
   test('limits', async () => {
     using journal = new Journal();
     const lines = [1, 2, 3].map((n) => entry('out of memory', { n }));
-    expect(problems(await journal.look(lines, { warning: 4 }))).toEqual([]);
+    expect(problems(await journal.look(lines, { lines: { warning: 4 } }))).toEqual([]);
     using other = new Journal();
-    expect(problems(await other.look(lines, { warning: 2, critical: 3 })).join()).toMatch(
+    expect(problems(await other.look(lines, { lines: { warning: 2, critical: 3 } })).join()).toMatch(
       /^critical log-lines: 3 lines/,
     );
   });
@@ -89,7 +89,7 @@ describe('the journal', () => {
 
   test('a line that has to come is missed after its time, counted from the first look', async () => {
     using journal = new Journal();
-    const options = { pattern: 'backup finished', silentFor: '26h' };
+    const options = { pattern: 'backup finished', silentAfter: '26h' };
     expect(problems(await journal.look([], options))).toEqual([]);
     journal.now += 27 * 3_600_000;
     expect(problems(await journal.look([], options)).join()).toMatch(/^critical log-line-missing: no line of journal/);

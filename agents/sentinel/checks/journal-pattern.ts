@@ -3,6 +3,7 @@ import type { Evidence } from '#bus/messages/finding.ts';
 import { Duration, durationOr, formatDuration } from '#config/duration.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { type JournalFilter, newJournalLines, readJournal } from '#agents/sentinel/probes/journal-lines.ts';
+import { someLevels } from '#agents/sentinel/probes/levels-option.ts';
 import {
   countedBefore,
   type LineCounts,
@@ -39,9 +40,10 @@ const Options = z.strictObject({
   within: durationOr('10m')
     .refine((ms) => ms >= 60_000 && ms <= longestMs, { error: 'must be 1m to 24h' })
     .describe('The time in which lines are counted.'),
-  warning: z.number().int().min(1).default(1).describe('Lines within that time where a warning begins.'),
-  critical: z.number().int().min(1).optional().describe('Lines where it is critical. Absent: never.'),
-  silentFor: Duration.optional().describe('The opposite: such a line has to come at least this often.'),
+  lines: someLevels({ warning: 1 }).prefault({}).describe('Lines within that time.'),
+  silentAfter: Duration.optional().describe(
+    'The opposite: such a line has to come, and its absence for so long is critical.',
+  ),
 });
 type Options = z.output<typeof Options>;
 
@@ -64,12 +66,12 @@ function filterOf({ units, identifiers, priority }: Options): JournalFilter {
 }
 
 async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
-  const back = Math.max(options.within, options.silentFor ?? 0);
+  const back = Math.max(options.within, options.silentAfter ?? 0);
   const read =
     options.file === undefined
       ? await newJournalLines(context, filterOf(options), Math.min(back, longestMs))
       : await newFileLines(context, options.file);
-  const condition = options.silentFor === undefined ? 'log-lines' : 'log-line-missing';
+  const condition = options.silentAfter === undefined ? 'log-lines' : 'log-line-missing';
   const said = { condition, resource: sourceOf(options) };
   if (!read.ok) return [unseen(said, read.reason)];
   const found = matching(read.lines, new RegExp(options.pattern, 'u'));
@@ -77,7 +79,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const now = context.clock.now();
   const counts = noteLines(countedBefore(context.memory, now), found, { now, keepMs: options.within });
   rememberLines(context.memory, counts);
-  if (options.silentFor !== undefined) return [silence(options, counts, now)];
+  if (options.silentAfter !== undefined) return [silence(options, counts, now)];
   return [frequency(options, { counts, now, isCut: read.isCut })];
 }
 
@@ -99,15 +101,14 @@ function frequency(options: Options, of: { counts: LineCounts; now: number; isCu
     value,
     unit: 'lines',
     bad: 'above',
-    warning: options.warning,
-    critical: options.critical,
+    ...options.lines,
     // The window has waited already.
     holdMs: 0,
   });
 }
 
 function silence(options: Options, counts: LineCounts, now: number): Observation {
-  const limitMs = options.silentFor ?? 0;
+  const limitMs = options.silentAfter ?? 0;
   // Before the first look nobody listened.
   const sinceMs = now - Math.max(counts.lastAt, counts.since);
   const ago = formatDuration(Math.floor((now - counts.lastAt) / 1_000) * 1_000);

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import type { Evidence } from '#bus/messages/finding.ts';
-import { durationOr, formatDuration } from '#config/duration.ts';
+import { formatDuration } from '#config/duration.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { readCommand } from '#agents/sentinel/probes/command-reading.ts';
+import { levels, spans } from '#agents/sentinel/probes/levels-option.ts';
 import {
   isLoginRefusal,
   type MailQueue,
@@ -22,10 +23,8 @@ const Options = z.strictObject({
     .regex(/^\//, { error: 'must be an absolute path' })
     .optional()
     .describe("Configuration of another Postfix than the host's own, such as /etc/postfix-out."),
-  mailsWarning: z.number().int().min(1).default(20).describe('Deferred mails at which a warning begins.'),
-  mailsCritical: z.number().int().min(1).default(100).describe('Deferred mails at which it is critical.'),
-  ageWarning: durationOr('1h').describe('Age of the oldest deferred mail at which a warning begins.'),
-  ageCritical: durationOr('6h').describe('Age of the oldest deferred mail at which it is critical.'),
+  mails: levels({ warning: 20, critical: 100, most: 1_000_000 }).prefault({}).describe('Deferred mails.'),
+  age: spans({ warning: '1h', critical: '6h' }).prefault({}).describe('Age of the oldest deferred mail.'),
 });
 type Options = z.output<typeof Options>;
 
@@ -120,8 +119,8 @@ function deferredObservations(queue: MailQueue, { options, now }: Surroundings):
       value: deferred.mails,
       unit: 'mails',
       bad: 'above',
-      warning: options.mailsWarning,
-      critical: options.mailsCritical,
+      warning: options.mails.warning,
+      critical: options.mails.critical,
     }),
     level({
       condition: 'mail-queue-old',
@@ -131,8 +130,8 @@ function deferredObservations(queue: MailQueue, { options, now }: Surroundings):
       value: ageSeconds,
       unit: 's',
       bad: 'above',
-      warning: options.ageWarning / 1_000,
-      critical: options.ageCritical / 1_000,
+      warning: options.age.warning / 1_000,
+      critical: options.age.critical / 1_000,
     }),
   ];
 }

@@ -121,7 +121,7 @@ describeWith(['mosquitto', 'mosquitto_pub', 'openssl'], 'a real Mosquitto', () =
     expect(told(await look({ stats: true }))[2]).toBe('ok broker-restarted: the broker has run on');
   });
 
-  const sensor = { filter: 'sensors/door', within: '10m', path: 'battery', bad: 'below', warning: 20, unit: '%' };
+  const sensor = { filter: 'sensors/door', within: '10m', path: 'battery', below: { warning: 20 }, unit: '%' };
   const saysOf = (found: readonly Observation[]): string[] => told(found).slice(1);
 
   test('a topic is fresh from its messages and silent without them', async () => {

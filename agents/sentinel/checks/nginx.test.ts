@@ -27,7 +27,7 @@ describe('stub_status', () => {
     const look = (limits: object): Promise<Observation[]> =>
       check.observe(check.options.parse({ url: api.url, ...limits }), checkContext());
     expect(problems(await look({}))).toEqual([]);
-    expect(problems(await look({ warning: 800 }))).toEqual([
+    expect(problems(await look({ connections: { warning: 800 } }))).toEqual([
       'warning connections-high: nginx has 900 connections, 106 of them idle',
     ]);
   });

@@ -3,6 +3,7 @@ import type { Evidence } from '#bus/messages/finding.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { apiOptions, createApi, presence } from '#agents/sentinel/probes/api.ts';
 import { ratesOf } from '#agents/sentinel/probes/counter-rate.ts';
+import { someLevels } from '#agents/sentinel/probes/levels-option.ts';
 import { level, state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { evidenceOf } from '#agents/sentinel/probes/text.ts';
 
@@ -14,13 +15,9 @@ const Options = z.strictObject({
     .regex(/^\/[^\s?#]*$/, 'must begin with a slash')
     .default('/nginx_status')
     .describe('Location with `stub_status;`, which nginx should show to this machine only.'),
-  warning: z
-    .number()
-    .int()
-    .min(1)
-    .optional()
-    .describe('Open connections where a warning begins, such as 80 % of workers times worker_connections.'),
-  critical: z.number().int().min(1).optional().describe('Open connections where it is critical.'),
+  connections: someLevels()
+    .prefault({})
+    .describe('Open connections; 80 % of workers times worker_connections is a good warning.'),
 });
 type Options = z.output<typeof Options>;
 
@@ -53,7 +50,6 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   if (answer.is !== 'value') return [presence(answer, { ...said, name: 'nginx' })];
   const status = parseStatus(answer.value);
   if (status === undefined) return [unseen(said, `what stands at ${options.path} is not stub_status`)];
-  const { warning, critical } = options;
   const dropped = status.accepts - status.handled;
   const rate = ratesOf({ key: 'dropped', counters: new Map([['dropped', dropped]]) }, context).get('dropped') ?? 0;
   const summary =
@@ -69,8 +65,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
       value: status.active,
       unit: 'connections',
       bad: 'above',
-      warning,
-      critical,
+      ...options.connections,
     }),
     state({ condition: 'connections-dropped', resource, summary, ok: rate === 0, severity: 'warning' }),
   ];

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import type { Evidence } from '#bus/messages/finding.ts';
-import { durationOr } from '#config/duration.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { askHost, linesOf } from '#agents/sentinel/probes/host-answer.ts';
 import { parseJournal } from '#agents/sentinel/probes/journal.ts';
+import { spans } from '#agents/sentinel/probes/levels-option.ts';
 import { type NixosState, parseGenerations, parseSecrets, readNixos } from '#agents/sentinel/probes/nixos.ts';
 import { nixosEvidenceScript, nixosScript } from '#agents/sentinel/probes/nixos-script.ts';
 import { level, state, unseen } from '#agents/sentinel/probes/reading.ts';
@@ -15,10 +15,9 @@ const dayMs = 86_400_000;
 const noticeMs = 30 * dayMs;
 
 const Options = z.strictObject({
-  warning: durationOr('8d').describe(
-    'Age of the last update where a warning begins. The default is a weekly one and a day.',
-  ),
-  critical: durationOr('15d').describe('Age of the last update where it is critical.'),
+  age: spans({ warning: '8d', critical: '15d' })
+    .prefault({})
+    .describe('Age of the last update. The default is for a weekly one, and a day more.'),
   unit: z
     .string()
     .regex(/^[A-Za-z0-9:_.@\\-]{1,255}\.service$/, 'must be the name of a service such as nixos-upgrade.service')
@@ -79,8 +78,8 @@ function ageObservation(options: Options, nixos: NixosState): Observation {
     value: days,
     unit: 'd',
     bad: 'above',
-    warning: options.warning / dayMs,
-    critical: options.critical / dayMs,
+    warning: options.age.warning / dayMs,
+    critical: options.age.critical / dayMs,
     summary: `last updated ${days < 1 ? 'within a day' : `${counted(Math.floor(days), 'day')} ago`}${number}`,
   });
 }

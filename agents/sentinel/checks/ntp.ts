@@ -4,6 +4,7 @@ import { durationOr } from '#config/duration.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { resolveAddresses } from '#agents/sentinel/probes/addresses.ts';
 import { type Endpoint, endpointText } from '#agents/sentinel/probes/endpoint.ts';
+import { spans } from '#agents/sentinel/probes/levels-option.ts';
 import { level, state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { remember, rememberedTexts } from '#agents/sentinel/probes/remembered.ts';
 import { askNtp, type NtpAnswer, type NtpEnd } from '#agents/sentinel/probes/sntp.ts';
@@ -12,8 +13,9 @@ import { evidenceOf, resourceName } from '#agents/sentinel/probes/text.ts';
 const Options = z.strictObject({
   address: z.string().min(1).max(255).describe('Name or address of the time server.'),
   port: z.number().int().min(1).max(65_535).default(123).describe('UDP port.'),
-  offsetWarning: durationOr('500ms').describe('Difference to the clock of this machine at which a warning begins.'),
-  offsetCritical: durationOr('10s').describe('Difference to the clock of this machine at which it is critical.'),
+  offset: spans({ warning: '500ms', critical: '10s' })
+    .prefault({})
+    .describe('Difference to the clock of this machine.'),
   maximumStratum: z
     .number()
     .int()
@@ -88,8 +90,8 @@ function judge(options: Options, answer: NtpAnswer): Observation[] {
       value: Math.max(0, Math.abs(answer.offsetMs) - answer.delayMs / 2) / 1_000,
       unit: 's',
       bad: 'above',
-      warning: options.offsetWarning / 1_000,
-      critical: options.offsetCritical / 1_000,
+      warning: options.offset.warning / 1_000,
+      critical: options.offset.critical / 1_000,
     }),
   ];
 }

@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { durationOr } from '#config/duration.ts';
 import { SecretRef } from '#config/schema.ts';
 import type { Severity } from '#bus/fields.ts';
 import type { Evidence } from '#bus/messages/finding.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { apiOptions, basicHeaders, createApi, presence, secretOf } from '#agents/sentinel/probes/api.ts';
 import { matchesAny } from '#agents/sentinel/probes/glob.ts';
+import { spans } from '#agents/sentinel/probes/levels-option.ts';
 import { state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { remember } from '#agents/sentinel/probes/remembered.ts';
 import { counted, evidenceOf, oneLine } from '#agents/sentinel/probes/text.ts';
@@ -16,8 +16,9 @@ const Options = z.strictObject({
   tokenSecret: SecretRef.optional().describe('Secret of that credential; with it the hosts are watched.'),
   groups: z.array(z.string().min(1).max(100)).max(50).default([]).describe('Host groups to look at. None: all hosts.'),
   ignore: z.array(z.string().max(200)).max(200).default([]).describe('Hosts to leave out; `*` stands for any text.'),
-  securityWarning: durationOr('3d').describe('Age of pending security updates where a warning begins.'),
-  securityCritical: durationOr('14d').describe('Age of pending security updates where it is critical.'),
+  security: spans({ warning: '3d', critical: '14d' })
+    .prefault({})
+    .describe('Age of pending security updates; younger ones are information.'),
 });
 type Options = z.output<typeof Options>;
 
@@ -149,7 +150,7 @@ function securityOf(host: Named, said: Said, { options, firstSeen, now }: Of): O
   const count = host.security_updates_count ?? 0;
   const ageMs = now - (firstSeen[host.id] ?? now);
   const severity: Severity =
-    ageMs >= options.securityCritical ? 'critical' : ageMs >= options.securityWarning ? 'warning' : 'info';
+    ageMs >= options.security.critical ? 'critical' : ageMs >= options.security.warning ? 'warning' : 'info';
   const days = Math.floor(ageMs / dayMs);
   const others = Math.max(0, (host.updates_count ?? 0) - count);
   return state({

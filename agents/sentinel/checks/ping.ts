@@ -4,6 +4,7 @@ import { durationOr, Duration, formatDuration } from '#config/duration.ts';
 import { localRunner } from '#agents/runtime/local-command.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { resolveAddresses } from '#agents/sentinel/probes/addresses.ts';
+import { spans } from '#agents/sentinel/probes/levels-option.ts';
 import { lookNearby } from '#agents/sentinel/probes/nearby.ts';
 import { ping, type PingEnd, type PingPlan, resolveFirst } from '#agents/sentinel/probes/ping.ts';
 import { level, state, unseen } from '#agents/sentinel/probes/reading.ts';
@@ -29,8 +30,7 @@ const Options = z.strictObject({
   count: z.number().int().min(1).max(20).default(3).describe('Echoes per look, 0.2 s apart.'),
   size: z.number().int().min(0).max(65_000).default(56).describe('Bytes of payload per echo.'),
   replyWithin: durationOr('1s').describe('How long the last echo is waited for, in whole seconds.'),
-  warnAfter: durationOr('5m').describe('`ping-lost`: silent for so long is a warning.'),
-  criticalAfter: durationOr('15m').describe('`ping-lost`: silent for so long is critical.'),
+  silent: spans({ warning: '5m', critical: '15m' }).prefault({}).describe('`ping-lost`: how long it has been silent.'),
   lossAbove: z.number().min(0).max(100).default(50).describe('Percent of lost echoes that are a warning.'),
   slowAfter: Duration.optional().describe('A mean round trip that takes longer is a warning. Absent: never.'),
   verySlowAfter: Duration.optional().describe('One that takes longer is critical. Absent: never.'),
@@ -96,14 +96,14 @@ function silence(options: Options, context: CheckContext, reason: string): Obser
   remember(context.memory, 'silentSince', since);
   const silentMs = Math.floor((now - since) / 1_000) * 1_000;
   const span = silentMs > 0 ? ` for ${formatDuration(silentMs)}` : '';
-  const isCritical = condition === 'host-down' || silentMs >= options.criticalAfter;
+  const isCritical = condition === 'host-down' || silentMs >= options.silent.critical;
   return state({
     condition,
     resource,
     summary: `${resource} does not answer${span}: ${reason}`,
     ok: false,
     severity: isCritical ? 'critical' : 'warning',
-    ...(condition === 'ping-lost' && { holdMs: options.warnAfter }),
+    ...(condition === 'ping-lost' && { holdMs: options.silent.warning }),
   });
 }
 

@@ -4,6 +4,7 @@ import { Duration, formatDuration } from '#config/duration.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { askHost, linesOf, partFailure } from '#agents/sentinel/probes/host-answer.ts';
 import { matchesAny } from '#agents/sentinel/probes/glob.ts';
+import { someLevels } from '#agents/sentinel/probes/levels-option.ts';
 import { patternOption } from '#agents/sentinel/probes/pattern.ts';
 import { matching } from '#agents/sentinel/probes/line-count.ts';
 import { processScript, removedScript } from '#agents/sentinel/probes/process-script.ts';
@@ -21,18 +22,6 @@ import { counted, evidenceOf, formatBytes, oneLine } from '#agents/sentinel/prob
 const all = 'processes';
 const mebibyte = 1_048_576;
 
-function limits(of: { warning?: number; critical?: number } = {}) {
-  const limit = z.number().positive();
-  return z.strictObject({
-    warning: (of.warning === undefined ? limit.optional() : limit.default(of.warning)).describe(
-      'Where a warning begins.',
-    ),
-    critical: (of.critical === undefined ? limit.optional() : limit.default(of.critical)).describe(
-      'Where it is critical.',
-    ),
-  });
-}
-
 const Options = z.strictObject({
   name: z
     .string()
@@ -42,9 +31,9 @@ const Options = z.strictObject({
   pattern: patternOption().optional().describe('Regular expression that is searched for in the whole command line.'),
   min: z.number().int().min(0).default(1).describe('So many have to run.'),
   max: z.number().int().min(0).optional().describe('So many may run. Absent: any number.'),
-  memory: limits().optional().describe('MiB of memory of all that match together.'),
-  cpu: limits().optional().describe('Percent of one CPU that all that match take together, since the last look.'),
-  openFiles: limits({ warning: 80, critical: 95 })
+  memory: someLevels().optional().describe('MiB of memory of all that match together.'),
+  cpu: someLevels().optional().describe('Percent of one CPU that all that match take together, since the last look.'),
+  openFiles: someLevels({ warning: 80, critical: 95 })
     .optional()
     .describe('Percent of its limit of open files. Needs root or the owner.'),
   oldest: Duration.optional().describe('None may run for longer, as a job that hangs does.'),

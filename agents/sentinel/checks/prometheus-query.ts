@@ -2,14 +2,8 @@ import { z } from 'zod';
 import type { Evidence } from '#bus/messages/finding.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { courseEvidence } from '#agents/sentinel/probes/course.ts';
-import {
-  hasLimits,
-  judgeAbsence,
-  judgementOptions,
-  judgeSeries,
-  oneSided,
-  oneSidedFault,
-} from '#agents/sentinel/probes/judgement.ts';
+import { judgeAbsence, judgementOptions, judgeSeries } from '#agents/sentinel/probes/judgement.ts';
+import { limitsOf, oneSided, oneSidedFault } from '#agents/sentinel/probes/levels-option.ts';
 import { createMetrics, type Metrics, metricsOptions } from '#agents/sentinel/probes/prometheus-api.ts';
 import { findingQuery, measuredPart, selectors } from '#agents/sentinel/probes/promql.ts';
 import { unseen } from '#agents/sentinel/probes/reading.ts';
@@ -65,7 +59,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
 /** Why an empty result says nothing; undefined when what the query reads is there and nothing of it is bad. */
 async function blindness(options: Options, metrics: Metrics): Promise<string | undefined> {
   if (options.absent !== undefined) return undefined;
-  if (hasLimits(options)) return 'the query gives no series';
+  if (limitsOf(options) !== undefined) return 'the query gives no series';
   const wanted = options.present === undefined ? selectors(options.query) : [options.present];
   if (wanted === undefined) return 'the query gives no series, and what it reads is not plain';
   if (wanted.length === 0) return undefined;

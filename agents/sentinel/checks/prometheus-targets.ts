@@ -4,6 +4,7 @@ import { type CheckContext, defineCheck, type Observation } from '#agents/sentin
 import { presence } from '#agents/sentinel/probes/api.ts';
 import type { ExposedMetric } from '#agents/sentinel/probes/exposition.ts';
 import { matchesAny } from '#agents/sentinel/probes/glob.ts';
+import { levels } from '#agents/sentinel/probes/levels-option.ts';
 import { createMetrics, type Metrics, metricsOptions } from '#agents/sentinel/probes/prometheus-api.ts';
 import { gauges, productNames, selfMetrics } from '#agents/sentinel/probes/prometheus-self.ts';
 import { level, state, unseen } from '#agents/sentinel/probes/reading.ts';
@@ -34,12 +35,9 @@ const Options = z.strictObject({
     .positive()
     .optional()
     .describe('More series in memory than that are a warning. Absent: never.'),
-  freeWarning: z
-    .number()
-    .nonnegative()
-    .default(5)
-    .describe('VictoriaMetrics: less free GiB on its disk are a warning.'),
-  freeCritical: z.number().nonnegative().default(1).describe('VictoriaMetrics: less free GiB are critical.'),
+  free: levels({ warning: 5, critical: 1, least: 0, most: 1_000_000 })
+    .prefault({})
+    .describe('VictoriaMetrics: GiB that are free on its disk.'),
 });
 type Options = z.output<typeof Options>;
 
@@ -73,7 +71,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
     ...self.observations,
     ...(await targets(options, metrics)),
     ...(options.product === 'prometheus' ? await alertmanagers(metrics, name) : []),
-    ...levels(options, self.exposed),
+    ...gaugesOf(options, self.exposed),
   ];
 }
 
@@ -115,7 +113,7 @@ async function alertmanagers(metrics: Metrics, name: string): Promise<Observatio
   return [state({ ...said, summary, ok: !isWanted, severity: 'warning' })];
 }
 
-function levels(options: Options, exposed: readonly ExposedMetric[]): Observation[] {
+function gaugesOf(options: Options, exposed: readonly ExposedMetric[]): Observation[] {
   const series = metricValue(exposed, 'prometheus_tsdb_head_series');
   const giB = 1_024 ** 3;
   return [
@@ -143,8 +141,8 @@ function levels(options: Options, exposed: readonly ExposedMetric[]): Observatio
           value: value / giB,
           unit: 'GiB',
           bad: 'below',
-          warning: options.freeWarning,
-          critical: options.freeCritical,
+          warning: options.free.warning,
+          critical: options.free.critical,
         }),
       ),
   ];

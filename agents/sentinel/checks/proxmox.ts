@@ -109,7 +109,7 @@ function lookOf(
   const { api, options, context } = of;
   const now = context.clock.now();
   const asked = new Map<string, Promise<ApiAnswer<Task[]>>>();
-  const since = Math.floor((now - Math.max(options.taskWindow, options.backups.criticalAge)) / 1_000);
+  const since = Math.floor((now - Math.max(options.taskWindow, options.backups.age.critical)) / 1_000);
   return {
     ...of,
     now,

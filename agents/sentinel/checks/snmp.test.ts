@@ -139,11 +139,11 @@ describeWith(['snmpd', 'snmpget'], 'a real snmpd', () => {
       ]);
     await play(4_000_000_000);
     const values = [
-      { oid: `.${base}.1.0`, name: 'temperature', divideBy: 10, unit: 'C', warning: 40, critical: 50 },
+      { oid: `.${base}.1.0`, name: 'temperature', divideBy: 10, unit: 'C', above: { warning: 40, critical: 50 } },
       { oid: `${base}.2.0`, name: 'pool', equals: 'ONLINE' },
       { oid: `${base}.2.0`, name: 'other pool', equals: 'DEGRADED' },
-      { oid: `${base}.3.0`, name: 'drops', rate: true, warning: 1 },
-      { oid: `${base}.9.0`, name: 'nothing', warning: 1 },
+      { oid: `${base}.3.0`, name: 'drops', rate: true, above: { warning: 1 } },
+      { oid: `${base}.9.0`, name: 'nothing', above: { warning: 1 } },
     ];
     expect(told(await look({ values })).slice(2)).toEqual([
       'level snmp-value: temperature is 41.5 C',

@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { Duration, durationOr } from '#config/duration.ts';
 import { apiOptions } from './api.ts';
 import { loginOptions } from './api-login.ts';
-import { judgementOptions, oneSided, oneSidedFault } from './judgement.ts';
+import { judgementOptions } from './judgement.ts';
+import { oneSided, oneSidedFault } from './levels-option.ts';
 import { promqlTokens } from './promql.ts';
 
 const logQuery = z.string().trim().min(1).max(4_000);

@@ -131,8 +131,8 @@ function freshness(group: GroupState, { options, now }: { options: PbsOptions; n
     value: ageMs / hourMs,
     unit: 'h',
     bad: 'above',
-    warning: options.warningAge / hourMs,
-    critical: options.criticalAge / hourMs,
+    warning: options.age.warning / hourMs,
+    critical: options.age.critical / hourMs,
     holdMs: 0,
   });
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { durationOr } from '#config/duration.ts';
 import { SecretRef } from '#config/secret-ref.ts';
 import { apiOptions } from './api.ts';
-import { levels } from './levels-option.ts';
+import { levels, spans } from './levels-option.ts';
 
 const Names = z.array(z.string().min(1).max(200)).max(500);
 
@@ -15,8 +15,7 @@ export const PbsOptions = z.strictObject({
     .describe('Whether it may be off: silence is then sleep, and the age of backups is known from when it was awake.'),
   stores: Names.optional().describe('Datastores to look at. Absent: all.'),
   ignoreGroups: Names.default([]).describe('Groups to leave out, as `ct/101` or `host/*`; `*` stands for any text.'),
-  warningAge: durationOr('26h').describe('Age of the newest backup of a group that is a warning.'),
-  criticalAge: durationOr('48h').describe('Age that is critical.'),
+  age: spans({ warning: '26h', critical: '48h' }).prefault({}).describe('Age of the newest backup of a group.'),
   verifiedWithin: durationOr('30d').describe(
     'Without a snapshot that was verified within this time a group is a warning.',
   ),

@@ -136,7 +136,7 @@ function newGuests(look: ProxmoxLook): (vmid: number) => boolean {
   );
   remember(memory, 'appeared', appeared.slice(0, maximumRemembered));
   const since = new Map(appeared);
-  return (vmid) => look.now - (since.get(vmid) ?? 0) < look.options.backups.warningAge;
+  return (vmid) => look.now - (since.get(vmid) ?? 0) < look.options.backups.age.warning;
 }
 
 function pairsIn(value: unknown): [number, number][] {
@@ -188,7 +188,7 @@ function freshness(
     return [state({ ...said, summary, ok: isNew, severity: 'critical' })];
   }
   const ageMs = Math.max(0, look.now - newest.at);
-  const { warningAge, criticalAge } = look.options.backups;
+  const { age } = look.options.backups;
   return [
     level({
       ...said,
@@ -196,8 +196,8 @@ function freshness(
       value: ageMs / hourMs,
       unit: 'h',
       bad: 'above',
-      warning: warningAge / hourMs,
-      critical: criticalAge / hourMs,
+      warning: age.warning / hourMs,
+      critical: age.critical / hourMs,
     }),
   ];
 }

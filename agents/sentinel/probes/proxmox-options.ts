@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { durationOr } from '#config/duration.ts';
 import { SecretRef } from '#config/schema.ts';
 import { apiOptions } from './api.ts';
-import { levels } from './levels-option.ts';
+import { levels, spans } from './levels-option.ts';
 
 /** What may be looked at; each costs calls of its own. */
 const proxmoxParts = [
@@ -53,8 +53,7 @@ export const ProxmoxOptions = z.strictObject({
     .describe('Percent used of storages, of the root filesystem of nodes and of the disks of containers.'),
   backups: z
     .strictObject({
-      warningAge: durationOr('26h').describe('Age of the newest backup of a guest that is a warning.'),
-      criticalAge: durationOr('48h').describe('Age that is critical.'),
+      age: spans({ warning: '26h', critical: '48h' }).prefault({}).describe('Age of the newest backup of a guest.'),
       ignore: Guests.describe('Ids of guests that need no backup.'),
     })
     .prefault({})
