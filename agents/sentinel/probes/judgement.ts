@@ -3,19 +3,11 @@ import { Severity } from '#bus/fields.ts';
 import type { Observation } from '#agents/sentinel/check.ts';
 import { expandTemplate } from './go-template.ts';
 import type { Sample } from './prometheus-api.ts';
+import { limitsOf, sideOptions, type Sides } from './levels-option.ts';
 import { level, state, unseen } from './reading.ts';
 import { carriedLabels, numberText, seriesName, worstOf } from './series.ts';
 
 const labelName = z.string().regex(/^[a-zA-Z_][a-zA-Z0-9_]{0,127}$/, 'must be the name of a label');
-
-const Limits = z
-  .strictObject({
-    warning: z.number().optional().describe('Where a warning begins.'),
-    critical: z.number().optional().describe('Where it is critical.'),
-  })
-  .refine(({ warning, critical }) => warning !== undefined || critical !== undefined, {
-    error: 'must have warning, critical or both',
-  });
 
 /** The keys of kinds that judge the series of a query. */
 export const judgementOptions = {
@@ -25,8 +17,7 @@ export const judgementOptions = {
     .max(60)
     .default('query-result')
     .describe('Name of the trouble, such as `queue-long`: the alertname of its findings.'),
-  above: Limits.optional().describe('Values at or above these are bad.'),
-  below: Limits.optional().describe('Values at or below these are bad.'),
+  ...sideOptions,
   anySeries: Severity.default('warning').describe(
     'With neither `above` nor `below` each series is bad, as in an alert rule: how bad.',
   ),
@@ -52,10 +43,8 @@ export const judgementOptions = {
   atLeast: z.number().int().min(1).max(100_000).optional().describe('Fewer series than that are a problem.'),
 };
 
-interface JudgementOptions {
+interface JudgementOptions extends Sides {
   condition: string;
-  above?: { warning?: number | undefined; critical?: number | undefined } | undefined;
-  below?: { warning?: number | undefined; critical?: number | undefined } | undefined;
   anySeries: Severity;
   resourceFrom?: readonly string[] | undefined;
   carry?: readonly string[] | undefined;
@@ -68,11 +57,6 @@ interface JudgementOptions {
 /** More bad series than anybody reads; the rest is said as a number. */
 const maximumSeries = 500;
 
-/** Whether the values have thresholds; otherwise a series is bad because it is there. */
-export function hasLimits({ above, below }: Pick<JudgementOptions, 'above' | 'below'>): boolean {
-  return above !== undefined || below !== undefined;
-}
-
 /** One observation for each series, the worst ones first, and one for all of them named `whole`. Not for an empty result. */
 export function judgeSeries(options: JudgementOptions, samples: readonly Sample[], whole: string): Observation[] {
   const isWorse = (a: Sample, b: Sample): boolean => badness(options, a.value) > badness(options, b.value);
@@ -83,7 +67,7 @@ export function judgeSeries(options: JudgementOptions, samples: readonly Sample[
   return [
     ...kept.map(([resource, sample]) => judgeOne(options, resource, sample)),
     // With limits what is left out is better than what is shown; otherwise all of it is bad.
-    ...(left > 0 && !hasLimits(options)
+    ...(left > 0 && limitsOf(options) === undefined
       ? [unseen({ condition: options.condition, resource: whole }, `${left} more series are bad`)]
       : []),
     ...tooFew(options, samples.length, whole),
@@ -112,11 +96,11 @@ function judgeOne(options: JudgementOptions, resource: string, { labels, value }
   const words = options.summary === undefined ? '' : expandTemplate(options.summary, { labels, value }).trim();
   const summary = words === '' ? `${resource} is at ${shown}` : words;
   const said = { condition, resource, summary, labels: carriedLabels(labels, options.carry) };
-  if (!hasLimits(options)) return state({ ...said, ok: false, severity: anySeries });
+  const limits = limitsOf(options);
+  if (limits === undefined) return state({ ...said, ok: false, severity: anySeries });
   // A division by zero or a ratio of nothing: neither high nor low.
   if (!Number.isFinite(value)) return unseen(said, `its value is ${shown}`);
-  const limits = options.above ?? options.below ?? {};
-  return level({ ...said, value, unit, bad: options.above === undefined ? 'below' : 'above', ...limits });
+  return level({ ...said, value, unit, ...limits });
 }
 
 const fewCondition = 'series-missing';
@@ -148,9 +132,3 @@ export function judgeAbsence(options: JudgementOptions, whole: string, blind: st
       return [unseen(said, blind ?? 'there is no series'), ...few];
   }
 }
-
-/** Refuses what contradicts itself. */
-export function oneSided({ above, below }: Pick<JudgementOptions, 'above' | 'below'>): boolean {
-  return above === undefined || below === undefined;
-}
-export const oneSidedFault = { error: 'must have above or below, not both', path: ['below'] };

@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { Duration, formatDuration } from '#config/duration.ts';
 import type { CheckContext, Observation } from '#agents/sentinel/check.ts';
 import type { Heard, Listening } from './mqtt-watch.ts';
-import { level, state, unseen } from './reading.ts';
+import { limitsOf, oneSided, oneSidedFault, sideOptions } from './levels-option.ts';
+import { level, type Limits, state, unseen } from './reading.ts';
 import { remember } from './remembered.ts';
 
 const Path = z
@@ -11,29 +12,29 @@ const Path = z
   .regex(/^[^.]+(?:\.[^.]+)*$/, { error: 'must be names with dots between, such as battery.percent' });
 
 /** One topic filter and what is expected of its messages. */
-export const TopicOption = z.strictObject({
-  filter: z
-    .string()
-    .max(500)
-    .regex(/^(?:[^+#/]*|\+)(?:\/(?:[^+#/]*|\+))*(?:\/?#)?$/, { error: 'must be a topic filter' })
-    .refine((filter) => filter !== '', { error: 'must be a topic filter' })
-    .describe('Topics to listen to; `+` is one level, `#` all below.'),
-  within: Duration.optional().describe(
-    'A message must come at least that often. Retained ones count by their own time.',
-  ),
-  timePath: Path.optional().describe(
-    'Field of a JSON payload that says when it was made: ISO 8601, s or ms since 1970.',
-  ),
-  path: Path.optional().describe('Field of a JSON payload that is judged. Default: the payload.'),
-  equals: z
-    .union([z.string().max(300), z.number(), z.boolean()])
-    .optional()
-    .describe('The value must be just that.'),
-  bad: z.enum(['above', 'below']).default('above').describe('On which side of the limits the value is bad.'),
-  warning: z.number().optional().describe('Value where a warning begins.'),
-  critical: z.number().optional().describe('Value where it is critical.'),
-  unit: z.string().max(10).default('').describe('Unit of the value.'),
-});
+export const TopicOption = z
+  .strictObject({
+    filter: z
+      .string()
+      .max(500)
+      .regex(/^(?:[^+#/]*|\+)(?:\/(?:[^+#/]*|\+))*(?:\/?#)?$/, { error: 'must be a topic filter' })
+      .refine((filter) => filter !== '', { error: 'must be a topic filter' })
+      .describe('Topics to listen to; `+` is one level, `#` all below.'),
+    within: Duration.optional().describe(
+      'A message must come at least that often. Retained ones count by their own time.',
+    ),
+    timePath: Path.optional().describe(
+      'Field of a JSON payload that says when it was made: ISO 8601, s or ms since 1970.',
+    ),
+    path: Path.optional().describe('Field of a JSON payload that is judged. Default: the payload.'),
+    equals: z
+      .union([z.string().max(300), z.number(), z.boolean()])
+      .optional()
+      .describe('The value must be just that.'),
+    ...sideOptions,
+    unit: z.string().max(10).default('').describe('Unit of the value.'),
+  })
+  .refine(oneSided, oneSidedFault);
 export type TopicOption = z.output<typeof TopicOption>;
 
 /** Freshness and value of each filter. */
@@ -108,31 +109,32 @@ function seconds(ms: number): string {
 }
 
 function observeValue(topic: TopicOption, heard: Heard | undefined): Observation[] {
-  const { equals, warning, critical } = topic;
-  if (equals === undefined && warning === undefined && critical === undefined) return [];
+  const limits = limitsOf(topic);
+  if (topic.equals === undefined && limits === undefined) return [];
   const said = saidOf(topic.filter, 'topic-value');
   if (heard === undefined) return [unseen(said, 'no message came yet')];
   if (heard.value === undefined) return [unseen(said, `its last message has no field "${topic.path ?? ''}"`)];
-  return [equals === undefined ? levelOf(topic, heard.value) : equalityOf(topic, heard.value, equals)];
+  return [limits === undefined ? equalityOf(topic, heard.value) : levelOf(topic, heard.value, limits)];
 }
 
 function nameOf({ path, filter }: TopicOption): string {
   return path === undefined ? filter : `${path} of ${filter}`;
 }
 
-function equalityOf(topic: TopicOption, value: string | number, equals: string | number | boolean): Observation {
-  const ok = String(value) === String(equals);
+function equalityOf(topic: TopicOption, value: string | number): Observation {
+  const equals = String(topic.equals);
+  const ok = String(value) === equals;
   const summary = ok ? `${nameOf(topic)} is ${value}` : `${nameOf(topic)} is ${value}, not ${equals}`;
   return state({ ...saidOf(topic.filter, 'topic-value'), summary, ok, severity: 'warning' });
 }
 
-function levelOf(topic: TopicOption, heard: string | number): Observation {
+function levelOf(topic: TopicOption, heard: string | number, limits: Limits): Observation {
   const said = saidOf(topic.filter, 'topic-value');
   const value = heard === '' ? Number.NaN : Number(heard);
   if (!Number.isFinite(value)) return unseen(said, `its value is no number: "${heard}"`);
-  const { bad, unit, warning, critical } = topic;
+  const { unit } = topic;
   const summary = `${nameOf(topic)} is ${value}${unit === '' ? '' : ` ${unit}`}`;
-  return level({ ...said, summary, value, unit, bad, warning, critical });
+  return level({ ...said, summary, value, unit, ...limits });
 }
 
 function knownIn(value: unknown): Record<string, number> {

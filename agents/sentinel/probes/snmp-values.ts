@@ -1,29 +1,34 @@
 import { z } from 'zod';
 import type { CheckContext, Observation } from '#agents/sentinel/check.ts';
 import { ratesOf } from './counter-rate.ts';
+import { limitsOf, oneSided, oneSidedFault, sideOptions } from './levels-option.ts';
 import { level, type Said, state, unseen } from './reading.ts';
 import type { SnmpValue } from './snmp.ts';
 
 /** One object of a device and what it should be. */
-export const ValueWish = z.strictObject({
-  oid: z
-    .string()
-    .max(300)
-    .regex(/^\.?(?:[0-2])(?:\.\d{1,10}){2,60}$/, { error: 'must be an OID in numbers, such as 1.3.6.1.2.1.1.3.0' })
-    .transform((oid) => oid.replace(/^\./, ''))
-    .describe('The object in numbers, with its index.'),
-  name: z.string().min(1).max(100).describe('What people call it.'),
-  equals: z
-    .union([z.string().max(300), z.number()])
-    .optional()
-    .describe('It must be just that.'),
-  rate: z.boolean().default(false).describe('It is a counter: its growth a second is judged.'),
-  divideBy: z.number().positive().default(1).describe('What the number is divided by before it is judged, such as 10.'),
-  unit: z.string().max(10).default('').describe('Unit of the number after that.'),
-  bad: z.enum(['above', 'below']).default('above').describe('On which side of the limits it is bad.'),
-  warning: z.number().optional().describe('Where a warning begins.'),
-  critical: z.number().optional().describe('Where it is critical.'),
-});
+export const ValueWish = z
+  .strictObject({
+    oid: z
+      .string()
+      .max(300)
+      .regex(/^\.?(?:[0-2])(?:\.\d{1,10}){2,60}$/, { error: 'must be an OID in numbers, such as 1.3.6.1.2.1.1.3.0' })
+      .transform((oid) => oid.replace(/^\./, ''))
+      .describe('The object in numbers, with its index.'),
+    name: z.string().min(1).max(100).describe('What people call it.'),
+    equals: z
+      .union([z.string().max(300), z.number()])
+      .optional()
+      .describe('It must be just that.'),
+    rate: z.boolean().default(false).describe('It is a counter: its growth a second is judged.'),
+    divideBy: z
+      .number()
+      .positive()
+      .default(1)
+      .describe('What the number is divided by before it is judged, such as 10.'),
+    unit: z.string().max(10).default('').describe('Unit of the number after that.'),
+    ...sideOptions,
+  })
+  .refine(oneSided, oneSidedFault);
 export type ValueWish = z.output<typeof ValueWish>;
 
 export function observeValues(
@@ -67,8 +72,6 @@ function observeNumber(
     summary: `${wish.name} is ${Number(judged.toFixed(3))}${unit === '' ? '' : ` ${unit}`}`,
     value: judged,
     unit,
-    bad: wish.bad,
-    warning: wish.warning,
-    critical: wish.critical,
+    ...(limitsOf(wish) ?? { bad: 'above' }),
   });
 }
