@@ -1,7 +1,6 @@
 const opening = '-----BEGIN ';
 const label = /^[A-Z0-9 ]{0,40}PRIVATE KEY-----/;
 const closing = /-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----/g;
-const firstClosing = new RegExp(closing.source);
 /** An RSA key of 16,384 bits with its prefixes. */
 const longestKey = 30_000;
 /** The base64 of a key whose end is missing: everything that can stand in a PEM body, with escaped line ends. */
@@ -11,6 +10,13 @@ const bodyAtEnd = /(?:^|[^A-Za-z0-9+/=])([A-Za-z0-9+/=]{24,})[\s"',\\]*$/;
 /** The last line of a body is as long as it happens to be. */
 const shortBodyAtEnd = /(?:^|[^A-Za-z0-9+/=])([A-Za-z0-9+/=]{2,})[\s"',\\]*$/;
 const longestLine = 2_000;
+/** Longer lines are no lines of a key, whatever stands before them. */
+const longestPrefixed = 20_000;
+
+interface Span {
+  start: number;
+  end: number;
+}
 
 /** Text in which `mask` stands for each private key in PEM: whole, cut at either end, or with something before each line. */
 export function withoutPrivateKeys(text: string, mask: string): string {
@@ -18,6 +24,7 @@ export function withoutPrivateKeys(text: string, mask: string): string {
 }
 
 function withoutHeaded(text: string, mask: string): string {
+  const closings = endsOfKeys(text);
   let result = '';
   let from = 0;
   for (let at = text.indexOf(opening); at !== -1; at = text.indexOf(opening, from)) {
@@ -28,17 +35,31 @@ function withoutHeaded(text: string, mask: string): string {
       continue;
     }
     result += text.slice(from, at) + mask;
-    from = endOfKey(text, at + opening.length + name[0].length);
+    from = endOfKey(text, at + opening.length + name[0].length, closings);
   }
   return result + text.slice(from);
 }
 
-function endOfKey(text: string, start: number): number {
-  const close = firstClosing.exec(text.slice(start, start + longestKey));
+/** The first end of a key at or behind a place. Contract: asked for places in their order, so that the text is read once. */
+function endsOfKeys(text: string): (from: number) => Span | undefined {
+  let found: Span | undefined = { start: -1, end: 0 };
+  return (from) => {
+    while (found !== undefined && found.start < from) {
+      closing.lastIndex = found.end;
+      const match = closing.exec(text);
+      found = match === null ? undefined : { start: match.index, end: closing.lastIndex };
+    }
+    return found;
+  };
+}
+
+function endOfKey(text: string, start: number, closings: (from: number) => Span | undefined): number {
+  const next = closings(start);
+  const close = next !== undefined && next.end - start <= longestKey ? next : undefined;
   // Only up to the end of the key, because what a body may hold is also what ordinary text is made of.
-  const body = close === null ? text.slice(start) : text.slice(start, start + close.index);
+  const body = text.slice(start, close?.start);
   const length = pemBody.exec(body)?.[0].length ?? 0;
-  if (close !== null && length === body.length) return start + close.index + close[0].length;
+  if (close !== undefined && length === body.length) return close.end;
   return endOfPrefixed(text, start + length);
 }
 
@@ -47,20 +68,23 @@ function endOfPrefixed(text: string, from: number): number {
   let end = from;
   for (let start = from; start < text.length; start = end + 1) {
     const lineEnd = endOfLine(text, start);
+    if (lineEnd === undefined) return end;
     const line = text.slice(Math.max(start, lineEnd - longestLine), lineEnd);
     if (bodyAtEnd.test(line)) {
       end = lineEnd;
       continue;
     }
-    const next = text.slice(lineEnd + 1, Math.min(endOfLine(text, lineEnd + 1), lineEnd + longestLine));
+    const next = text.slice(lineEnd + 1, Math.min(endOfLine(text, lineEnd + 1) ?? text.length, lineEnd + longestLine));
     return next.includes('-----END ') && shortBodyAtEnd.test(line) ? lineEnd : end;
   }
   return end;
 }
 
-function endOfLine(text: string, from: number): number {
-  const feed = text.indexOf('\n', from);
-  return feed === -1 ? text.length : feed;
+/** Undefined when the line is too long. */
+function endOfLine(text: string, from: number): number | undefined {
+  const feed = text.slice(from, from + longestPrefixed).indexOf('\n');
+  if (feed !== -1) return from + feed;
+  return from + longestPrefixed < text.length ? undefined : text.length;
 }
 
 /** A log is read from its end, so the beginning of a key may be missing: the lines before its end are looked at. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { matchesInTime } from './bounded-pattern.ts';
+import { matchesEach, matchesInTime } from './bounded-pattern.ts';
 
 test('an expression says yes or no as ever', () => {
   expect(matchesInTime(/^active$/mu, 'x\nactive')).toBe(true);
@@ -18,4 +18,14 @@ test('an expression wrapped whole is plain or not by what is inside', () => {
   expect(matchesInTime(/^(?:unit-failed)$/u, 'unit-failed-too')).toBe(false);
   expect(matchesInTime(/^(?:(a+)+)$/u, `${'a'.repeat(60)}!`)).toBeUndefined();
   expect(matchesInTime(/^(?:a|b)$/u, 'b')).toBe(true);
+});
+
+test('many texts share the time of one', () => {
+  expect(matchesEach(/^a+$/u, ['aa', 'ab', 'a'])).toEqual([true, false, true]);
+  expect(matchesEach(/^a+$/u, [])).toEqual([]);
+  const start = performance.now();
+  // Each of them alone takes some milliseconds and would be within the limit.
+  const texts = Array.from({ length: 20_000 }, () => `${'a'.repeat(20)}!`);
+  expect(matchesEach(/^(a+)+$/u, texts)).toBeUndefined();
+  expect(performance.now() - start).toBeLessThan(10_000);
 });

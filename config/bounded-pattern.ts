@@ -3,8 +3,8 @@ import { createContext, Script } from 'node:vm';
 /** Far above what any sensible expression takes, far below what a person would notice. */
 const limitMs = 250;
 
-const context = createContext(Object.create(null) as { pattern?: RegExp; text?: string });
-const script = new Script('pattern.test(text)');
+const context = createContext(Object.create(null) as { pattern?: RegExp; texts?: readonly string[] });
+const script = new Script('texts.map((text) => pattern.test(text))');
 
 /**
  * Whether a text matches, or undefined when finding out takes too long. A person wrote the expression and a stranger the
@@ -12,15 +12,21 @@ const script = new Script('pattern.test(text)');
  * machine 2 ms, because the limit is kept by a thread of its own; a plain expression needs none.
  */
 export function matchesInTime(pattern: RegExp, text: string): boolean | undefined {
-  if (isPlain(pattern)) return pattern.test(text);
-  Object.assign(context, { pattern, text });
+  return matchesEach(pattern, [text])?.[0];
+}
+
+/** The same for many texts, which share the time of one: a thousand texts, each just within it, hold up nobody. */
+export function matchesEach(pattern: RegExp, texts: readonly string[]): boolean[] | undefined {
+  if (texts.length === 0) return [];
+  if (isPlain(pattern)) return texts.map((text) => pattern.test(text));
+  Object.assign(context, { pattern, texts });
   try {
-    return script.runInContext(context, { timeout: limitMs }) === true;
+    return script.runInContext(context, { timeout: limitMs }) as boolean[];
   } catch (error) {
     if (isTimeout(error)) return undefined;
     throw error;
   } finally {
-    Object.assign(context, { pattern: undefined, text: undefined });
+    Object.assign(context, { pattern: undefined, texts: undefined });
   }
 }
 

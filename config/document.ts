@@ -1,5 +1,16 @@
 import { readFileSync, statSync } from 'node:fs';
-import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  YAMLParseError,
+} from 'yaml';
 import { codeOf } from '#bus/failure.ts';
 import { ConfigFailure, type ConfigFault, type ConfigPath } from './fault.ts';
 
@@ -60,12 +71,13 @@ export function parseConfig(text: string, file: string): ConfigDocument {
     throw new ConfigFailure([fault(0, 'holds control characters: it is not a text file')]);
   }
   const parse = (lineCounter: LineCounter): Document.Parsed =>
-    parseDocument(text, { lineCounter, prettyErrors: false, merge: true, logLevel: 'error' });
+    parseDocument(text, { lineCounter, prettyErrors: false, merge: true, uniqueKeys: false, logLevel: 'error' });
   const document = parse(lines);
   const deep = document.errors.find(({ message }) => message.startsWith('Maximum call stack'));
   if (deep !== undefined) throw new ConfigFailure([fault(deep.pos[0], 'nests too deeply')]);
-  if (document.errors.length > 0) {
-    throw new ConfigFailure(document.errors.slice(0, 50).map((error) => fault(error.pos[0], yamlMessage(error))));
+  const errors = [...document.errors, ...repeatedKeys(document)].toSorted((a, b) => a.pos[0] - b.pos[0]);
+  if (errors.length > 0) {
+    throw new ConfigFailure(errors.slice(0, 50).map((error) => fault(error.pos[0], yamlMessage(error))));
   }
   let value: unknown;
   try {
@@ -84,6 +96,26 @@ export function parseConfig(text: string, file: string): ConfigDocument {
       return { line: Math.max(1, line), column: Math.max(1, col) };
     },
   };
+}
+
+/** The parser compares each key with all before it: a map of 100,000 keys would take it an hour. */
+function repeatedKeys(document: Document): YAMLParseError[] {
+  const found: YAMLParseError[] = [];
+  const open: unknown[] = [document.contents];
+  while (open.length > 0) {
+    const node = open.pop();
+    if (isSeq(node)) for (const item of node.items) open.push(item);
+    if (!isMap(node)) continue;
+    const seen = new Set<unknown>();
+    for (const { key, value } of node.items) {
+      open.push(key, value);
+      if (!isScalar(key) || key.value === '<<') continue;
+      const [from = 0, to = 0] = key.range ?? [];
+      if (seen.has(key.value)) found.push(new YAMLParseError([from, to], 'DUPLICATE_KEY', 'Map keys must be unique'));
+      seen.add(key.value);
+    }
+  }
+  return found;
 }
 
 /** The parser leaves some faults to the moment when the values are made, and throws them as plain errors. */

@@ -46,8 +46,12 @@ export class ReportingHouse {
     if (answer.status !== 200 || said !== '') throw new Error(`The post was answered ${answer.status}: ${said}`);
   }
 
+  async get(path: string): Promise<Response> {
+    return fetch(`http://127.0.0.1:${this.stage.port}${path}`, { headers: bearer });
+  }
+
   async ask(path: string): Promise<unknown> {
-    return (await fetch(`http://127.0.0.1:${this.stage.port}${path}`, { headers: bearer })).json();
+    return (await this.get(path)).json();
   }
 
   /** What was told last of these labels, whether a sender reported them or Lares said them of a sender. */

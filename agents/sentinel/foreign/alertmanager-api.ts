@@ -1,4 +1,4 @@
-import { matchesInTime } from '#config/bounded-pattern.ts';
+import { matchesEach, matchesInTime } from '#config/bounded-pattern.ts';
 import type { HttpAnswer } from '#agents/runtime/http.ts';
 import { toInstant } from '#agents/runtime/clock.ts';
 import { jsonOf } from '#agents/sentinel/probes/text.ts';
@@ -62,9 +62,13 @@ function select({ query, open }: Question, show: (alerts: OpenAlert[]) => object
   const bad = matchers.find((matcher) => typeof matcher === 'string');
   if (bad !== undefined) return { status: 400, body: JSON.stringify(bad), type: 'application/json' };
   const isWanted = query.get('active') !== 'false' && matchesReceiver(query.get('receiver'));
-  const alerts = isWanted
-    ? open.filter(({ labels }) => matchers.every((matcher) => typeof matcher !== 'string' && matcher(labels)))
-    : [];
+  let alerts = isWanted ? [...open] : [];
+  for (const matcher of matchers) {
+    const matching = typeof matcher === 'string' ? undefined : matcher(alerts);
+    if (matching === undefined)
+      return { status: 400, body: '"the expression takes too long"', type: 'application/json' };
+    alerts = matching;
+  }
   return json(show(alerts));
 }
 
@@ -74,10 +78,11 @@ function matchesReceiver(pattern: string | null): boolean {
   return compiled !== undefined && matchesInTime(compiled, receiver.name) === true;
 }
 
-type Matches = (labels: Readonly<Record<string, string>>) => boolean;
+/** Those that match; undefined when it takes too long to find out. */
+type Matcher = (alerts: OpenAlert[]) => OpenAlert[] | undefined;
 
 /** One of Alertmanager's matchers, `name="value"`, `!=`, `=~`, `!~`; or what is wrong with it. */
-function matcherOf(text: string): Matches | string {
+function matcherOf(text: string): Matcher | string {
   const match = /^\s*\{?\s*("(?:[^"\\]|\\.){1,300}"|[^\s=!~{}"]{1,300})\s*(=~|!~|!=|=)\s*(.{0,1000}?)\s*\}?\s*$/s.exec(
     text,
   );
@@ -86,11 +91,19 @@ function matcherOf(text: string): Matches | string {
   const label = unquoted(name);
   const wanted = unquoted(value);
   if (operator === '=' || operator === '!=') {
-    return (labels) => ((labels[label] ?? '') === wanted) === (operator === '=');
+    return (alerts) => alerts.filter((alert) => (valueOf(alert, label) === wanted) === (operator === '='));
   }
   const pattern = compile(wanted);
   if (pattern === undefined) return `bad regular expression: ${wanted.slice(0, 100)}`;
-  return (labels) => (matchesInTime(pattern, labels[label] ?? '') === true) === (operator === '=~');
+  return (alerts) => {
+    const values = alerts.map((alert) => valueOf(alert, label));
+    const matches = matchesEach(pattern, values);
+    return matches && alerts.filter((_alert, index) => matches[index] === (operator === '=~'));
+  };
+}
+
+function valueOf({ labels }: OpenAlert, label: string): string {
+  return Object.hasOwn(labels, label) ? (labels[label] ?? '') : '';
 }
 
 function unquoted(text: string): string {

@@ -75,6 +75,19 @@ describe('the door', () => {
     expect([ready.status, await ready.text()]).toEqual([200, 'OK']);
   });
 
+  test('an expression that goes astray costs its own little time, however many alerts are open', async () => {
+    const labels = { alertname: 'Astray', path: `${'a'.repeat(60)}!` };
+    const many = Array.from({ length: 60 }, (_, index) => ({ labels: { ...labels, index: String(index) } }));
+    expect((await house.send('/in/prom/api/v2/alerts', many)).status).toBe(200);
+    const start = performance.now();
+    const filters = Array.from({ length: 20 }, () => `filter=${encodeURIComponent('path=~"(a+)+"')}`).join('&');
+    const answer = await house.get(`/in/prom/api/v2/alerts?${filters}`);
+    expect([answer.status, await answer.json()]).toEqual([400, 'the expression takes too long']);
+    expect(performance.now() - start).toBeLessThan(10_000);
+    const answers = await Promise.all(Array.from({ length: 12 }, () => house.get('/api/v2/alerts?filter=x=~"y"')));
+    expect(answers.map(({ status }) => status)).toContain(429);
+  });
+
   test('asks a flood to wait', async () => {
     const answers = await Promise.all(Array.from({ length: 230 }, () => house.send('/in/am', { alerts: [] })));
     const late = answers.filter(({ status }) => status === 429);

@@ -26,6 +26,8 @@ const rootPaths = ['/api/v1/alerts', '/api/v2/*', '/-/healthy', '/-/ready', '/-/
 /** For each source, in pieces of a body. A Prometheus with thousands of alerts posts them by the hundred, each about one. */
 const rate = { perSecond: 20, burst: 200 };
 const pieceBytes = 65_536;
+/** A question with a regular expression counts as this many: it may take a quarter of a second to give up on one. */
+const expressionCost = 20;
 const unstorable = 'cannot be stored now, send it again';
 
 /** A source, and what of the path is below its address. */
@@ -68,6 +70,13 @@ function announcedBytes({ headers }: HttpHead): number {
   return headers['content-length'] === undefined ? ofBody : Number(headers['content-length']);
 }
 
+function costOf(head: HttpHead, maximumBytes: number): number {
+  const bytes = Math.min(announcedBytes(head), maximumBytes);
+  const hasExpression =
+    head.query.has('receiver') || head.query.getAll('filter').some((filter) => filter.includes('~'));
+  return Math.max(1, Math.ceil(bytes / pieceBytes)) + (hasExpression ? expressionCost : 0);
+}
+
 class Door {
   readonly #options: DoorOptions;
   readonly #limit: RateLimit;
@@ -81,8 +90,7 @@ class Door {
     const entrance = this.#entrance(head);
     if ('status' in entrance) return entrance;
     const { name, definition } = entrance.source;
-    const bytes = Math.min(announcedBytes(head), definition.maximumBytes);
-    if (this.#limit.take(name, Math.max(1, Math.ceil(bytes / pieceBytes)))) return undefined;
+    if (this.#limit.take(name, costOf(head, definition.maximumBytes))) return undefined;
     this.#options.complaints.tell(name, 'an intake is flooded with requests');
     return { status: 429, body: 'too many requests\n', headers: { 'retry-after': '1' } };
   }
@@ -141,7 +149,7 @@ class Door {
 
   #admitted(source: Source, head: HttpHead, path: string): Entrance | HttpAnswer {
     const token = this.#options.tokens.get(source.name);
-    if (token === undefined) return this.#fromHere(head) ?? { source, path };
+    if (token === undefined) return this.#fromHere(source, head) ?? { source, path };
     const shown = shownToken(head);
     if (shown !== undefined && isSame(shown, token)) return { source, path };
     const [first = '', ...below] = path.split('/');
@@ -150,8 +158,11 @@ class Door {
     return { status: 401, body: 'unauthorized\n', headers: { 'www-authenticate': 'Bearer' } };
   }
 
-  #fromHere(head: HttpHead): HttpAnswer | undefined {
-    if (!isLocal(head)) return { status: 403, body: 'only from this machine: this intake has no token\n' };
+  #fromHere({ name }: Source, head: HttpHead): HttpAnswer | undefined {
+    if (!isLocal(head)) {
+      this.#options.complaints.tell(name, 'another machine came to an intake that has no token');
+      return { status: 403, body: 'only from this machine: this intake has no token\n' };
+    }
     return refusePages(head, this.#options.address);
   }
 }

@@ -1,6 +1,6 @@
 import { scrub } from '#bus/scrub.ts';
 import type { CheckMemory } from '#agents/sentinel/check.ts';
-import { matchesInTime } from '#config/bounded-pattern.ts';
+import { matchesEach } from '#config/bounded-pattern.ts';
 import { remember } from './remembered.ts';
 import { oneLine } from './text.ts';
 
@@ -28,13 +28,11 @@ export const longestMs = 1_440 * minuteMs;
 
 /** The lines that match, or undefined when the expression takes too long to find out. */
 export function matching<L extends TimedLine>(lines: readonly L[], pattern: RegExp): L[] | undefined {
-  const found: L[] = [];
-  for (const line of lines) {
-    const isMatch = matchesInTime(pattern, line.text);
-    if (isMatch === undefined) return undefined;
-    if (isMatch) found.push(line);
-  }
-  return found;
+  const matches = matchesEach(
+    pattern,
+    lines.map(({ text }) => text),
+  );
+  return matches && lines.filter((_line, index) => matches[index] === true);
 }
 
 export function countedBefore(memory: CheckMemory, now: number): LineCounts {

@@ -204,10 +204,20 @@ describe('untrusted text', () => {
 
   test('colours of a log vanish, a lone escape and a direction override become visible', () => {
     expect(visibleText('\u001B[31mred\u001B[0m \u001B]0;title\u0007x')).toBe('red x');
+    expect(visibleText('\u001B]8;;http://x\u001B\\link\u001B]8;;\u001B\\ \u009B1mx\u001B(B')).toBe('link x');
     expect(visibleText('a\u001Bb \u202Egpj.exe')).toBe('a␛b �gpj.exe');
     expect(visibleLine('one\ntwo')).toBe('one␊two');
     expect(exactLine('rm \u202Ea\nb')).toBe('rm \\u{202e}a\\u{a}b');
   });
+
+  test.each(['\u001B]', '\u001B]8;;', '\u009D', '\u001B[', '\u001B[1;', '\u0301', '\u001B[0'])(
+    'a long text of beginnings that end nowhere is looked at once: %j',
+    (beginning) => {
+      const start = performance.now();
+      visibleText(beginning.repeat(100_000));
+      expect(performance.now() - start).toBeLessThan(10_000);
+    },
+  );
 
   test('a cut is within its length and tears no pair', () => {
     check(

@@ -1,5 +1,3 @@
-import { stripVTControlCharacters } from 'node:util';
-
 /**
  * Characters that change what a reader sees without being seen: controls, line separators, direction overrides,
  * zero-width and filler characters, tags, lone surrogates. Tab and line feed are handled apart.
@@ -12,6 +10,15 @@ const towerOfMarks = /(\p{M}{4})\p{M}+/gu;
 
 const replacement = '\u{FFFD}';
 
+/**
+ * What a terminal takes for an order (ECMA-48): control sequences, and operating system commands, whose text may be
+ * anything up to their end. `stripVTControlCharacters` of Node looks for that end from each beginning anew: a quarter of
+ * a megabyte of beginnings takes it half a minute.
+ */
+const terminalOrders =
+  // oxlint-disable-next-line no-control-regex -- they are what is looked for
+  /(?:\u001B\]|\u009D)[^\u0007\u001B\u009C\u009D]*(?:\u0007|\u001B\\|\u009C)|(?:\u001B\[|\u009B)[0-?]{0,64}[ -/]{0,8}[@-~]|\u001B[()#][0-9A-Z]/g;
+
 /** U+2400 and on are pictures of the control characters. */
 function picture(character: string): string {
   const code = character.codePointAt(0) ?? 0;
@@ -21,7 +28,9 @@ function picture(character: string): string {
 
 /** Terminal colours are dropped, every other hidden character gets a visible stand-in; line feeds stay. */
 export function visibleText(text: string): string {
-  return stripVTControlCharacters(text.toWellFormed())
+  return text
+    .toWellFormed()
+    .replace(terminalOrders, '')
     .replaceAll('\r\n', '\n')
     .replaceAll('\t', '  ')
     .replace(hidden, (character) => (character === '\n' ? '\n' : picture(character)))
