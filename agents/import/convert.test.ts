@@ -85,7 +85,7 @@ test('no entry of a foreign file breaks the import', () => {
 test('a number that JSON does not know stays text, and a percent that escapes nothing stays', () => {
   const query = { type: 'json-query', name: 'a', url: 'http://%zz:100%25@h/', jsonPath: 'a', expectedValue: '007' };
   const { checks, imported } = carry('uptime-kuma', [query]);
-  expect(checks['a']).toMatchObject({ json: [{ path: 'a', equals: '007' }], auth: { user: '%zz' } });
+  expect(checks['a']).toMatchObject({ json: [{ path: 'a', equals: '007' }], user: '%zz' });
   expect(imported.secrets.map(({ value }) => value)).toEqual(['100%']);
 });
 

@@ -140,7 +140,8 @@ describe('Uptime Kuma', () => {
         kind: 'http',
         method: 'POST',
         headers: { 'Content-Type': 'application/json' },
-        auth: { user: 'me', password: { file: 'secrets/login-password' } },
+        user: 'me',
+        password: { file: 'secrets/login-password' },
       },
     ],
   ])('%s is carried over', (name, check) => {
@@ -172,7 +173,8 @@ describe('Uptime Kuma', () => {
       url: 'https://priv.example.org/',
       headers: { Accept: 'text/html' },
       headersFrom: { Authorization: { file: 'secrets/private-authorization' } },
-      auth: { user: 'me', password: { file: 'secrets/private-password' } },
+      user: 'me',
+      password: { file: 'secrets/private-password' },
     });
     expect(imported.secrets.map(({ file }) => file)).toContain('secrets/login-password');
   });

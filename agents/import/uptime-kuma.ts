@@ -117,7 +117,7 @@ function loginOf(monitor: Members, url: URL, { importing, id }: Place): Members 
   const user = isOwn ? textOf(monitor['basic_auth_user']) : unescaped(url.username);
   const value = isOwn ? (textOf(monitor['basic_auth_pass']) ?? '') : unescaped(url.password);
   if (user === undefined || user === '') return {};
-  return { auth: { user, password: importing.secret(id, { part: 'password', value, about: `password of "${id}"` }) } };
+  return { user, password: importing.secret(id, { part: 'password', value, about: `password of "${id}"` }) };
 }
 
 /** Uptime Kuma takes a sign of percent that escapes nothing as it is. */

@@ -198,20 +198,20 @@ describe('requests', () => {
   });
 
   test.each<[string, object, string]>([
-    ['a bearer token', { bearer: { file: 'password' } }, `Bearer ${token}`],
+    ['a bearer token', { token: { file: 'password' } }, `Bearer ${token}`],
     [
       'a name and a password',
       { user: 'me', password: { file: 'password' } },
       `Basic ${Buffer.from(`me:${token}`).toString('base64')}`,
     ],
-  ])('%s is sent to its host, to no other, and shown nowhere', async (_what, auth, sent) => {
+  ])('%s is sent to its host, to no other, and shown nowhere', async (_what, login, sent) => {
     writeFileSync(join(folder, 'password'), `${token}\n`, { mode: 0o600 });
     await using other = await startHttpTarget();
     await using target = await startHttpTarget({
       behaviour: { does: 'answer', status: 302, headers: { location: other.url } },
     });
     const context = checkContext({ baseFolder: folder });
-    const found = await check.observe(options(target.url, { auth }), context);
+    const found = await check.observe(options(target.url, login), context);
     expect(found[0]).toMatchObject(up);
     expect(target.requests[0]?.headers.authorization).toBe(sent);
     expect(other.requests[0]?.headers.authorization).toBeUndefined();

@@ -1,10 +1,8 @@
 import type { Evidence } from '#bus/messages/finding.ts';
-import { Failure } from '#bus/failure.ts';
 import { formatDuration } from '#config/duration.ts';
-import { resolveSecret } from '#config/secrets.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { resolveAddresses } from '#agents/sentinel/probes/addresses.ts';
-import { basicHeaders, bearerHeaders } from '#agents/sentinel/probes/api.ts';
+import { loginHeaders } from '#agents/sentinel/probes/api-login.ts';
 import { readAuthorities, readClientCertificate } from '#agents/sentinel/probes/authority.ts';
 import {
   certificateText,
@@ -108,7 +106,7 @@ function prepareExchange(
 ): Ready | { ok: false; reason: string } {
   const choice = tlsChoice(options, context);
   if (!choice.ok) return choice;
-  const secrets = secretHeaders(options, context);
+  const secrets = loginHeaders({ ...options, headers: {} }, context);
   if (!secrets.ok) return secrets;
   return {
     ok: true,
@@ -137,29 +135,6 @@ function tlsChoice(
     ...(client !== undefined && { client }),
   };
   return { ok: true, choice };
-}
-
-/** Read at each look, so that a token that was renewed is used without a restart. */
-function secretHeaders(
-  options: HttpOptions,
-  context: CheckContext,
-): { ok: true; headers: Record<string, string> } | { ok: false; reason: string } {
-  const headers: Record<string, string> = {};
-  try {
-    for (const [name, ref] of Object.entries(options.headersFrom)) {
-      headers[name] = resolveSecret(ref, context.baseFolder);
-    }
-    if (options.auth !== undefined) Object.assign(headers, authorization(options.auth, context.baseFolder));
-  } catch (error) {
-    if (error instanceof Failure) return { ok: false, reason: error.message };
-    throw error;
-  }
-  return { ok: true, headers };
-}
-
-function authorization(auth: NonNullable<HttpOptions['auth']>, baseFolder: string): Record<string, string> {
-  if ('bearer' in auth) return bearerHeaders(resolveSecret(auth.bearer, baseFolder));
-  return basicHeaders(auth.user, resolveSecret(auth.password, baseFolder));
 }
 
 async function ask(options: HttpOptions, context: CheckContext, ready: Ready): Promise<FollowedEnd> {

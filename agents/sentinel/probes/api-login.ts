@@ -7,7 +7,12 @@ const headerName = z.string().regex(/^[A-Za-z0-9-]{1,100}$/, 'must be the name o
 
 /** The keys of kinds whose product has no login of its own: what a proxy in front of it asks for. */
 export const loginOptions = {
-  user: z.string().min(1).max(200).optional().describe('Name for basic authentication, with `password`.'),
+  user: z
+    .string()
+    // RFC 7617: the first colon ends the name.
+    .regex(/^[^:\p{Cc}]{1,200}$/u, 'must be a name without a colon')
+    .optional()
+    .describe('Name for basic authentication, with `password`.'),
   password: SecretRef.optional().describe('Password for basic authentication, with `user`.'),
   token: SecretRef.optional().describe('Token that is sent as `Authorization: Bearer`.'),
   headers: z

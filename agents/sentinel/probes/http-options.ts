@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Duration, durationOr } from '#config/duration.ts';
 import { SecretRef } from '#config/schema.ts';
+import { loginOptions } from './api-login.ts';
 import { patternOption } from './pattern.ts';
 
 const statusRange = /^(?:[1-5]\d\d(?:-[1-5]\d\d)?|[1-5]xx)$/;
@@ -11,7 +12,7 @@ const HeaderValue = z.string().regex(/^[\t\x20-\x7e\x80-\xff]{0,4000}$/, 'must b
 const Address = z
   .url({ protocol: /^https?$/, error: 'must start with http:// or https://' })
   .max(2_000)
-  .refine((url) => !/^https?:\/\/[^/?#]*@/i.test(url), { error: 'must hold no password: use auth or headersFrom' });
+  .refine((url) => !/^https?:\/\/[^/?#]*@/i.test(url), { error: 'must hold no password: use user and password' });
 
 const JsonValue = z.union([z.string().max(1_000), z.number(), z.boolean(), z.null()]);
 
@@ -35,24 +36,12 @@ export type JsonRule = z.output<typeof JsonRule>;
 export const HttpOptions = z.strictObject({
   url: Address.describe('Address to ask.'),
   method: z.enum(['GET', 'HEAD', 'POST', 'PUT', 'OPTIONS']).default('GET').describe('HTTP method.'),
+  ...loginOptions,
   headers: z.record(HeaderName, HeaderValue).default({}).describe('Headers to send.'),
   headersFrom: z
     .record(HeaderName, SecretRef)
     .default({})
-    .describe('Headers whose value is a secret, such as Authorization. Not sent on to another host by a redirect.'),
-  auth: z
-    .union([
-      z.strictObject({ bearer: SecretRef.describe('Token that is sent as `Authorization: Bearer`.') }),
-      z.strictObject({
-        user: z
-          .string()
-          .regex(/^[^:\p{Cc}]{1,200}$/u, 'must be a name without a colon')
-          .describe('Name of the login.'),
-        password: SecretRef.describe('Its password, sent as `Authorization: Basic`.'),
-      }),
-    ])
-    .optional()
-    .describe('Login, `{bearer}` or `{user, password}`. Not sent on to another host by a redirect.'),
+    .describe('Headers whose value is a secret. Like a login they are not sent on to another host by a redirect.'),
   clientCertificate: z
     .strictObject({
       certFile: z.string().min(1).max(1_000).describe('Certificate and those between (PEM).'),
