@@ -131,6 +131,19 @@ describe.skipIf(missing !== undefined)(
       expect(bad(await look())).toEqual([]);
     });
 
+    test('a service that runs on after its unit was removed', async () => {
+      const { look } = watcher(systemdUnit, plain);
+      const unit = String.raw`[Service]\nExecStart=/bin/sleep 600\n`;
+      await plain.run(
+        `printf '${unit}' >/etc/systemd/system/gone.service; systemctl daemon-reload; systemctl start gone`,
+      );
+      expect(bad(await look())).toEqual([]);
+      await plain.run('rm /etc/systemd/system/gone.service; systemctl daemon-reload');
+      expect(bad(await look())).toEqual(['unit-removed gone.service']);
+      await plain.run('systemctl stop gone');
+      expect(bad(await look())).toEqual([]);
+    });
+
     test('a unit that starts again and again is told while it is active', async () => {
       const { look } = watcher(systemdUnit, plain);
       await look();
