@@ -28,6 +28,8 @@ export interface ModelGuest {
   hastate?: string;
   /** Share of its disk that is used, 0 to 1. */
   disk: number;
+  /** `net0` and so on, as its configuration has them. */
+  networks?: Record<string, string>;
 }
 
 export interface ModelStorage {
@@ -66,6 +68,11 @@ interface ModelVolume {
   verification?: { state: 'ok' | 'failed'; upid: string };
 }
 
+interface ModelFirewall {
+  enable?: 0 | 1;
+  policy_in?: 'ACCEPT' | 'DROP' | 'REJECT';
+}
+
 interface ModelReplication {
   id: string;
   guest: number;
@@ -94,6 +101,12 @@ export class ClusterModel {
   updates: { node: string; Package: string; Version: string; OldVersion: string; Origin: string; Section: string }[] =
     [];
   ha: { id: string; type: string; node: string; status: string; state?: string; sid?: string; quorate?: number }[] = [];
+  /** What somebody has set of the firewalls: by default all of them are off but those of the nodes. */
+  readonly firewalls = {
+    cluster: {} as ModelFirewall,
+    nodes: new Map<string, ModelFirewall>(),
+    guests: new Map<number, ModelFirewall>(),
+  };
   quorate = true;
   /** No cluster: one node that is not in any. */
   isStandalone: boolean;

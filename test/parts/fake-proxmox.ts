@@ -17,6 +17,9 @@ export interface FakeProxmox extends FakeApi {
   refusalDelayMs: number;
 }
 
+/** Of a configuration file, as every answer that shows one carries it. */
+const digest = 'd'.repeat(40);
+
 const token = 'lares@pve!watch=12345678-aaaa-bbbb-cccc-1234567890ab';
 export const proxmoxToken = token;
 
@@ -56,6 +59,7 @@ function answer(request: ApiRequest, model: ClusterModel, state: { refusalDelayM
 const clusterPrivileges: Record<string, string> = {
   '/cluster/status': 'Sys.Audit',
   '/cluster/ha/status/current': 'Sys.Audit',
+  '/cluster/firewall/options': 'Sys.Audit',
   '/cluster/backup-info/not-backed-up': 'Sys.Audit',
 };
 
@@ -65,6 +69,7 @@ const clusterPaths: Record<string, (model: ClusterModel, request: ApiRequest) =>
   '/cluster/tasks': (model) => model.tasks.slice(-25).map(taskOf),
   '/cluster/backup-info/not-backed-up': uncovered,
   '/cluster/ha/status/current': (model) => model.ha,
+  '/cluster/firewall/options': ({ firewalls }) => ({ digest, ...firewalls.cluster }),
   '/access/permissions': (model) => model.permissions(),
 };
 
@@ -92,14 +97,14 @@ function ofNode(of: NodeRequest): ApiReply {
 }
 
 const nodePatterns: [RegExp, (of: NodeRequest, parts: string[]) => ApiReply][] = [
-  [/^\/(lxc|qemu)\/(\d+)\/(config|status\/current)$/, ofGuest],
+  [/^\/(lxc|qemu)\/(\d+)\/(config|status\/current|firewall\/options)$/, ofGuest],
   [/^\/storage\/([^/]+)\/content$/, ofStorage],
   [/^\/tasks\/([^/]+)\/(?:log|status)$/, ofTask],
 ];
 
 const nodePrivileges: [RegExp, string][] = [
   [/^\/apt\/update$/, 'Sys.Modify'],
-  [/^\/(?:status|services|disks\/.*|tasks.*)$/, 'Sys.Audit'],
+  [/^\/(?:status|services|disks\/.*|tasks.*|firewall\/options)$/, 'Sys.Audit'],
   [/^\/(?:lxc|qemu)\//, 'VM.Audit'],
 ];
 
@@ -116,6 +121,7 @@ const nodePaths: Record<string, (of: NodeRequest) => unknown> = {
       .slice(0, Number(query.get('limit') ?? 50))
       .map(taskOf);
   },
+  '/firewall/options': ({ node, model }) => ({ digest, ...model.firewalls.nodes.get(node) }),
   '/storage': ({ node, model }) => nodeStorages(model, node),
   '/replication': ({ node, model }) => model.replications.filter((job) => job.source === node),
   '/services': ({ node, model }) => servicesOf(model, node),
@@ -132,14 +138,19 @@ function ofGuest({ node, model }: NodeRequest, [type = '', id = '', what = '']: 
     const message = `Configuration file 'nodes/${node}/${type === 'lxc' ? 'lxc' : 'qemu-server'}/${vmid}.conf' does not exist\n`;
     return { status: 500, body: { data: null, message } };
   }
-  return { body: { data: what === 'config' ? configOf(guest) : statusOf(guest) } };
+  const views: Record<string, () => object> = {
+    config: () => configOf(guest),
+    'firewall/options': () => ({ digest, ...model.firewalls.guests.get(vmid) }),
+  };
+  return { body: { data: (views[what] ?? (() => statusOf(guest)))() } };
 }
 
 function configOf(guest: ModelGuest): object {
   return {
-    digest: 'd'.repeat(40),
+    digest,
     hostname: guest.name,
     memory: 1_024,
+    ...guest.networks,
     ...(guest.onboot && { onboot: 1 }),
     ...(guest.lock !== undefined && { lock: guest.lock }),
     ...(guest.tags !== undefined && { tags: guest.tags }),

@@ -3,6 +3,7 @@ import { type ApiAnswer, presence } from '#agents/sentinel/probes/api.ts';
 import { createVeApi, type ProxmoxApi } from '#agents/sentinel/probes/proxmox-api.ts';
 import { observeBackups } from '#agents/sentinel/probes/proxmox-backups.ts';
 import { proxmoxEvidence } from '#agents/sentinel/probes/proxmox-evidence.ts';
+import { observeFirewall } from '#agents/sentinel/probes/proxmox-firewall.ts';
 import { observeGuests } from '#agents/sentinel/probes/proxmox-guests.ts';
 import {
   absence,
@@ -34,7 +35,7 @@ const maximumTasks = 1_000;
 export const check = defineCheck({
   kind: 'proxmox',
   about:
-    'A Proxmox VE cluster: quorum, nodes, guests that should run, storages, failed tasks, replication, backups, disks.',
+    'A Proxmox VE cluster: quorum, nodes, guests that should run, storages, failed tasks, replication, backups, disks, firewalls.',
   options: ProxmoxOptions,
   reach: 'network',
   resourceOf: clusterName,
@@ -63,6 +64,7 @@ const parts: Record<ProxmoxPart, (look: ProxmoxLook) => Promise<Seen>> = {
   ha: observeHa,
   certificates: observeCertificates,
   updates: observeUpdates,
+  firewall: observeFirewall,
 };
 
 async function observe(options: ProxmoxOptions, context: CheckContext): Promise<Observation[]> {

@@ -31,7 +31,7 @@ const overdueMs = 3_600_000;
 const core = new Set(['pveproxy', 'pvedaemon', 'pvestatd', 'pve-cluster', 'corosync', 'pvescheduler']);
 
 /** One call to each online node; what refuses is blind there, and a node that is down everywhere. */
-async function perNode<T>(
+export async function perNode<T>(
   look: ProxmoxLook,
   of: { schema: z.ZodType<T>; path: string; what: string },
   read: (value: T, node: string) => Observation[],

@@ -18,6 +18,7 @@ const proxmoxParts = [
   'ha',
   'certificates',
   'updates',
+  'firewall',
 ] as const;
 export type ProxmoxPart = (typeof proxmoxParts)[number];
 
@@ -58,5 +59,12 @@ export const ProxmoxOptions = z.strictObject({
     })
     .prefault({})
     .describe('Limits of the freshness of backups.'),
+  firewall: z
+    .strictObject({
+      required: z.boolean().default(false).describe('Whether the firewalls of cluster, nodes and guests must be on.'),
+      ignore: Guests.describe('Ids of guests whose firewall may be as it likes.'),
+    })
+    .prefault({})
+    .describe('What `firewall` expects beside that none gets weaker.'),
 });
 export type ProxmoxOptions = z.output<typeof ProxmoxOptions>;

@@ -175,5 +175,17 @@ export const Updates = z.array(
   }),
 );
 
+/** Only what somebody has set. */
+export const FirewallOptions = z.object({ enable: Flag.optional(), policy_in: Name.optional() });
+
+/** The network interfaces in a guest's configuration: `net0: name=eth0,bridge=vmbr0,firewall=1`. */
+export const GuestNetworks = z.record(z.string(), z.unknown()).transform((config) =>
+  Object.entries(config).flatMap(([name, value]) => {
+    if (!/^net\d{1,2}$/.test(name) || typeof value !== 'string') return [];
+    const settings = value.split(',');
+    return [{ name, isFiltered: settings.includes('firewall=1'), isUp: !settings.includes('link_down=1') }];
+  }),
+);
+
 /** Privileges by path of whoever asks: 1 here and below, 0 here only. */
 export const Permissions = z.record(z.string(), z.record(z.string(), z.unknown()));
