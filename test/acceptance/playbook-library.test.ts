@@ -71,7 +71,7 @@ docker run -d --name shop --network none --health-cmd 'test ! -e /sick' --health
         await startNginx(run, authority);
         const site = checkOf('tls-expiry', {
           address: stage.host.address,
-          servername: 'shop.example.org',
+          tlsName: 'shop.example.org',
           labels: { unit: 'nginx.service' },
           caFile: authority.caFile,
         });

@@ -33,7 +33,7 @@ const Options = z.strictObject({
     .record(z.string().max(60), Severity)
     .default({})
     .describe('What values of the label `severity` mean, beside the usual ones such as page and warn.'),
-  skip: z
+  ignore: z
     .array(z.string().max(200))
     .max(200)
     .default(['Watchdog', 'DeadMansSwitch', 'InfoInhibitor'])
@@ -168,7 +168,7 @@ type Alert = z.output<typeof Alerts>[number];
 async function activeAlerts(options: Options, api: Api): Promise<Observation[]> {
   const answer = await api.json(Alerts, { path: '/api/v2/alerts' });
   if (answer.is !== 'value') return [unseen({ condition: 'alertmanager-alerts', resource: name }, answer.reason)];
-  const wanted = answer.value.filter(({ labels }) => !matchesAny(labels['alertname'] ?? '', options.skip));
+  const wanted = answer.value.filter(({ labels }) => !matchesAny(labels['alertname'] ?? '', options.ignore));
   const found = foreignAlerts(
     wanted.map((alert) => ({ ...alert, ...mutedBy(alert) })),
     options.severities,

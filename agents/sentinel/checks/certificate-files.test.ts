@@ -134,7 +134,7 @@ describe.skipIf(!hasOpenssl)('files (needs openssl)', () => {
       const live = certbotFiles(work.path, 'a.example', { keys: issue(Date.now() - 60 * day), number: 1 });
       const port = await freePort();
       writeFileSync(join(work.path, 'nginx.conf'), nginxConfiguration(work.path, live, port));
-      const endpoint = { address: '127.0.0.1', port, servername: 'a.example', giveUpAfterMs: 1_000 };
+      const endpoint = { address: '127.0.0.1', port, tlsName: 'a.example', giveUpAfterMs: 1_000 };
       await using nginx = await startDaemon({
         program: 'nginx',
         args: ['-p', work.path, '-c', join(work.path, 'nginx.conf'), '-e', join(work.path, 'error.log')],

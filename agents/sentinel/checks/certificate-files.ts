@@ -35,7 +35,7 @@ const ServedAt = z.strictObject({
   file: z.string().min(1).max(300).default('*').describe('Which of the files; `*` stands for any text.'),
   address: z.string().min(1).max(255).optional().describe('Name or address of the server. Default: that of the host.'),
   port: z.number().int().min(1).max(65_535).default(443).describe('Its port.'),
-  servername: z.string().min(1).max(255).optional().describe('Name to ask for. Default: the first of the certificate.'),
+  tlsName: z.string().min(1).max(255).optional().describe('Name to ask for. Default: the first of the certificate.'),
   starttls: z.enum(starttlsProtocols).optional().describe('Protocol that begins in plain text.'),
 });
 
@@ -115,7 +115,7 @@ async function observeAllServed(
     const place = {
       address: at.address ?? addressOf(context),
       port: at.port,
-      servername: at.servername,
+      tlsName: at.tlsName,
       starttls: at.starttls,
       reloadWithinMs: options.reloadWithin,
     };

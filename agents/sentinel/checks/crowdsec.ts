@@ -55,7 +55,9 @@ const Options = z.strictObject({
     .positive()
     .default(50)
     .describe('Local decisions more than at the last look, as many are a warning.'),
-  quietAfter: durationOr('6h').describe('An acquisition that read lines before and reads none for so long is stopped.'),
+  silentAfter: durationOr('6h').describe(
+    'An acquisition that read lines before and reads none for so long is stopped.',
+  ),
 });
 type Options = z.output<typeof Options>;
 
@@ -241,7 +243,7 @@ function judgeSource(
       condition: 'acquisition-stopped',
       holdMs: 0,
       summary: `CrowdSec read ${counted(hits, 'line')} of ${name}${quietMs > 0 ? `, none for ${formatDuration(quietMs)}` : ''}`,
-      ok: quietMs <= of.options.quietAfter,
+      ok: quietMs <= of.options.silentAfter,
     }),
     state({
       ...said,

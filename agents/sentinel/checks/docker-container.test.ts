@@ -145,7 +145,7 @@ describe('a container', () => {
 
   test('that runs an old image is a warning when a limit is set; an image without a date is not', async () => {
     await using engine = await startDockerEngine([{ name: 'web' }]);
-    const { look } = watcher(engine.socketPath, { imageOlderThan: '90d' });
+    const { look } = watcher(engine.socketPath, { imageAgeAtMost: '90d' });
     const levels = async (at: number) =>
       (await look(at)).flatMap(({ reading }) =>
         reading.is === 'level' ? [reading.value, reading.warning?.trigger] : [],

@@ -28,7 +28,7 @@ const Options = z.strictObject({
     .describe(
       'Containers that may be stopped at any time, beside those that NodeTool manages; `*` stands for any text.',
     ),
-  imageOlderThan: Duration.optional().describe('A running container whose image was built longer ago is a warning.'),
+  imageAgeAtMost: Duration.optional().describe('A running container whose image was built longer ago is a warning.'),
   socket: z
     .string()
     .startsWith('/')
@@ -227,10 +227,10 @@ async function oldImages(
   of: { docker: Docker; options: Options; context: CheckContext },
 ): Promise<Observation[]> {
   const { docker, options, context } = of;
-  if (options.imageOlderThan === undefined) return [];
+  if (options.imageAgeAtMost === undefined) return [];
   const ids = [...new Set(containers.map(({ imageId }) => imageId).filter((id) => id !== ''))];
   const builtAt = await docker.builtAt(ids, context.signal);
-  return imageConditions(containers, { builtAt, now: context.clock.now(), olderThanMs: options.imageOlderThan });
+  return imageConditions(containers, { builtAt, now: context.clock.now(), olderThanMs: options.imageAgeAtMost });
 }
 
 async function gather(options: Options, context: CheckContext, observation: Observation): Promise<Evidence[]> {

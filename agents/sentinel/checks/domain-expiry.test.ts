@@ -8,7 +8,7 @@ import { type FakeRdap, registrationOf, startFakeRdap } from '../../../test/part
 import { kindContract } from '../../../test/parts/kind-contract.ts';
 import { check } from './domain-expiry.ts';
 
-kindContract(check, (port) => ({ domain: 'example.org', server: `http://127.0.0.1:${port}` }));
+kindContract(check, (port) => ({ domain: 'example.org', url: `http://127.0.0.1:${port}` }));
 
 const hour = 3_600_000;
 const day = 24 * hour;
@@ -26,7 +26,7 @@ afterEach(async () => {
 /** Looks at the moments of one check, with its memory. */
 function watcher(more: object = {}) {
   const context: CheckContext = checkContext();
-  const options = check.options.parse({ domain: 'example.org', server: rdap.directory, ...more });
+  const options = check.options.parse({ domain: 'example.org', url: rdap.directory, ...more });
   const clock = (now: number) => ({ ...context.clock, now: () => now });
   return {
     context,

@@ -24,7 +24,7 @@ const Domain = z
 
 const Options = z.strictObject({
   domain: Domain.describe('The domain as it was registered: example.org, not www.example.org.'),
-  server: z
+  url: z
     .url({ protocol: /^https?$/, error: 'must start with http:// or https://' })
     .default('https://rdap.org')
     .describe('RDAP server; the default knows which registry to ask.'),
@@ -189,7 +189,7 @@ async function askAnew(options: Options, context: CheckContext, before: Known | 
 }
 
 async function ask(options: Options, context: CheckContext): Promise<Answer> {
-  const url = new URL(options.server);
+  const url = new URL(options.url);
   const domain = plainName(options.domain);
   url.pathname = `${url.pathname.replace(/\/+$/, '')}/domain/${domain}`;
   const plan = { url, method: 'GET', headers: { ...publicHeaders, accept: 'application/rdap+json' }, keepBody: true };

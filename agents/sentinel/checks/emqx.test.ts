@@ -13,7 +13,7 @@ const folder = mkdtempSync(join(tmpdir(), 'lares-emqx-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const secretFile = join(folder, 'secret');
 writeFileSync(secretFile, 'the-secret', { mode: 0o600 });
-const login = { key: 'the-key', secretKey: { file: secretFile } };
+const login = { tokenKey: 'the-key', tokenSecret: { file: secretFile } };
 
 kindContract(check, (port) => ({ url: `http://127.0.0.1:${port}`, ...login }));
 
@@ -127,7 +127,7 @@ describe('an EMQX', () => {
   });
 
   test('that refuses the key is unknown', async () => {
-    expect(await look({ key: 'another' })).toEqual([
+    expect(await look({ tokenKey: 'another' })).toEqual([
       expect.stringMatching(/^unknown .*it answered 401, it does not accept the login/),
     ]);
   });

@@ -18,8 +18,8 @@ import { counted, evidenceOf, oneLine, resourceName } from '#agents/sentinel/pro
 
 const Options = z.strictObject({
   ...apiOptions,
-  key: z.string().min(1).max(200).describe('API key, made in the dashboard below "API Key"; a viewer is enough.'),
-  secretKey: SecretRef.describe('Secret of the API key.'),
+  tokenKey: z.string().min(1).max(200).describe('API key, made in the dashboard below "API Key"; a viewer is enough.'),
+  tokenSecret: SecretRef.describe('Secret of the API key.'),
 });
 type Options = z.output<typeof Options>;
 
@@ -64,9 +64,9 @@ function brokerOf({ url }: Options): string {
 type Login = { ok: true; headers: Record<string, string> } | { ok: false; reason: string };
 
 function loginOf(options: Options, context: CheckContext): Login {
-  const secret = secretOf(options.secretKey, context);
+  const secret = secretOf(options.tokenSecret, context);
   if (!secret.ok) return secret;
-  return { ok: true, headers: basicHeaders(options.key, secret.value) };
+  return { ok: true, headers: basicHeaders(options.tokenKey, secret.value) };
 }
 
 interface Asked {

@@ -45,8 +45,8 @@ describe('one file', () => {
   test('size, owner and permissions', async () => {
     const path = file('owned', { text: 'x'.repeat(2_048) });
     chmodSync(path, 0o640);
-    expect(await look(path, { minSize: 2_048, maxSize: 2_048, mode: '640' })).toEqual([]);
-    expect(await look(path, { minSize: 4_096, mode: '0600', owner: 'nobody' })).toEqual([
+    expect(await look(path, { sizeAtLeast: 2_048, sizeAtMost: 2_048, mode: '640' })).toEqual([]);
+    expect(await look(path, { sizeAtLeast: 4_096, mode: '0600', owner: 'nobody' })).toEqual([
       `critical file-small: ${path} has 2.0 KiB (at least 4.0 KiB)`,
       expect.stringMatching(/^warning file-mode: .* 640, not nobody 0600$/),
     ]);
@@ -54,10 +54,10 @@ describe('one file', () => {
 
   test('content is searched and never shown', async () => {
     const path = file('secret.conf', { text: 'mode: live\npassword: hunter2\n' });
-    expect(await look(path, { contains: '^mode: live$' })).toEqual([]);
-    const found = await observe(path, { lacks: 'password' });
+    expect(await look(path, { matches: '^mode: live$' })).toEqual([]);
+    const found = await observe(path, { matchesNot: 'password' });
     expect(problems(found)).toEqual([`critical file-content: ${path} matches /password/`]);
-    const options = check.options.parse({ path, lacks: 'password' });
+    const options = check.options.parse({ path, matchesNot: 'password' });
     const [first] = found;
     const evidence = first === undefined ? [] : await check.evidence.gather(options, checkContext(), first);
     expect(evidence[0]?.lines[0]).toContain('secret.conf');
@@ -67,11 +67,11 @@ describe('one file', () => {
   test('a sum and a text of one file are both looked at', async () => {
     const path = file('both', { text: 'one' });
     const sum = '7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed';
-    expect(await look(path, { sha256: sum, contains: 'one', unchanged: true })).toEqual([]);
-    expect(await look(path, { sha256: sum, contains: 'two', unchanged: true })).toEqual([
+    expect(await look(path, { sha256: sum, matches: 'one', unchanged: true })).toEqual([]);
+    expect(await look(path, { sha256: sum, matches: 'two', unchanged: true })).toEqual([
       `critical file-content: ${path} does not match /two/`,
     ]);
-    expect(await look(path, { sha256: '0'.repeat(64), lacks: 'one' })).toEqual([
+    expect(await look(path, { sha256: '0'.repeat(64), matchesNot: 'one' })).toEqual([
       `critical file-content: ${path} matches /one/`,
       expect.stringContaining('critical file-sum: '),
     ]);
@@ -99,10 +99,10 @@ describe('one file', () => {
   test('a symbolic link is not followed out, unless it stands for its target', async () => {
     const path = join(folder, 'link');
     symlinkSync('/etc/passwd', path);
-    expect(await look(path, { contains: 'root' })).toEqual([
+    expect(await look(path, { matches: 'root' })).toEqual([
       expect.stringContaining('a symbolic link, which is not followed'),
     ]);
-    expect(await look(path, { contains: 'root', follow: true })).toEqual([]);
+    expect(await look(path, { matches: 'root', follow: true })).toEqual([]);
   });
 });
 
@@ -110,8 +110,8 @@ describe('many files', () => {
   test('the newest of a backup, how many, and what waits too long', async () => {
     for (const [n, age] of [10, 100_000, 200_000].entries()) file(`backups/db ${n}.gz`, { ageSeconds: age });
     const glob = join(folder, 'backups/db *.gz');
-    expect(await look(glob, { newest: '1h', minCount: 3, maxCount: 3 })).toEqual([]);
-    expect(await look(glob, { oldest: '1d', minCount: 4 })).toEqual([
+    expect(await look(glob, { newest: '1h', countAtLeast: 3, countAtMost: 3 })).toEqual([]);
+    expect(await look(glob, { oldest: '1d', countAtLeast: 4 })).toEqual([
       `warning file-count: 3 files of ${glob}, fewer than 4`,
       expect.stringMatching(/^critical file-waiting: the oldest of .* is 2d7h/),
     ]);
@@ -123,7 +123,7 @@ describe('many files', () => {
 
   test('names that a shell or a parser could take for something else', async () => {
     for (const name of ['odd/$(touch x)', 'odd/-rf', 'odd/a\n@@end listing 0\n', 'odd/`id`;']) file(name);
-    const found = await observe(join(folder, 'odd/*'), { minCount: 4, maxCount: 4 });
+    const found = await observe(join(folder, 'odd/*'), { countAtLeast: 4, countAtMost: 4 });
     expect(problems(found)).toEqual([]);
     expect(await look(join(folder, '$(touch /tmp/never)'))).toHaveLength(1);
   });

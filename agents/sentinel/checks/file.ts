@@ -22,14 +22,14 @@ const Options = z.strictObject({
   follow: z.boolean().default(false).describe('Whether a symbolic link stands for what it points to.'),
   newest: Duration.optional().describe('The newest may be at most this old, as a backup of every night.'),
   oldest: Duration.optional().describe('The oldest may be at most this old, as something in a queue.'),
-  minSize: z.number().int().min(0).optional().describe('Bytes that the newest must have.'),
-  maxSize: z.number().int().min(0).optional().describe('Bytes that none may have more than.'),
-  minCount: z.number().int().min(0).optional().describe('So many have to be there.'),
-  maxCount: z.number().int().min(0).optional().describe('So many may be there.'),
-  contains: patternOption()
+  sizeAtLeast: z.number().int().min(0).optional().describe('Bytes that the newest must have.'),
+  sizeAtMost: z.number().int().min(0).optional().describe('Bytes that none may have more than.'),
+  countAtLeast: z.number().int().min(0).optional().describe('So many have to be there.'),
+  countAtMost: z.number().int().min(0).optional().describe('So many may be there.'),
+  matches: patternOption().optional().describe('Regular expression that the last 256 KiB of the newest have to match.'),
+  matchesNot: patternOption()
     .optional()
-    .describe('Regular expression that the last 256 KiB of the newest have to match.'),
-  lacks: patternOption().optional().describe('Regular expression that the last 256 KiB of the newest must not match.'),
+    .describe('Regular expression that the last 256 KiB of the newest must not match.'),
   sha256: z
     .string()
     .regex(/^[0-9a-f]{64}$/, 'must be 64 hex digits')
@@ -39,7 +39,7 @@ const Options = z.strictObject({
     .boolean()
     .default(false)
     .describe('Whether what is in the newest five must stay as the first look saw it.'),
-  acceptAfter: durationOr('24h').describe('A change that `unchanged` told counts as accepted after this time.'),
+  quietAfter: durationOr('24h').describe('A change that `unchanged` told counts as accepted after this time.'),
   owner: z
     .string()
     .regex(/^[A-Za-z0-9._-]+(?::[A-Za-z0-9._-]+)?$/, 'must be user or user:group')
@@ -87,9 +87,9 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   ];
 }
 
-function wantedContent({ contains, lacks, sha256, unchanged }: Options): 'none' | 'text' | 'sum' | 'both' {
+function wantedContent({ matches, matchesNot, sha256, unchanged }: Options): 'none' | 'text' | 'sum' | 'both' {
   const wantsSum = sha256 !== undefined || unchanged;
-  const wantsText = contains !== undefined || lacks !== undefined;
+  const wantsText = matches !== undefined || matchesNot !== undefined;
   if (wantsSum) return wantsText ? 'both' : 'sum';
   return wantsText ? 'text' : 'none';
 }
@@ -119,11 +119,11 @@ function presence(options: Options, { listing, count }: { listing: FileListing; 
 }
 
 function counts(options: Options, count: number): Observation[] {
-  const { minCount, maxCount } = options;
-  if (minCount === undefined && maxCount === undefined) return [];
-  const isFew = minCount !== undefined && count < minCount;
-  const isMany = maxCount !== undefined && count > maxCount;
-  const limit = isFew ? `, fewer than ${minCount}` : isMany ? `, more than ${maxCount}` : '';
+  const { countAtLeast, countAtMost } = options;
+  if (countAtLeast === undefined && countAtMost === undefined) return [];
+  const isFew = countAtLeast !== undefined && count < countAtLeast;
+  const isMany = countAtMost !== undefined && count > countAtMost;
+  const limit = isFew ? `, fewer than ${countAtLeast}` : isMany ? `, more than ${countAtMost}` : '';
   return [
     state({
       condition: 'file-count',
@@ -159,29 +159,29 @@ function ages(options: Options, files: readonly FoundFile[], now: number): Obser
 
 function sizes(options: Options, files: readonly FoundFile[]): Observation[] {
   const [newest] = files;
-  const { minSize, maxSize } = options;
+  const { sizeAtLeast, sizeAtMost } = options;
   const found: Observation[] = [];
-  if (newest !== undefined && minSize !== undefined) {
-    const summary = `${newest.path} has ${formatBytes(newest.sizeBytes)} (at least ${formatBytes(minSize)})`;
+  if (newest !== undefined && sizeAtLeast !== undefined) {
+    const summary = `${newest.path} has ${formatBytes(newest.sizeBytes)} (at least ${formatBytes(sizeAtLeast)})`;
     found.push(
       state({
         condition: 'file-small',
         ...said(options),
         summary,
-        ok: newest.sizeBytes >= minSize,
+        ok: newest.sizeBytes >= sizeAtLeast,
         severity: 'critical',
       }),
     );
   }
-  if (maxSize !== undefined && files.length > 0) {
+  if (sizeAtMost !== undefined && files.length > 0) {
     const largest = files.reduce((a, b) => (b.sizeBytes > a.sizeBytes ? b : a));
-    const summary = `${largest.path} has ${formatBytes(largest.sizeBytes)} (at most ${formatBytes(maxSize)})`;
+    const summary = `${largest.path} has ${formatBytes(largest.sizeBytes)} (at most ${formatBytes(sizeAtMost)})`;
     found.push(
       state({
         condition: 'file-large',
         ...said(options),
         summary,
-        ok: largest.sizeBytes <= maxSize,
+        ok: largest.sizeBytes <= sizeAtMost,
         severity: 'warning',
       }),
     );

@@ -38,7 +38,7 @@ describeWith(['chronyd'], 'a real chronyd', () => {
     const offset = found.at(-1)?.reading;
     // Half of the time that the answer took may be wrong, and a busy machine takes its time.
     expect(offset?.is === 'level' && offset.value).toBeLessThan(5);
-    expect(told(await look(server.port, { maximumStratum: 7 }))[1]).toMatch(/^warning .*: stratum above 7$/);
+    expect(told(await look(server.port, { stratumAtMost: 7 }))[1]).toMatch(/^warning .*: stratum above 7$/);
   });
 
   test('that follows nothing is not synchronised, and its time measures nothing', async () => {

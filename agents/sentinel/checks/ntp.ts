@@ -16,14 +16,14 @@ const Options = z.strictObject({
   offset: spans({ warning: '500ms', critical: '10s' })
     .prefault({})
     .describe('Difference to the clock of this machine.'),
-  maximumStratum: z
+  stratumAtMost: z
     .number()
     .int()
     .min(1)
     .max(15)
     .default(10)
     .describe('Farther from a reference clock than that does not count as synchronised.'),
-  maximumDispersion: durationOr('2s').describe('How unsure of its own time the server may be (root dispersion).'),
+  dispersionAtMost: durationOr('2s').describe('How unsure of its own time the server may be (root dispersion).'),
   giveUpAfter: durationOr('3s').describe('No answer for so long means down. Shorter than `timeout`.'),
 });
 type Options = z.output<typeof Options>;
@@ -98,10 +98,10 @@ function judge(options: Options, answer: NtpAnswer): Observation[] {
 
 function synchronisationFault(options: Options, answer: NtpAnswer): string | undefined {
   if (answer.leap === 3) return 'it says that it is not synchronised';
-  if (answer.stratum > options.maximumStratum) return `stratum above ${options.maximumStratum}`;
+  if (answer.stratum > options.stratumAtMost) return `stratum above ${options.stratumAtMost}`;
   // Half the way to the reference and back may be unevenly long (RFC 5905, root distance).
   const distanceMs = answer.rootDispersionMs + answer.rootDelayMs / 2;
-  if (distanceMs <= options.maximumDispersion) return undefined;
+  if (distanceMs <= options.dispersionAtMost) return undefined;
   return `it is unsure of its time by ${(distanceMs / 1_000).toFixed(1)} s`;
 }
 

@@ -19,7 +19,7 @@ const Options = z.strictObject({
   token: SecretRef.optional().describe('API token, from Settings, API Tokens; with it flows are watched. Only read.'),
   flow: z.number().int().positive().optional().describe('Number of the one flow to look at. Absent: all.'),
   runningAtMost: durationOr('12h').describe('A flow that runs for so long without a change hangs.'),
-  tellFor: durationOr('2d').describe(
+  quietAfter: durationOr('2d').describe(
     'A flow that failed or waits is told for so long: they stay in the list for ever.',
   ),
   finishedFor: durationOr('2h').describe('A flow that is finished is told for so long, as information.'),
@@ -108,7 +108,7 @@ function judge(flow: Flow, options: Options, now: number): Observation[] {
   }
   const of = flow.status in told ? told[flow.status as keyof typeof told] : undefined;
   if (of === undefined) return [];
-  const limitMs = flow.status === 'finished' ? options.finishedFor : options.tellFor;
+  const limitMs = flow.status === 'finished' ? options.finishedFor : options.quietAfter;
   if (ageMs > limitMs) return [];
   const { condition, words, severity } = of;
   return [state({ ...said, condition, summary: `the flow ${name} ${words}`, ok: false, severity })];

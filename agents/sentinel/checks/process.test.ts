@@ -55,7 +55,7 @@ describe('recorded processes', () => {
     expect(await look(output(nginx), { name: 'caddy' })).toEqual([
       'critical process-missing: 0 of caddy run (wanted at least 1)',
     ]);
-    expect(await look(output(nginx), { name: 'nginx', max: 1 })).toEqual([
+    expect(await look(output(nginx), { name: 'nginx', atMost: 1 })).toEqual([
       'warning process-too-many: 2 of nginx run (wanted 1 to 1)',
     ]);
   });
@@ -68,7 +68,7 @@ describe('recorded processes', () => {
   });
 
   test('a pattern of the whole command line; a zombie does not count', async () => {
-    expect(await look(output(nginx), { pattern: 'master process', min: 1, max: 1 })).toEqual([]);
+    expect(await look(output(nginx), { pattern: 'master process', atLeast: 1, atMost: 1 })).toEqual([]);
     const zombie = { pid: 12, name: 'nginx', state: 'Z' };
     expect(await look(output([zombie]), { name: 'nginx' })).toHaveLength(1);
   });
@@ -135,7 +135,7 @@ describe.skipIf(process.getuid?.() !== 0)('this machine (as root only)', () => {
     copyFileSync('/bin/sleep', path);
     children.push(spawn(path, ['300'], { stdio: 'ignore' }));
     const context = checkContext();
-    const options = check.options.parse({ name: 'lares-sleeper', max: 1, openFiles: {} });
+    const options = check.options.parse({ name: 'lares-sleeper', atMost: 1, openFiles: {} });
     await until(async () => problems(await check.observe(options, context)).length === 0, 'the process');
     const found = await check.observe(options, context);
     expect(found.find(({ condition }) => condition === 'process-open-files')?.summary).toMatch(

@@ -29,8 +29,8 @@ const Options = z.strictObject({
     .optional()
     .describe('Name of the program, such as nginx. Without name and pattern all processes of the host are looked at.'),
   pattern: patternOption().optional().describe('Regular expression that is searched for in the whole command line.'),
-  min: z.number().int().min(0).default(1).describe('So many have to run.'),
-  max: z.number().int().min(0).optional().describe('So many may run. Absent: any number.'),
+  atLeast: z.number().int().min(0).default(1).describe('So many have to run.'),
+  atMost: z.number().int().min(0).optional().describe('So many may run. Absent: any number.'),
   memory: someLevels().optional().describe('MiB of memory of all that match together.'),
   cpu: someLevels().optional().describe('Percent of one CPU that all that match take together, since the last look.'),
   openFiles: someLevels({ warning: 80, critical: 95 })
@@ -118,14 +118,21 @@ function wholeHost(processes: readonly HostProcess[], { zombies }: Options): Obs
 function countObservations(found: readonly HostProcess[], options: Options): Observation[] {
   const resource = resourceOf(options);
   const said = { resource, labels: { process: resource } };
-  const limit = options.max === undefined ? `at least ${options.min}` : `${options.min} to ${options.max}`;
+  const limit =
+    options.atMost === undefined ? `at least ${options.atLeast}` : `${options.atLeast} to ${options.atMost}`;
   const summary = `${found.length} of ${resource} run (wanted ${limit})`;
-  const { max } = options;
+  const { atMost } = options;
   return [
-    state({ condition: 'process-missing', ...said, summary, ok: found.length >= options.min, severity: 'critical' }),
-    ...(max === undefined
+    state({
+      condition: 'process-missing',
+      ...said,
+      summary,
+      ok: found.length >= options.atLeast,
+      severity: 'critical',
+    }),
+    ...(atMost === undefined
       ? []
-      : [state({ condition: 'process-too-many', ...said, summary, ok: found.length <= max, severity: 'warning' })]),
+      : [state({ condition: 'process-too-many', ...said, summary, ok: found.length <= atMost, severity: 'warning' })]),
   ];
 }
 

@@ -24,7 +24,7 @@ const Options = z.strictObject({
     .record(z.string().max(60), Severity)
     .default({})
     .describe('What values of the label `severity` mean, beside the usual ones such as page and warn.'),
-  skip: z
+  ignore: z
     .array(z.string().max(200))
     .max(200)
     .default(['Watchdog', 'DeadMansSwitch', 'InfoInhibitor'])

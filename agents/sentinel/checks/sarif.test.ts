@@ -95,7 +95,7 @@ describe('the newest report', () => {
   });
 
   test('that is never renewed tells its new results for a week', async () => {
-    const look = watcher({ maximumAge: '90d' });
+    const look = watcher({ ageAtMost: '90d' });
     write(semgrep([]));
     await look();
     write(semgrep([{ rule: 'xss' }]));
@@ -129,7 +129,7 @@ describe('the newest report', () => {
       'old',
       Date.now() / 1_000 - 9 * 86_400,
     );
-    expect(namedProblems(await watcher({ maximumErrors: 0 })()).map((text) => text.replaceAll(folder, ''))).toEqual([
+    expect(namedProblems(await watcher({ errorsAtMost: 0 })()).map((text) => text.replaceAll(folder, ''))).toEqual([
       'warning scan-report-old /*/combined.sarif: the newest report is 9 days old',
       'warning scan-report /*/combined.sarif: Semgrep OSS: 1 error, 0 warnings, 0 notes; 0 new; 0 errors are allowed',
       'warning scan-failed Semgrep OSS: Semgrep OSS says that it did not run to its end: its results are not complete',

@@ -27,7 +27,7 @@ const Options = z.strictObject({
     .describe(
       'The report on the host, `*` for any text: of several the newest counts, such as `/srv/raptor/out/*/combined.sarif`.',
     ),
-  maximumAge: durationOr('8d').describe('Age of the newest report where a warning begins.'),
+  ageAtMost: durationOr('8d').describe('Age of the newest report where a warning begins.'),
   levels: z
     .array(z.enum(['error', 'warning', 'note']))
     .min(1)
@@ -46,7 +46,7 @@ const Options = z.strictObject({
     .max(100)
     .default(20)
     .describe('New results that are told one by one; the others are counted.'),
-  maximumErrors: z
+  errorsAtMost: z
     .number()
     .int()
     .nonnegative()
@@ -208,7 +208,7 @@ function ageObservation(options: Options, sections: Sections, context: CheckCont
     value: days,
     unit: 'd',
     bad: 'above',
-    warning: options.maximumAge / dayMs,
+    warning: options.ageAtMost / dayMs,
     summary: `the newest report is ${days < 1 ? 'younger than a day' : `${counted(Math.floor(days), 'day')} old`}`,
   });
 }
@@ -217,12 +217,12 @@ function summaryObservations(options: Options, known: Known): Observation[] {
   const { error = 0, warning = 0, note = 0, new: fresh = 0 } = known.counts;
   const tools = known.tools.join(', ') || 'no tool';
   const counts = `${counted(error, 'error')}, ${counted(warning, 'warning')}, ${counted(note, 'note')}`;
-  const tooMany = options.maximumErrors !== undefined && error > options.maximumErrors;
+  const tooMany = options.errorsAtMost !== undefined && error > options.errorsAtMost;
   return [
     state({
       condition: 'scan-report',
       resource: options.report,
-      summary: `${tools}: ${counts}; ${fresh} new${tooMany ? `; ${options.maximumErrors} errors are allowed` : ''}`,
+      summary: `${tools}: ${counts}; ${fresh} new${tooMany ? `; ${options.errorsAtMost} errors are allowed` : ''}`,
       ok: !tooMany,
       severity: 'warning',
     }),

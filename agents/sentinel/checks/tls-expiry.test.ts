@@ -96,7 +96,7 @@ describe.skipIf(!hasOpenssl)('tls-expiry (needs openssl)', () => {
     [
       'another key than the pinned one',
       () => authority.issueSelfSigned('a.example'),
-      { fingerprint: 'ab'.repeat(32) },
+      { certificateFingerprint: 'ab'.repeat(32) },
       /not the pinned one/,
     ],
   ])('a certificate with %s is invalid', async (...[, keys, more, words]) => {
@@ -108,14 +108,14 @@ describe.skipIf(!hasOpenssl)('tls-expiry (needs openssl)', () => {
 
   test('a pinned self-signed certificate is trusted under any name', async () => {
     await using target = await startHttpTarget({ keys: authority.issueSelfSigned('a.example') });
-    const [shown] = await look(target.port, { fingerprint: 'ab'.repeat(32) });
-    const fingerprint = /SHA-256 ([0-9A-F:]{95})/.exec(shown?.summary ?? '')?.[1];
-    expect((await look(target.port, { fingerprint }))[0]).toMatchObject({ reading: { ok: true } });
+    const [shown] = await look(target.port, { certificateFingerprint: 'ab'.repeat(32) });
+    const certificateFingerprint = /SHA-256 ([0-9A-F:]{95})/.exec(shown?.summary ?? '')?.[1];
+    expect((await look(target.port, { certificateFingerprint }))[0]).toMatchObject({ reading: { ok: true } });
   });
 
   test('the name that is asked for is sent', async () => {
     await using target = await startHttpTarget({ keys: authority.issue({ name: 'app.example' }) });
-    const [valid] = await look(target.port, { caFile, servername: 'app.example' });
+    const [valid] = await look(target.port, { caFile, tlsName: 'app.example' });
     expect(valid).toMatchObject({ reading: { ok: true }, resource: `app.example:${target.port} at 127.0.0.1` });
   });
 });
@@ -171,7 +171,7 @@ describeWith(['caddy'], 'Caddy with its own authority', () => {
     const site = `{\n admin off\n skip_install_trust\n auto_https disable_redirects\n http_port ${await freePort()}\n https_port ${port}\n}\nhttps://caddy.example:${port} {\n tls internal\n respond ok\n}\n`;
     writeFileSync(join(folder.path, 'Caddyfile'), site);
     const ca = join(folder.path, 'data/caddy/pki/authorities/local/root.crt');
-    const asked = { servername: 'caddy.example', caFile: ca };
+    const asked = { tlsName: 'caddy.example', caFile: ca };
     await using _caddy = await startDaemon({
       program: 'caddy',
       args: ['run', '--config', join(folder.path, 'Caddyfile'), '--adapter', 'caddyfile'],
@@ -202,7 +202,7 @@ describe.skipIf(!hasOpenssl)('TLS after a plain beginning (needs openssl)', () =
 
   test.each<[string, StarttlsFake]>(Object.entries(starttlsFakes))('%s', async (protocol, fake) => {
     await using target = await startTcpTarget((socket) => serveStarttls(socket, fake, keys));
-    const [valid, lifetime] = await look(target.port, { servername: 'mail.example', starttls: protocol, caFile: ca });
+    const [valid, lifetime] = await look(target.port, { tlsName: 'mail.example', starttls: protocol, caFile: ca });
     expect(valid).toMatchObject({ condition: 'certificate-invalid', reading: { ok: true } });
     expect(lifetime).toMatchObject({ condition: 'certificate-expiring', reading: { is: 'level' } });
   });

@@ -25,14 +25,14 @@ const Options = z.strictObject({
     .enum(starttlsProtocols)
     .optional()
     .describe('Protocol that begins in plain text and changes to TLS. Absent: TLS from the first byte.'),
-  servername: z
+  tlsName: z
     .string()
     .min(1)
     .max(255)
     .optional()
     .describe('Name that the certificate is for. Default: the address. Needed to look behind a proxy.'),
   caFile: z.string().max(1_000).optional().describe('Certificates (PEM) to trust beside the usual authorities.'),
-  fingerprint: z
+  certificateFingerprint: z
     .string()
     .regex(/^(?:[0-9A-Fa-f]{2}:?){32}$/, 'must be a SHA-256 fingerprint: 64 hex digits')
     .optional()
@@ -52,9 +52,9 @@ export const check = defineCheck({
 });
 
 function endpointOf(options: Options): string {
-  const name = options.servername ?? options.address;
+  const name = options.tlsName ?? options.address;
   const shown = name.includes(':') ? `[${name}]` : name;
-  const at = options.servername === undefined ? '' : ` at ${options.address}`;
+  const at = options.tlsName === undefined ? '' : ` at ${options.address}`;
   return resourceName(`${shown}:${options.port}${at}`);
 }
 
@@ -80,10 +80,10 @@ function judge(handshake: Extract<Handshake, { is: 'shown' }>, options: Options,
   const chain = chainOf(handshake.peer);
   remember(context.memory, 'chain', chain);
   const reason = distrust(handshake.peer, {
-    hostname: options.servername ?? options.address,
+    hostname: options.tlsName ?? options.address,
     now,
     authorizationError: handshake.authorizationError,
-    pinned: options.fingerprint,
+    pinned: options.certificateFingerprint,
   });
   return [
     validity(resource, reason),

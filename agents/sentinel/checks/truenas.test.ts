@@ -138,7 +138,7 @@ describeWith(['openssl'], 'TrueNAS', () => {
     truenas.fault = 'garbage';
     expect(words(await look({}, hasty))).toEqual(['truenas-down truenas critical']);
     await truenas[Symbol.asyncDispose]();
-    expect(words(await look({ mayRest: true }))).toEqual(['truenas-down truenas asleep']);
+    expect(words(await look({ onDemand: true }))).toEqual(['truenas-down truenas asleep']);
     expect(words(await look())).toEqual(['truenas-down truenas critical']);
   });
 });

@@ -17,8 +17,8 @@ const Options = z.strictObject({
   user: z.string().min(1).max(100).optional().describe('Name of that user, needed from version 26 on.'),
   caFile: z.string().max(1_000).optional().describe('Certificates (PEM) to trust beside the usual authorities.'),
   verifyTls: z.boolean().default(true).describe('Whether the certificate must be trusted and for the name.'),
-  mayRest: z.boolean().default(false).describe('Whether the system sleeps at times: its silence is then no problem.'),
-  scrubAtMost: durationOr('35d').describe('A pool that was not scrubbed for longer is a warning.'),
+  onDemand: z.boolean().default(false).describe('Whether it may be off: silence is then sleep.'),
+  scrub: durationOr('35d').describe('Age of the last scrub where a warning begins.'),
   ignoreApps: z.array(z.string().max(100)).max(100).default([]).describe('Names of apps that may be stopped.'),
 });
 type Options = z.output<typeof Options>;
@@ -77,7 +77,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const where = whereOf(options, context);
   if (where.is !== 'value') return [unseen(said, where.reason)];
   const pools = await callTruenas(where.value, { method: 'pool.query', params: [[], {}], schema: Pools }, context);
-  if (pools.is === 'silent' && options.mayRest) {
+  if (pools.is === 'silent' && options.onDemand) {
     return [asleep({ ...said, summary: 'TrueNAS rests' }, `it may rest: ${pools.reason}`)];
   }
   const there = presence(pools, { ...said, name: 'TrueNAS' });
@@ -147,7 +147,7 @@ function scrubOf(
       ...said,
       condition: 'pool-scrub-due',
       summary: `pool ${name} was scrubbed ${span} ago, ${counted(errors, 'error')}`,
-      ok: age <= options.scrubAtMost && errors === 0,
+      ok: age <= options.scrub && errors === 0,
       severity: 'warning',
       holdMs: 0,
     }),

@@ -23,13 +23,7 @@ const Options = z.strictObject({
     .min(1)
     .default(['daemons', 'agents', 'errors'])
     .describe('What is looked at. `benchmarks` and `files` ask for each agent: once a day is enough.'),
-  disconnectedAfter: z
-    .number()
-    .int()
-    .positive()
-    .max(100_000)
-    .default(15)
-    .describe('Minutes after which an agent that reports no more is told.'),
+  disconnectedAfter: durationOr('15m').describe('An agent that has not reported for longer is told, in whole minutes.'),
   ignoreAgents: z
     .array(z.string().max(200))
     .max(200)
@@ -120,7 +114,7 @@ async function lookAtAgents(wazuh: Wazuh, options: Options): Promise<Observation
     path: '/agents',
     query: {
       status: 'disconnected',
-      older_than: `${options.disconnectedAfter}m`,
+      older_than: `${Math.ceil(options.disconnectedAfter / 60_000)}m`,
       select: 'id,name,ip,lastKeepAlive',
       limit: 500,
     },
@@ -128,7 +122,7 @@ async function lookAtAgents(wazuh: Wazuh, options: Options): Promise<Observation
   const condition = 'wazuh-agent-disconnected';
   if (silent.is !== 'value') return [all, unseen({ condition, resource: 'agents' }, silent.reason)];
   const told = silent.value.filter(({ id, name }) => id !== '000' && !matchesAny(name, options.ignoreAgents));
-  const span = formatDuration(options.disconnectedAfter * 60_000);
+  const span = formatDuration(options.disconnectedAfter);
   const count = `${counted(told.length, 'agent')} silent for more than ${span}`;
   return [
     all,

@@ -13,7 +13,7 @@ const giveUpAfterMs = 4_000;
 export interface ServedAt {
   address: string;
   port: number;
-  servername: string | undefined;
+  tlsName: string | undefined;
   starttls: TlsEndpoint['starttls'];
   /** How long a server may go on showing the one before. */
   reloadWithinMs: number;
@@ -24,13 +24,13 @@ export interface ServedAt {
  * "works": nobody notices until the old certificate ends.
  */
 export async function observeServed(file: CertificateFile, at: ServedAt, context: CheckContext): Promise<Observation> {
-  const servername = at.servername ?? nameToAsk(file.names);
+  const tlsName = at.tlsName ?? nameToAsk(file.names);
   const said = {
     condition: 'certificate-not-reloaded',
     resource: `${file.path} at ${at.address}:${at.port}`,
-    labels: { path: file.path, ...(servername !== undefined && { domain: servername }) },
+    labels: { path: file.path, ...(tlsName !== undefined && { domain: tlsName }) },
   };
-  const handshake = await shakeHands({ ...at, servername, giveUpAfterMs }, context);
+  const handshake = await shakeHands({ ...at, tlsName, giveUpAfterMs }, context);
   if (handshake.is !== 'shown') return unseen(said, handshake.text);
   const [own] = file.chain;
   const [shown] = chainOf(handshake.peer);
@@ -38,15 +38,15 @@ export async function observeServed(file: CertificateFile, at: ServedAt, context
   if (shown.fingerprint === own.fingerprint) {
     return state({ ...said, summary: `${said.resource}: the server shows it`, ok: true, severity: 'warning' });
   }
-  if (isOfOtherNames(handshake, servername)) {
+  if (isOfOtherNames(handshake, tlsName)) {
     const summary = `${said.resource}: the server shows a certificate of other names`;
     return asleep({ ...said, summary }, `it is not served there: what is shown is for "${shown.name}"`);
   }
   return compared(said, { own, shown, file, at, now: context.clock.now() });
 }
 
-function isOfOtherNames({ peer }: Extract<Handshake, { is: 'shown' }>, servername: string | undefined): boolean {
-  return servername !== undefined && checkServerIdentity(servername, peer) !== undefined;
+function isOfOtherNames({ peer }: Extract<Handshake, { is: 'shown' }>, tlsName: string | undefined): boolean {
+  return tlsName !== undefined && checkServerIdentity(tlsName, peer) !== undefined;
 }
 
 function compared(

@@ -31,7 +31,7 @@ describeWith(['dockerd', 'docker', 'busybox'], 'a real Docker engine', () => {
   test.each(['local', 'ssh'] as const)('is read as it is, by its socket and by its command (%s)', async (via) => {
     const remote = { host: { name: 'box', config: { via } }, probe: localRunner } as unknown as Partial<CheckContext>;
     const context = checkContext(via === 'ssh' ? remote : {});
-    const options = check.options.parse({ socket: engine.socketPath, imageOlderThan: '90d' });
+    const options = check.options.parse({ socket: engine.socketPath, imageAgeAtMost: '90d' });
     const look = async (): Promise<Observation[]> => {
       const found = await check.observe(options, context);
       expect(faultsOf(found)).toEqual([]);

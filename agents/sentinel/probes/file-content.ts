@@ -9,12 +9,12 @@ import { oneLine } from './text.ts';
 /** What the content of the newest files has to be. */
 interface ContentRules {
   path: string;
-  contains?: string | undefined;
-  lacks?: string | undefined;
+  matches?: string | undefined;
+  matchesNot?: string | undefined;
   sha256?: string | undefined;
   unchanged: boolean;
   /** Ms after which a change counts as accepted. */
-  acceptAfter: number;
+  quietAfter: number;
 }
 
 function said({ path }: ContentRules): { resource: string; labels: Record<string, string> } {
@@ -31,7 +31,7 @@ export function contentObservations(options: ContentRules, of: Of): Observation[
   const [entry] = of.contents;
   if (entry === undefined) return [];
   const [path, newest] = entry;
-  const wantsText = options.contains !== undefined || options.lacks !== undefined;
+  const wantsText = options.matches !== undefined || options.matchesNot !== undefined;
   return [
     ...(wantsText ? [textObservation(options, path, newest)] : []),
     ...(options.sha256 === undefined ? [] : [sumObservation(options, path, newest)]),
@@ -50,18 +50,18 @@ function textObservation(options: ContentRules, path: string, content: Content):
   if (text === undefined) return unread(about, path, content);
   const has = (pattern: string | undefined): boolean | undefined =>
     pattern === undefined ? undefined : matchesInTime(new RegExp(pattern, 'mu'), text);
-  const [contains, lacks] = [has(options.contains), has(options.lacks)];
+  const [matches, matchesNot] = [has(options.matches), has(options.matchesNot)];
   if (
-    (options.contains !== undefined && contains === undefined) ||
-    (options.lacks !== undefined && lacks === undefined)
+    (options.matches !== undefined && matches === undefined) ||
+    (options.matchesNot !== undefined && matchesNot === undefined)
   ) {
     return unseen(about, 'the expression takes too long to match');
   }
   const why =
-    contains === false
-      ? `does not match /${options.contains}/`
-      : lacks === true
-        ? `matches /${options.lacks}/`
+    matches === false
+      ? `does not match /${options.matches}/`
+      : matchesNot === true
+        ? `matches /${options.matchesNot}/`
         : undefined;
   return state({
     ...about,
@@ -95,7 +95,7 @@ function changeObservation(options: ContentRules, { contents: found, context }: 
   const known = knownSums(context.memory.get('sums')) ?? { sums, since: 0 };
   const changed = Object.keys({ ...known.sums, ...sums }).filter((path) => known.sums[path] !== sums[path]);
   const since = changed.length === 0 ? 0 : known.since === 0 ? now : known.since;
-  const isAccepted = changed.length > 0 && now - since >= options.acceptAfter;
+  const isAccepted = changed.length > 0 && now - since >= options.quietAfter;
   remember(context.memory, 'sums', isAccepted ? { sums, since: 0 } : { sums: known.sums, since });
   const isWell = changed.length === 0 || isAccepted;
   const names = changed.slice(0, 3).join(', ');
@@ -104,7 +104,7 @@ function changeObservation(options: ContentRules, { contents: found, context }: 
     ...said(options),
     summary: isWell
       ? `what is in ${options.path} is as it was`
-      : `changed: ${names}; it counts as accepted ${formatDuration(options.acceptAfter)} after the change`,
+      : `changed: ${names}; it counts as accepted ${formatDuration(options.quietAfter)} after the change`,
     ok: isWell,
     severity: 'warning',
     holdMs: 0,

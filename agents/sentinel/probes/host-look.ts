@@ -150,7 +150,7 @@ export function wantsUpdates(memory: CheckMemory, options: HostOptions, now: num
   const failedAt = Number(memory.get('updates-failed') ?? 0);
   if (failedAt > 0) return now - failedAt >= updateRetryMs;
   const pending = memory.get('updates');
-  return !isPendingUpdates(pending) || now - pending.at >= options.updates.look || now < pending.at;
+  return !isPendingUpdates(pending) || now - pending.at >= options.updates.askEvery || now < pending.at;
 }
 
 function portObservations(look: HostLook): Observation[] {

@@ -78,7 +78,7 @@ export const HostOptions = z.strictObject({
   clockSkew: durationOr('30s').describe('How far the clock of a host may be from ours.'),
   updates: z
     .strictObject({
-      look: durationOr('6h').describe('Interval between looks at the package manager, which cost seconds of CPU.'),
+      askEvery: durationOr('6h').describe('How often the package manager is asked, which costs seconds of CPU.'),
       warning: durationOr('3d').describe('Age of a pending security update where a warning begins.'),
       critical: durationOr('14d').describe('Age where it is critical.'),
     })

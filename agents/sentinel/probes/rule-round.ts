@@ -13,7 +13,7 @@ import { counted } from './text.ts';
 interface RuleRoundOptions {
   files: readonly string[];
   severities: Readonly<Record<string, Severity>>;
-  skip: readonly string[];
+  ignore: readonly string[];
   externalLabels: Readonly<Record<string, string>>;
 }
 
@@ -64,7 +64,7 @@ export class RuleRound {
       const used = reading.ok ? reading : last;
       return used?.ok === true ? [used.file] : [];
     });
-    return distinctRules(files).filter(({ alert }) => !matchesAny(alert, this.#options.skip));
+    return distinctRules(files).filter(({ alert }) => !matchesAny(alert, this.#options.ignore));
   }
 
   async look(metrics: Metrics, context: RoundContext): Promise<Observation[]> {

@@ -11,7 +11,7 @@ export interface TlsEndpoint {
   address: string;
   port: number;
   /** Default: the address. */
-  servername?: string | undefined;
+  tlsName?: string | undefined;
   starttls?: (typeof starttlsProtocols)[number] | undefined;
   /** Authorities to trust, all of them. */
   ca?: string[] | undefined;
@@ -58,8 +58,8 @@ export async function shakeHands(
   return promise;
 }
 
-function opening(socket: Socket, { starttls, servername, address }: TlsEndpoint): Promise<string | undefined> {
-  return starttls === undefined ? Promise.resolve(undefined) : startTls(socket, starttls, servername ?? address);
+function opening(socket: Socket, { starttls, tlsName, address }: TlsEndpoint): Promise<string | undefined> {
+  return starttls === undefined ? Promise.resolve(undefined) : startTls(socket, starttls, tlsName ?? address);
 }
 
 function secure(plain: Socket, endpoint: TlsEndpoint, finish: (handshake: Handshake) => void): void {
@@ -78,8 +78,8 @@ function secure(plain: Socket, endpoint: TlsEndpoint, finish: (handshake: Handsh
 }
 
 /** SNI takes names only (RFC 6066, section 3). */
-function serverName({ servername, address }: TlsEndpoint): { servername?: string } {
-  const name = servername ?? address;
+function serverName({ tlsName, address }: TlsEndpoint): { servername?: string } {
+  const name = tlsName ?? address;
   return isIP(name) === 0 ? { servername: name } : {};
 }
 
