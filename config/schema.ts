@@ -76,7 +76,12 @@ const Llm = z.strictObject({
 const Triage = z.strictObject({
   groupWait: durationOr('30s').describe('How long a new incident waits for its cause and its symptoms.'),
   groupInterval: durationOr('5m').describe('Least time between two updates of one incident that make a sound.'),
-  repeatInterval: durationOr('4h').describe('Reminder of an open critical incident that nobody acknowledged.'),
+  repeatInterval: durationOr('4h').describe(
+    'Reminder of what is open and nobody acknowledged. Below `critical` it waits for the end of `quietHours`, or of the night (22:00 to 07:00) where there are none.',
+  ),
+  criticalRepeatInterval: durationOr('1h').describe(
+    'Reminder of an open critical incident, day and night; at most `repeatInterval`.',
+  ),
   quietHours: z
     .strictObject({
       from: TimeOfDay.describe('Begin, as 22:00.'),
@@ -85,7 +90,7 @@ const Triage = z.strictObject({
       floor: Severity.default('critical').describe('Least severity that makes a sound all the same.'),
     })
     .optional()
-    .describe('Messages below the floor make no sound then.'),
+    .describe('Messages below the floor make no sound then, and reminders below it wait for the end.'),
 });
 
 const DigestConfig = z.strictObject({

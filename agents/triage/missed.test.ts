@@ -83,6 +83,17 @@ describe('what was missed', () => {
     expect(chat.sounds()).toBe(1);
   });
 
+  test('of the reminders that a channel missed only the last arrives', async () => {
+    const { chat, clock, ...story } = await parts();
+    await story.fire({ name: 'http-down', host: 'web' });
+    await clock.advance(minute);
+    chat.refuse = () => new DeliveryFailure('no route', { recoverable: true });
+    await clock.advance(5 * 60 * minute);
+    chat.refuse = undefined;
+    await clock.advance(3 * minute);
+    expect(chat.notices().filter((text) => text.includes('Still open'))).toHaveLength(1);
+  });
+
   test('a refusal for good is told on another channel', async () => {
     const { chat, clock, ...rest } = await parts({ channels: ['chat', 'mail'] });
     chat.refuse = () => new DeliveryFailure('chat not found', { recoverable: false });

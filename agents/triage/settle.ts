@@ -2,6 +2,7 @@ import type { Desk } from './desk.ts';
 import { arrange } from './incident/arrange.ts';
 import type { IncidentRecord } from './incident/incident.ts';
 import { type Decision, decide } from './notify/notify.ts';
+import { dueReminders, reminderText } from './notify/remind.ts';
 import { tellUnheard } from './plans/worker.ts';
 import { presentIncident, showRequest } from './present.ts';
 import { reopenWindowMs } from './world.ts';
@@ -23,6 +24,7 @@ export function settle(desk: Desk): void {
     const decision = decide(incident, desk.config.triage, desk.now);
     if (decision !== undefined) tell(desk, incident, decision);
   }
+  if (desk.isTick) remind(desk);
   for (const id of desk.dirty) write(desk, id);
 }
 
@@ -62,6 +64,24 @@ function tell(desk: Desk, incident: IncidentRecord, decision: Decision): void {
     const key = `${decision.reason}:${incident.id}:${desk.now}`;
     desk.outbox.notice(key, { type: 'notice', text: decision.notice, silent: !decision.sound });
   }
+}
+
+/** One message for all that wait. A card is not drawn anew for it: nothing on it changed. */
+function remind(desk: Desk): void {
+  const { now } = desk;
+  const due = dueReminders(desk.world.incidents.values(), desk.config, now);
+  if (due.length === 0) return;
+  for (const [index, { id, severity }] of due.entries()) {
+    desk.change(id, { type: 'told', told: { state: 'open', severity, soundAt: now, at: now } });
+    desk.store.incidents.logNotification(id, { at: now, reason: 'reminder', sound: index === 0 });
+    desk.journal('notification', id, { reason: 'reminder', sound: index === 0 });
+  }
+  const message = { type: 'notice', text: reminderText(due), silent: false } as const;
+  desk.outbox.reminder(
+    String(now),
+    message,
+    due.map(({ id }) => id),
+  );
 }
 
 function write(desk: Desk, id: string): void {

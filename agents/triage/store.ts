@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { journalMigration, openJournal, type Journal } from '#bus/journal.ts';
+import { openJournal, type Journal } from '#bus/journal.ts';
 import { openStore, type Store } from '#agents/runtime/store.ts';
 import { type FindingRows, findingRows } from './store/findings.ts';
 import { type DigestRows, digestRows } from './store/digests.ts';
@@ -28,7 +28,7 @@ export interface TriageStore {
 }
 
 export function openTriageStore(folder: string, journalKey: Buffer): TriageStore {
-  const rows = openStore({ path: join(folder, 'triage.db'), migrations: [...triageMigrations, journalMigration] });
+  const rows = openStore({ path: join(folder, 'triage.db'), migrations: triageMigrations });
   return {
     rows,
     journal: openJournal(rows, journalKey),

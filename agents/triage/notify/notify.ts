@@ -4,7 +4,7 @@ import type { IncidentRecord, Told } from '../incident/incident.ts';
 import { isQuiet } from './quiet-hours.ts';
 
 /** Why a message goes out; written to the notification log, so that a restart repeats nothing. */
-type Reason = 'first' | 'escalated' | 'reopened' | 'resolved' | 'merged' | 'reminder';
+type Reason = 'first' | 'escalated' | 'reopened' | 'resolved' | 'merged';
 
 export interface Decision {
   reason: Reason;
@@ -14,10 +14,11 @@ export interface Decision {
   told: Told;
 }
 
-type NotifyConfig = Pick<Config['triage'], 'groupInterval' | 'repeatInterval' | 'quietHours'>;
+type NotifyConfig = Pick<Config['triage'], 'groupInterval' | 'quietHours'>;
 
 /**
- * What to tell of an incident now, as Alertmanager decides it from its notification log; undefined for nothing. The
+ * What to tell of an incident now, as Alertmanager decides it from its notification log; undefined for nothing.
+ * Reminders are in `remind.ts`. The
  * card follows every change by itself and silently: this decides first messages, sounds and notices.
  */
 export function decide(incident: IncidentRecord, config: NotifyConfig, now: number): Decision | undefined {
@@ -64,9 +65,7 @@ function goingOn(
     if (told.soundAt !== undefined && now - told.soundAt < config.groupInterval) return undefined;
     return heard(incident, { reason: 'escalated', sound, text: `Now ${incident.severity}` }, now);
   }
-  const isDue = now - told.at >= config.repeatInterval && incident.severity === 'critical';
-  if (!isDue || incident.acknowledgedBy !== undefined || isSnoozed(incident, now)) return undefined;
-  return heard(incident, { reason: 'reminder', sound, text: 'Still open' }, now);
+  return undefined;
 }
 
 function heard(

@@ -32,6 +32,8 @@ export interface Outbox {
   card(incident: string, message: Extract<Outbound, { type: 'card' }>): void;
   /** A message of its own, to all channels or to one. The same key twice is one message. */
   notice(key: string, message: Extract<Outbound, { type: 'notice' }>, to?: { channel?: string; except?: string }): void;
+  /** Takes the place of a reminder that still waits. Only where one of these cards has been for a while. */
+  reminder(key: string, message: Extract<Outbound, { type: 'notice' }>, incidents: readonly string[]): void;
   hasCard(incident: string): boolean;
   /** The plan whose commands the channel has shown whole on the card of that incident. */
   shownPlan(channel: string, incident: string): string | undefined;
@@ -48,6 +50,9 @@ const recordAgainMs = 2_000;
 const retry = { firstMs: 1_000, maximumMs: 60_000 };
 /** A notice that is later than this says when it was written. */
 const lateMs = 2 * 60_000;
+/** Who got the card so shortly ago needs no reminder, as after a channel was down. */
+const freshMs = 2 * 60_000;
+const reminderPrefix = 'notice:reminder:';
 
 export function createOutbox(options: OutboxOptions): Outbox {
   const store = outboxRows(options.rows);
@@ -61,6 +66,14 @@ export function createOutbox(options: OutboxOptions): Outbox {
       for (const channel of kinds) {
         if ((to.channel ?? channel) !== channel || to.except === channel) continue;
         store.putOnce({ channel, key: `notice:${key}`, message }, options.clock.now());
+      }
+    },
+    reminder(key, message, incidents) {
+      store.dropWaiting(reminderPrefix);
+      const before = options.clock.now() - freshMs;
+      for (const channel of kinds) {
+        if (!incidents.some((incident) => store.wasSent({ channel, key: cardKey(incident), before }))) continue;
+        store.putOnce({ channel, key: `${reminderPrefix}${key}`, message }, options.clock.now());
       }
     },
     hasCard: (incident) => store.has(cardKey(incident)),

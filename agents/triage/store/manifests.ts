@@ -3,23 +3,24 @@ import { Manifest } from '#bus/messages/manifest.ts';
 
 /** The newest manifest of each sentinel. */
 export interface ManifestRows {
-  /** False when this sentinel has sent a newer one. */
-  save(manifest: Manifest): boolean;
+  /** False when this sentinel has sent a newer one. One from the future was sent by a clock that was set back since. */
+  save(manifest: Manifest, now: number): boolean;
   newest(): Manifest | undefined;
   sentinels(): string[];
 }
 
 export function manifestRows(rows: Store): ManifestRows {
   return {
-    save(manifest) {
+    save(manifest, now) {
       const { changes } = rows.run(
         `INSERT INTO manifests (sentinel, at, sequence, body) VALUES (?,?,?,?)
          ON CONFLICT (sentinel) DO UPDATE SET at = excluded.at, sequence = excluded.sequence, body = excluded.body
-         WHERE excluded.at >= at`,
+         WHERE excluded.at >= at OR at > ?`,
         manifest.sentinel,
         Date.parse(manifest.at),
         manifest.sequence,
         JSON.stringify(manifest),
+        now,
       );
       return changes > 0;
     },

@@ -21,6 +21,10 @@ export interface OutboxRows {
   put(draft: Draft, now: number): void;
   putOnce(draft: Draft, now: number): void;
   has(key: string): boolean;
+  /** Somebody got a version of it before `at`. */
+  wasSent(of: { channel: string; key: string; before: number }): boolean;
+  /** Removes messages whose key begins so and that nobody got. */
+  dropWaiting(prefix: string): void;
   shownPlan(channel: string, key: string): string | undefined;
   /** The next due message of a channel. It stays queued until its delivery is recorded. */
   next(channel: string, now: number): OutboxRow | undefined;
@@ -39,7 +43,7 @@ export function outboxRows(rows: Store): OutboxRows {
   return { ...draftRows(rows), ...deliveryRows(rows), ...stateRows(rows) };
 }
 
-function draftRows(rows: Store): Pick<OutboxRows, 'put' | 'putOnce' | 'has' | 'shownPlan'> {
+function draftRows(rows: Store): Pick<OutboxRows, 'put' | 'putOnce' | 'has' | 'wasSent' | 'dropWaiting' | 'shownPlan'> {
   return {
     put({ channel, key, message }, now) {
       // A version that nobody has got yet rings when any of them would have; an edit never rings.
@@ -72,6 +76,15 @@ function draftRows(rows: Store): Pick<OutboxRows, 'put' | 'putOnce' | 'has' | 's
       );
     },
     has: (key) => rows.get('SELECT 1 FROM outbox WHERE key = ?', key) !== undefined,
+    wasSent({ channel, key, before }) {
+      const sql = 'SELECT 1 FROM outbox WHERE channel = ? AND key = ? AND first_sent_at < ?';
+      return rows.get(sql, channel, key, before) !== undefined;
+    },
+    dropWaiting: (prefix) =>
+      void rows.run(
+        `DELETE FROM outbox WHERE state = 'queued' AND sent_version = 0 AND substr(key, 1, length(?1)) = ?1`,
+        prefix,
+      ),
     shownPlan(channel, key) {
       const shown = rows.get('SELECT shown_plan FROM outbox WHERE channel = ? AND key = ?', channel, key)?.[
         'shown_plan'
@@ -102,11 +115,12 @@ function deliveryRows(rows: Store): Pick<OutboxRows, 'next' | 'sent' | 'retry' |
       set(
         row,
         `state = CASE WHEN version > ? THEN 'queued' ELSE 'sent' END, sent_version = ?, attempts = 0, error = NULL,
-         reference = ?, shown_plan = ?, sent_at = ?, next_at = ?`,
+         reference = ?, shown_plan = ?, sent_at = ?, next_at = ?, first_sent_at = COALESCE(first_sent_at, sent_at, ?)`,
         row.version,
         row.version,
         delivered.reference,
         delivered.shownPlan ?? null,
+        now,
         now,
         now,
       );

@@ -1,3 +1,5 @@
+import { journalMigration } from '#bus/journal.ts';
+
 /** Applied in order, once each. Never edit one that has shipped. Times are epoch ms. */
 export const triageMigrations: readonly string[] = [
   `CREATE TABLE inbox (
@@ -61,4 +63,9 @@ export const triageMigrations: readonly string[] = [
      person TEXT, name TEXT, used_at INTEGER) STRICT;
    CREATE TABLE digests (day TEXT PRIMARY KEY, at INTEGER NOT NULL, text TEXT NOT NULL) STRICT;
    CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;`,
+  journalMigration,
+  `ALTER TABLE outbox ADD COLUMN first_sent_at INTEGER;
+   UPDATE outbox SET first_sent_at = sent_at WHERE sent_version > 0;
+   CREATE INDEX approvals_waiting ON approvals (next_at) WHERE state = 'waiting';
+   CREATE INDEX proposals_waiting ON proposals (next_at) WHERE state = 'waiting';`,
 ];
