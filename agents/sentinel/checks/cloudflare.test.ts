@@ -24,7 +24,12 @@ interface House {
   token?: object;
   tunnels?: object[];
   records?: Record<string, object[]>;
+  values?: Record<string, unknown>;
+  buckets?: Record<string, object>;
+  metrics?: object;
 }
+
+const addresses: Record<string, string> = { '/address': '198.51.100.7', '/other-address': '198.51.100.8' };
 
 /** API v4: everything comes in an envelope, faults too. */
 function cloudflare(house: House) {
@@ -36,16 +41,40 @@ function cloudflare(house: House) {
     result: null,
   };
   return ({ path, query, headers }: ApiRequest) => {
-    if (path === '/address') return { body: '198.51.100.7\n' };
-    if (path === '/other-address') return { body: '198.51.100.8\n' };
+    const address = addresses[path];
+    if (address !== undefined) return { body: `${address}\n` };
     if (headers.authorization !== 'Bearer cloudflare-test-token') return { status: 401, body: invalid };
     if (path.endsWith('/tokens/verify')) return good({ id: 'x', status: 'active', ...house.token });
     if (path === `/accounts/${account}/cfd_tunnel`) return good(house.tunnels ?? []);
     if (path === '/zones')
       return good(query.get('name') === 'example.org' ? [{ id: 'zone1', name: 'example.org' }] : []);
+    const stored = storage(house, path);
+    if (stored !== undefined) return stored;
     if (path !== '/zones/zone1/dns_records') return { status: 404, body: invalid };
     return good(house.records?.[`${query.get('name')} ${query.get('type')}`] ?? []);
   };
+}
+
+/** A value comes as it is; what is not there is a 404 in the envelope. */
+function storage(house: House, path: string): { status?: number; body: unknown } | undefined {
+  const [, key, bucket, isMetrics] =
+    /^\/accounts\/\w+\/(?:storage\/kv\/namespaces\/\w+\/values\/(.+)|r2\/buckets\/(.+)|r2\/(metrics))$/.exec(path) ??
+    [];
+  const missing = (code: number, message: string) => ({
+    status: 404,
+    body: { success: false, errors: [{ code, message }], messages: [], result: null },
+  });
+  if (key !== undefined) {
+    const value = house.values?.[decodeURIComponent(key)];
+    return value === undefined ? missing(10_009, "get: 'key not found'") : { body: value };
+  }
+  if (bucket !== undefined) {
+    const found = house.buckets?.[bucket];
+    if (found === undefined) return missing(10_006, 'The specified bucket does not exist.');
+    return { body: { success: true, errors: [], messages: [], result: { name: bucket, ...found } } };
+  }
+  if (isMetrics === undefined) return undefined;
+  return { body: { success: true, errors: [], messages: [], result: house.metrics ?? {} } };
 }
 
 describe('the token', () => {
@@ -168,5 +197,78 @@ describe('records', () => {
     );
     const other = await look({ url: api.url, records: [{ name: 'a.example.com', expect: ['198.51.100.7'] }] });
     expect(other.at(-1)?.reading).toMatchObject({ is: 'unknown', reason: 'the token sees no zone example.com' });
+  });
+});
+
+describe('values of Workers KV', () => {
+  const namespace = 'fedcba9876543210fedcba9876543210';
+  const value = (more: object = {}) => ({ namespace, key: 'status/pve 1.json', ...more });
+  const given = (url: string, more: object = {}) => ({ url, account, verifyToken: false, values: [value(more)] });
+
+  test('are as old as they say, and missing ones are critical', async () => {
+    const house: House = { values: { 'status/pve 1.json': { meta: { updated: '2026-11-20T11:30:00Z' } } } };
+    await using api = await startFakeApi(cloudflare(house));
+    const fresh = await look(given(api.url, { timePath: 'meta.updated' }));
+    expect(fresh.find(({ condition }) => condition === 'kv-value-old')).toMatchObject({
+      resource: 'status/pve 1.json in fedcba98',
+      summary: 'the value status/pve 1.json was written 30m ago',
+      reading: { value: 30, unit: 'min', warning: { trigger: 60 }, critical: { trigger: 360 } },
+    });
+    const unreadable = await look(given(api.url, { timePath: 'updated' }));
+    expect(words(unreadable)).toContain('kv-value-old status/pve 1.json in fedcba98 unknown');
+    delete house.values;
+    expect(problems(await look(given(api.url, { timePath: 'meta.updated' })))).toEqual([
+      'critical kv-value-missing: there is not the value status/pve 1.json',
+    ]);
+  });
+
+  test('that do not say when they were written age from the last change that was seen', async () => {
+    const house: House = { values: { 'status/pve 1.json': 'online' } };
+    await using api = await startFakeApi(cloudflare(house));
+    let at = now;
+    const context = { ...checkContext(), clock: { ...checkContext().clock, now: () => at } };
+    const minutes = async (): Promise<unknown> => {
+      const found = await check.observe(check.options.parse({ token, ...given(api.url) }), context);
+      const reading = found.find(({ condition }) => condition === 'kv-value-old')?.reading;
+      return reading?.is === 'level' ? reading.value : reading;
+    };
+    expect(await minutes()).toBe(0);
+    at += 90 * 60_000;
+    expect(await minutes()).toBe(90);
+    house.values = { 'status/pve 1.json': 'offline' };
+    expect(await minutes()).toBe(0);
+  });
+});
+
+describe('buckets of R2', () => {
+  test('have to be there, and hold no more than they may', async () => {
+    const metrics = {
+      standard: { published: { payloadSize: 8 * 1_073_741_824, metadataSize: 100, objects: 5 }, uploaded: {} },
+      infrequentAccess: { published: { payloadSize: 1_073_741_824 }, uploaded: { payloadSize: 1_073_741_824 } },
+    };
+    await using api = await startFakeApi(cloudflare({ buckets: { backups: { location: 'WEUR' } }, metrics }));
+    const given = { url: api.url, account, verifyToken: false, buckets: ['backups', 'photos'] };
+    const found = await look({ ...given, bucketStorage: { warning: 8, critical: 12 } });
+    expect(words(found).slice(1)).toEqual([
+      'bucket-missing backups ok',
+      'bucket-missing photos critical',
+      'bucket-storage-high buckets level',
+    ]);
+    expect(found.at(-1)).toMatchObject({
+      summary: 'the buckets of R2 hold 10 GiB',
+      reading: { unit: 'GiB', warning: { trigger: 8 }, critical: { trigger: 12 } },
+    });
+  });
+
+  test('and values are not asked for without the account, and unknown without the right to see them', async () => {
+    expect(() => check.options.parse({ token, buckets: ['backups'] })).toThrow('must be given where values or buckets');
+    await using api = await startFakeApi(({ path }) =>
+      path.includes('/r2/') ? { status: 403, body: { success: false, errors: [], result: null } } : { status: 500 },
+    );
+    const given = { url: api.url, account, verifyToken: false, buckets: ['backups'], bucketStorage: { warning: 8 } };
+    expect(words(await look(given)).slice(1)).toEqual([
+      'bucket-missing backups unknown',
+      'bucket-storage-high buckets unknown',
+    ]);
   });
 });

@@ -11,37 +11,49 @@ import {
   secretHeaders,
 } from '#agents/sentinel/probes/api.ts';
 import { cloudflareResult } from '#agents/sentinel/probes/cloudflare-api.ts';
+import { asksStorage, lookAtStorage, storageOptions } from '#agents/sentinel/probes/cloudflare-storage.ts';
 import { lookAtRecord, outsideAddress, WantedRecord } from '#agents/sentinel/probes/cloudflare-records.ts';
 import { matchesAny } from '#agents/sentinel/probes/glob.ts';
 import { asleep, level, state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { counted, evidenceOf, oneLine, timeText } from '#agents/sentinel/probes/text.ts';
 
-const Options = z.strictObject({
-  ...apiOptions,
-  url: apiOptions.url.default('https://api.cloudflare.com/client/v4').describe('Address of the API.'),
-  token: SecretRef.describe(
-    'API token that may read the zones, and the tunnels of the account where those are watched.',
-  ),
-  account: z
-    .string()
-    .regex(/^[0-9a-f]{32}$/, 'must be 32 hexadecimal digits')
-    .optional()
-    .describe('Id of the account; with it its tunnels are watched.'),
-  accountToken: z.boolean().default(false).describe('Whether the token belongs to the account and not to a user.'),
-  verifyToken: z.boolean().default(true).describe('Whether the token itself is looked at; one check of several does.'),
-  tunnels: z.array(z.string().max(200)).max(100).default([]).describe('Names of tunnels that have to be there.'),
-  ignoreTunnels: z
-    .array(z.string().max(200))
-    .max(100)
-    .default([])
-    .describe('Tunnels to leave out; `*` stands for any text.'),
-  records: z.array(WantedRecord).max(50).default([]).describe('Records of DNS and what they have to hold.'),
-  addressFrom: z
-    .array(apiOptions.url)
-    .max(3)
-    .default([])
-    .describe('Services that answer with the address of whoever asks, such as https://api.ipify.org; they must agree.'),
-});
+const Options = z
+  .strictObject({
+    ...apiOptions,
+    url: apiOptions.url.default('https://api.cloudflare.com/client/v4').describe('Address of the API.'),
+    token: SecretRef.describe(
+      'API token that may read the zones, and the tunnels of the account where those are watched.',
+    ),
+    account: z
+      .string()
+      .regex(/^[0-9a-f]{32}$/, 'must be 32 hexadecimal digits')
+      .optional()
+      .describe('Id of the account; with it its tunnels are watched. What is kept in KV and R2 needs it.'),
+    accountToken: z.boolean().default(false).describe('Whether the token belongs to the account and not to a user.'),
+    verifyToken: z
+      .boolean()
+      .default(true)
+      .describe('Whether the token itself is looked at; one check of several does.'),
+    tunnels: z.array(z.string().max(200)).max(100).default([]).describe('Names of tunnels that have to be there.'),
+    ignoreTunnels: z
+      .array(z.string().max(200))
+      .max(100)
+      .default([])
+      .describe('Tunnels to leave out; `*` stands for any text.'),
+    records: z.array(WantedRecord).max(50).default([]).describe('Records of DNS and what they have to hold.'),
+    addressFrom: z
+      .array(apiOptions.url)
+      .max(3)
+      .default([])
+      .describe(
+        'Services that answer with the address of whoever asks, such as https://api.ipify.org; they must agree.',
+      ),
+    ...storageOptions,
+  })
+  .refine((options) => options.account !== undefined || !asksStorage(options), {
+    path: ['account'],
+    error: 'must be given where values or buckets are watched',
+  });
 type Options = z.output<typeof Options>;
 
 const Token = z.object({ status: z.string(), expires_on: z.string().nullish(), not_before: z.string().nullish() });
@@ -61,7 +73,7 @@ const dayMs = 86_400_000;
 export const check = defineCheck({
   kind: 'cloudflare',
   about:
-    'Cloudflare: whether the token is good and when it ends, tunnels, and records of DNS that hold what they should.',
+    'Cloudflare: whether the token is good and when it ends, tunnels, records of DNS that hold what they should, values of KV and buckets of R2.',
   options: Options,
   reach: 'network',
   resourceOf: () => 'cloudflare',
@@ -80,10 +92,11 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const rest = async (): Promise<Observation[]> => [
     ...(await lookAtTunnels(api, options, headers)),
     ...(await lookAtRecords(api, options, { headers, context })),
+    ...(account === undefined ? [] : await lookAtStorage(api, options, { account, headers, context })),
   ];
   if (!options.verifyToken) {
     const found = await rest();
-    return found.length > 0 ? found : [unseen(said, 'neither its token nor tunnels nor records are to be looked at')];
+    return found.length > 0 ? found : [unseen(said, 'neither its token nor anything else is to be looked at')];
   }
   const owner = accountToken && account !== undefined ? `/accounts/${account}` : '/user';
   const token = await cloudflareResult(api, Token, { path: `${owner}/tokens/verify`, headers });

@@ -1,15 +1,11 @@
 import { z } from 'zod';
 import { Duration, formatDuration } from '#config/duration.ts';
 import type { CheckContext, Observation } from '#agents/sentinel/check.ts';
+import { FieldPath } from './json-field.ts';
 import type { Heard, Listening } from './mqtt-watch.ts';
 import { limitsOf, oneSided, oneSidedFault, sideOptions } from './levels-option.ts';
 import { level, type Limits, state, unseen } from './reading.ts';
 import { remember } from './remembered.ts';
-
-const Path = z
-  .string()
-  .max(200)
-  .regex(/^[^.]+(?:\.[^.]+)*$/, { error: 'must be names with dots between, such as battery.percent' });
 
 /** One topic filter and what is expected of its messages. */
 export const TopicOption = z
@@ -23,10 +19,10 @@ export const TopicOption = z
     within: Duration.optional().describe(
       'A message must come at least that often. Retained ones count by their own time.',
     ),
-    timePath: Path.optional().describe(
+    timePath: FieldPath.optional().describe(
       'Field of a JSON payload that says when it was made: ISO 8601, s or ms since 1970.',
     ),
-    path: Path.optional().describe('Field of a JSON payload that is judged. Default: the payload.'),
+    path: FieldPath.optional().describe('Field of a JSON payload that is judged. Default: the payload.'),
     equals: z
       .union([z.string().max(300), z.number(), z.boolean()])
       .optional()

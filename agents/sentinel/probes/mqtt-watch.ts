@@ -1,5 +1,6 @@
 import { topicMatches } from '#bus/subscriptions.ts';
 import type { CheckContext } from '#agents/sentinel/check.ts';
+import { fieldOf, timeIn } from './json-field.ts';
 import { MqttConversation, type MqttMessage, type MqttTarget } from './mqtt.ts';
 import { jsonOf, oneLine } from './text.ts';
 
@@ -112,7 +113,7 @@ export function readMessage(message: MqttMessage, wish: TopicWish, now: number):
   const text = message.payload.subarray(0, maximumPayload).toString('utf8');
   const isJson = wish.path !== undefined || wish.timePath !== undefined;
   const json = isJson && message.payload.length <= maximumPayload ? jsonOf(text) : undefined;
-  const own = wish.timePath === undefined ? undefined : timeOf(fieldOf(json, wish.timePath));
+  const own = wish.timePath === undefined ? undefined : timeIn(fieldOf(json, wish.timePath));
   const field = wish.path === undefined ? text : fieldOf(json, wish.path);
   const value = typeof field === 'number' ? field : field === undefined ? undefined : plain(field);
   const at = own ?? (message.retained || wish.timePath !== undefined ? undefined : now);
@@ -121,24 +122,4 @@ export function readMessage(message: MqttMessage, wish: TopicWish, now: number):
 
 function plain(field: unknown): string {
   return oneLine(typeof field === 'string' ? field : (JSON.stringify(field) ?? ''), 200);
-}
-
-function fieldOf(json: unknown, path: string): unknown {
-  let field = json;
-  for (const name of path.split('.')) {
-    if (field === null || typeof field !== 'object' || !Object.hasOwn(field, name)) return undefined;
-    field = (field as Record<string, unknown>)[name];
-  }
-  return field;
-}
-
-/** ISO text, seconds or milliseconds since the epoch. */
-function timeOf(field: unknown): number | undefined {
-  if (typeof field === 'string' && /^\d{4}-\d{2}-\d{2}/.test(field)) {
-    const ms = Date.parse(field);
-    return Number.isFinite(ms) ? ms : undefined;
-  }
-  const number = typeof field === 'string' && /^\d{9,16}(?:\.\d+)?$/.test(field) ? Number(field) : field;
-  if (typeof number !== 'number' || !Number.isFinite(number) || number <= 0) return undefined;
-  return number < 1e11 ? number * 1_000 : number;
 }
