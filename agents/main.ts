@@ -23,6 +23,7 @@ const commands: Record<string, () => Promise<(program: Command) => void>> = {
   unfreeze: loadFreeze,
   release: loadOrders,
   unblock: loadOrders,
+  resolve: async () => (await import('./commands/resolve.ts')).addResolve,
   presets: async () => (await import('./commands/presets.ts')).addPresets,
   validate: async () => (await import('./commands/validate.ts')).addValidate,
 };

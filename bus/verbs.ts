@@ -7,6 +7,8 @@ import type { AgentName } from './message.ts';
 const servers: Readonly<Record<string, AgentName>> = {
   check: 'sentinel',
   findings: 'sentinel',
+  intakes: 'sentinel',
+  resolve: 'sentinel',
   status: 'sentinel',
   acknowledge: 'triage',
   digest: 'triage',

@@ -8,7 +8,8 @@ import { addCommand, type CommandContext, exitStatus } from './command.ts';
 export function addDoctor(program: Command): void {
   addCommand(program, {
     name: 'doctor',
-    about: 'Say what works, what does not, and how to mend it: state, bus, agents, hosts, Telegram, models',
+    about:
+      'Say what works, what does not, and how to mend it: state, bus, agents, hosts, intakes, heartbeats, Telegram, models',
     run: doctor,
   });
 }

@@ -2,6 +2,7 @@ import type { CommandContext } from '../commands/command.ts';
 import type { Finding } from './finding.ts';
 import { examineCrew } from './crew.ts';
 import { examineHosts } from './hosts.ts';
+import { examineIntakes } from './intakes.ts';
 import { examineModels } from './models.ts';
 import { examineState } from './state.ts';
 import { examineTelegram } from './telegram.ts';
@@ -11,6 +12,7 @@ export async function* examine(context: CommandContext): AsyncGenerator<Finding>
   yield* examineState(context);
   yield* examineCrew(context);
   yield* examineHosts(context);
+  yield* examineIntakes(context);
   yield* examineTelegram(context);
   yield* examineModels(context);
 }

@@ -35,7 +35,10 @@ async function* examineHost(examined: Examined): AsyncGenerator<Finding> {
   try {
     shown = await scanHostKey(address, host.port, AbortSignal.any([context.signal, AbortSignal.timeout(lookMs)]));
   } catch (error) {
-    yield { subject: name, ok: false, text: messageOf(error), mend: `ssh -p ${host.port} ${address}` };
+    context.signal.throwIfAborted();
+    const isAtRest = host.onDemand !== undefined;
+    if (isAtRest) yield { subject: name, ok: true, text: `${messageOf(error)}; it may rest (onDemand)` };
+    else yield { subject: name, ok: false, text: messageOf(error), mend: `ssh -p ${host.port} ${address}` };
     return;
   }
   if (!shown.some((key) => host.hostKeys.includes(key))) {

@@ -98,11 +98,15 @@ export function assemble(context: AgentContext, assembly: Assembly): Parts {
   return { store, history, journal, probes, ledger, foreign, board, runner, evidence, rechecks, publisher };
 }
 
-function findingsJournal(journal: Journal, clock: Clock): (event: FindingEvent, finding: Finding) => void {
-  return (event, finding) => {
+function findingsJournal(
+  journal: Journal,
+  clock: Clock,
+): (event: FindingEvent, finding: Finding, endedBy?: string) => void {
+  return (event, finding, endedBy) => {
     if (event === 'updated') return;
     const { occurrence, severity, check, summary, startsAt } = finding;
-    const body = { event, occurrence, severity, check, summary, startsAt };
+    const how = event === 'resolved' && endedBy !== undefined ? { endedBy } : {};
+    const body = { event, occurrence, severity, check, summary, startsAt, ...how };
     journal.append({ at: clock.now(), kind: 'finding', subject: finding.fingerprint, body });
   };
 }

@@ -16,6 +16,7 @@ import { countAll, troubles } from './picture.ts';
 import type { Probes } from './probe.ts';
 import { bindChecks, bindShipped, type BoundCheck } from './registry.ts';
 import { type RoundSummary, summarize } from './round.ts';
+import { serveIntakes } from './intake-verbs.ts';
 import { serveVerbs } from './verbs.ts';
 
 interface SentinelOptions {
@@ -133,7 +134,7 @@ class SentinelAgent implements Sentinel {
 
   #listen(parts: Parts): void {
     const { bus, http, clock, config, baseFolder } = this.#context;
-    const { ledger, runner, rechecks, history } = parts;
+    const { ledger, runner, rechecks, history, foreign } = parts;
     const lookNow = (id: string): ReturnType<typeof runner.lookNow> => runner.lookNow(id);
     serveVerbs(bus, { ledger, board: parts.board, lookNow });
     bus.subscribe(run, (message) => {
@@ -142,6 +143,7 @@ class SentinelAgent implements Sentinel {
     bus.onConnect(() => rechecks.tellAgain());
     const bound = [...ledger.watches.values()].map(({ check }) => check);
     const waiting = waitingFor(bound, (ref) => resolveSecret(ref, baseFolder));
+    serveIntakes(bus, { clock, waiting, history, foreign, visits: () => this.#reception?.visits() ?? [] });
     acceptHeartbeats(http, {
       clock,
       waiting,

@@ -11,7 +11,7 @@ const root = join(import.meta.dirname, '../..');
 /** The Node of the distribution, which is what a person types. */
 const systemNode = ['/usr/bin/node', '/usr/local/bin/node'].find(existsSync);
 const commands = [
-  'up sentinel triage remediation demo doctor check plan run incidents digest audit pair freeze unfreeze release unblock presets validate init import inventory',
+  'up sentinel triage remediation demo doctor check plan run incidents resolve digest audit pair freeze unfreeze release unblock presets validate init import inventory',
 ].flatMap((names) => names.split(' '));
 
 test('every command that there is explains itself and speaks JSON', async () => {

@@ -12,7 +12,7 @@ import type { HostFinder } from './hosts.ts';
 import { type Claim, ForeignRows } from './rows.ts';
 import { floodOf, ownLabels, type Word } from './own-word.ts';
 import type { OpenAlert, Source } from './source.ts';
-import { isAnothers, deadlineOf, ended, type Held, reported, type Step, withdrawn } from './steps.ts';
+import { isAnothers, deadlineOf, dismissed, ended, type Held, reported, type Step, withdrawn } from './steps.ts';
 
 /** Over all sources, so that a manifest has room for them and for what Lares sees itself. */
 const maximumOpen = 1_500;
@@ -31,7 +31,7 @@ interface ForeignOptions {
   log: Log;
   hostOf: HostFinder;
   /** Appends to the audit journal; called inside the transaction that stores the finding. */
-  journal: (event: FindingEvent, finding: Finding) => void;
+  journal: (event: FindingEvent, finding: Finding, endedBy: string) => void;
   /** Contract: called after the finding was stored. */
   tell: (finding: Finding) => void;
 }
@@ -142,6 +142,15 @@ export class Foreign {
     return { firing: stands.length - over.length - leftOut, resolved: over.length, leftOut };
   }
 
+  /** A person's word that these are over; tells how many were reported. Whoever reports one again opens it again. */
+  dismiss(fingerprints: readonly string[], by: string): number {
+    const now = this.#options.clock.now();
+    const steps = fingerprints.flatMap((fingerprint) => dismissed(this.#held.get(fingerprint), now) ?? []);
+    this.#commit(steps, `said to be over by ${by}`);
+    this.#arm();
+    return steps.length;
+  }
+
   #standOf(fingerprint: string, alert: ForeignAlert, { source, now }: { source: Source; now: number }): Stand {
     const until = deadlineOf(alert, source, now);
     const of = { fingerprint, alert, until };
@@ -216,7 +225,7 @@ export class Foreign {
           stored,
           told.map(({ finding }) => finding),
         );
-        for (const { event, finding } of told) if (event !== undefined) this.#options.journal(event, finding);
+        for (const { event, finding } of told) if (event !== undefined) this.#options.journal(event, finding, endedBy);
       });
     }
     for (const step of [...steps, ...told]) this.#keep(step);

@@ -27,12 +27,24 @@ interface ReceiverOptions {
   secret: (ref: SecretRef) => string;
 }
 
+/** The newest delivery of a source. */
+export interface Delivered {
+  at: number;
+  text: string;
+}
+
 /** Reads what came in by the kind of its source and hands it on. */
 export class Receiver {
   readonly #options: ReceiverOptions;
+  readonly #last = new Map<string, Delivered>();
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
+  }
+
+  /** Since the start; undefined when nothing came that could be read. */
+  lastOf(source: string): Delivered | undefined {
+    return this.#last.get(source);
   }
 
   /** Throws a Failure when it cannot be stored: then it is to be sent again. */
@@ -48,10 +60,12 @@ export class Receiver {
     const refused = good.flatMap((reading) => reading.refused ?? []);
     this.#measure(source, taken, { counted: countedOnly, refused: refused.length + readings.length - good.length });
     if (bad !== undefined) return bad;
+    const text = textOf(taken, countedOnly);
+    this.#last.set(source.name, { at: this.#options.clock.now(), text });
     const [reason] = refused;
     if (reason !== undefined)
       return { is: 'refused', status: 400, reason: `${counted(refused.length, 'alert')} refused: ${reason}` };
-    return { is: 'taken', text: textOf(taken, countedOnly) };
+    return { is: 'taken', text };
   }
 
   ask(source: Source, question: Pick<Question, 'method' | 'path' | 'query'>): HttpAnswer | undefined {

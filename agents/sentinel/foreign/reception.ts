@@ -1,16 +1,28 @@
 import { resolveSecret } from '#config/secrets.ts';
 import type { SecretRef } from '#config/secret-ref.ts';
 import type { AgentContext } from '#agents/runtime/agent.ts';
-import { Complaints } from './complaints.ts';
+import { type Complaint, Complaints } from './complaints.ts';
 import { readToken } from './credentials.ts';
 import { openDoor } from './door.ts';
 import type { Foreign } from './foreign.ts';
-import { Receiver } from './receiver.ts';
+import { type Delivered, Receiver } from './receiver.ts';
 import type { Source } from './source.ts';
 import type { Subscriber } from './subscriber.ts';
 
+/** How it went with one source. */
+export interface Visits {
+  name: string;
+  kind: string;
+  /** Alerts that it reports now. */
+  open: number;
+  taken: Delivered | undefined;
+  complaint: Complaint | undefined;
+}
+
 /** Where others report what they found: over HTTP, and from brokers. */
 export interface Reception {
+  /** What came from each source since the start. */
+  visits(): Visits[];
   stop(): Promise<void>;
 }
 
@@ -24,7 +36,7 @@ export async function openReception(
 ): Promise<Reception> {
   const { http, config, clock, log, metrics, baseFolder } = context;
   const { foreign, sources } = of;
-  if (sources.length === 0) return { stop: () => Promise.resolve() };
+  if (sources.length === 0) return { visits: () => [], stop: () => Promise.resolve() };
   const secret = (ref: SecretRef): string => resolveSecret(ref, baseFolder);
   const complaints = new Complaints(log, clock);
   const receiver = new Receiver({ foreign, clock, metrics, complaints, secret });
@@ -35,6 +47,14 @@ export async function openReception(
   openDoor({ http, receiver, sources, tokens, address: config.http.address, clock, complaints });
   const subscribers = await subscribe(context, { ...of, receiver, complaints, secret });
   return {
+    visits: () =>
+      sources.map(({ name, kind }) => ({
+        name,
+        kind,
+        open: foreign.openOf(name).length,
+        taken: receiver.lastOf(name),
+        complaint: complaints.lastOf(name),
+      })),
     async stop() {
       await Promise.all(subscribers.map((subscriber) => subscriber.stop()));
     },

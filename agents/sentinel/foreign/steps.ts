@@ -88,6 +88,19 @@ export function withdrawn(
   };
 }
 
+/** Whoever reports it, it is over. Undefined for what nobody reports, and for what Lares says about a source. */
+export function dismissed(held: Held | undefined, now: number): Step | undefined {
+  if (held === undefined || [...held.claims.values()].some(({ isOwn }) => isOwn)) return undefined;
+  const { fingerprint } = held.finding;
+  return {
+    fingerprint,
+    event: 'resolved',
+    finding: endedFinding(held.finding, now),
+    claims: new Map(),
+    stored: [...held.claims.keys()].map((source) => ({ fingerprint, source })),
+  };
+}
+
 /** An alert that ended so often within the span flaps. */
 const flapping = { ends: 2, spanMs: 30 * 60_000 };
 /** What flaps is over when it was quiet for so long. */

@@ -7,6 +7,8 @@ import type { BoundCheck } from '#agents/sentinel/registry.ts';
 export interface Waiting {
   /** The heartbeat that the first part of an address names: by its token where it has one, else by its name. */
   nameOf(part: string): string | undefined;
+  /** All heartbeats that are waited for. */
+  names(): readonly string[];
   /** The checks that wait for a heartbeat. */
   checksOf(name: string): readonly string[];
 }
@@ -34,6 +36,7 @@ export function waitingFor(
   return {
     // Found by its hash: how long a comparison takes tells nothing of the token.
     nameOf: (part) => byToken.get(hashOf(part)) ?? (waiting.has(part) && !secret.has(part) ? part : undefined),
+    names: () => [...waiting.keys()],
     checksOf: (name) => waiting.get(name) ?? [],
   };
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Severity } from '#bus/fields.ts';
 import { type ForeignAlert, type Reading, readingOf } from '#agents/sentinel/foreign/alert.ts';
-import { parseBody } from '#agents/sentinel/foreign/body.ts';
+import { parseBody, refusal } from '#agents/sentinel/foreign/body.ts';
 import { type Delivery, defineIntake } from '#agents/sentinel/foreign/source.ts';
 
 const Tag = z.object({ name: z.string(), value: z.string().nullish() });
@@ -44,6 +44,7 @@ function read(_options: unknown, delivery: Delivery): Reading {
     return alert === undefined ? readingOf([], 1) : readingOf([alert]);
   }
   const text = msg ?? '';
+  if (text === '') return refusal('it has neither a heartbeat nor a msg, as a webhook of Uptime Kuma does');
   return readingOf([certificateNotice(text, delivery.now) ?? testNotice(text, delivery.now)]);
 }
 
@@ -103,7 +104,7 @@ function testNotice(text: string, now: number): ForeignAlert {
     status: 'firing',
     severity: 'info',
     condition: 'problem',
-    summary: text === '' ? 'Uptime Kuma sent a test' : `Uptime Kuma: ${text}`,
+    summary: `Uptime Kuma: ${text}`,
     details: [],
     endsAt: now + testMs,
   };

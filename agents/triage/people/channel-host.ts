@@ -8,9 +8,10 @@ import { askThaw } from '../freeze.ts';
 import { dryRun } from '../plans/dry-run.ts';
 import type { Pairing } from './pairing.ts';
 import { pressButton } from './press.ts';
+import { askToResolve } from './resolve.ts';
 import { resend } from '../plans/resend.ts';
 
-interface HostOptions extends Omit<CommandOptions, 'thaw'> {
+interface HostOptions extends Omit<CommandOptions, 'thaw' | 'resolve'> {
   bus: Bus;
   clock: Clock;
   signer: Signer;
@@ -21,6 +22,7 @@ interface HostOptions extends Omit<CommandOptions, 'thaw'> {
 export function channelHost(channel: string, options: HostOptions): ChannelHost {
   const { desk } = options;
   const thaw: CommandOptions['thaw'] = (asked) => void askThaw(options, asked, channel);
+  const resolve: CommandOptions['resolve'] = (asked) => void askToResolve(options, asked, channel);
   const answered = (work: () => string): string => {
     try {
       const answer = work();
@@ -41,7 +43,7 @@ export function channelHost(channel: string, options: HostOptions): ChannelHost 
         ),
       ),
     command: async (person, name, argument) =>
-      answered(() => answerCommand({ ...options, thaw }, { person: bounded(person), name, argument })),
+      answered(() => answerCommand({ ...options, thaw, resolve }, { person: bounded(person), name, argument })),
     pair: async (person, nonce) => answered(() => pair(options, bounded(person), nonce)),
     refused: (person, what) => {
       desk.transact(() => desk.journal('refused', channel, { by: bounded(person).id, action: what.slice(0, 120) }));

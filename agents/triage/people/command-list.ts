@@ -14,6 +14,7 @@ export const commandList = {
   incidents: { role: 'reader', usage: '[id]', about: 'what is open, or one incident whole' },
   ack: { role: 'operator', usage: '<id>', about: 'somebody is on it, no reminders' },
   snooze: { role: 'operator', usage: '<id> [2h]', about: 'quiet for a while' },
+  resolve: { role: 'operator', usage: '<id>', about: 'what other programs reported is over' },
   freeze: { role: 'operator', usage: '[reason]', about: 'stop all remediation now' },
   unfreeze: { role: 'approver', about: 'allow remediation again' },
   run: { role: 'approver', usage: '<playbook> <host> [name=value ...]', about: 'ask for a plan' },

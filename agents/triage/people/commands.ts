@@ -17,6 +17,7 @@ import { propose } from '../plans/propose.ts';
 import { detailsText, oneMessage } from '../present.ts';
 import { parseRun } from '../plans/parse-run.ts';
 import { acknowledge, snooze, snoozeMs } from './attend.ts';
+import { type AskedToResolve, resolveOne } from './resolve.ts';
 import { type CommandName, commandEntries, commandList, describeCommand, isCommandName } from './command-list.ts';
 
 export interface CommandOptions {
@@ -29,6 +30,8 @@ export interface CommandOptions {
   publishing: Pick<Publishing, 'freeze'>;
   /** Asks the worker to go on, and tells what it answers. */
   thaw: (asked: { person: Person; reason: string }) => void;
+  /** Asks sentinel to end what others reported, and tells what it answers. */
+  resolve: (asked: AskedToResolve) => void;
 }
 
 interface Call {
@@ -43,6 +46,8 @@ const handlers: Record<CommandName, Handler> = {
   incidents,
   ack: ({ desk }, { person, argument }) => acknowledge(desk, desk.world.matching(argument), person),
   snooze: snoozeOne,
+  resolve: ({ desk, resolve }, { person, argument }) =>
+    resolveOne(desk, { incident: desk.world.matching(argument), person, resolve }),
   freeze: freezeAll,
   unfreeze,
   run,
