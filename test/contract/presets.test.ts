@@ -38,6 +38,7 @@ const special: Record<string, unknown> = {
   'wazuh-indexer.certificateFingerprint': Array.from({ length: 32 }, () => 'AB').join(':'),
   'pentagi.certificateFingerprint': Array.from({ length: 32 }, () => 'AB').join(':'),
   'cloudflare.account': '0123456789abcdef0123456789abcdef',
+  'cloudflare.namespace': '0123456789abcdef0123456789abcdef',
   'cloudflare.record': 'vpn.example.org',
   'on-demand.ports': [22],
   'on-demand.cron': '8 0 * * *',

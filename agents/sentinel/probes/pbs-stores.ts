@@ -113,8 +113,8 @@ export async function observeJobs(look: PbsLook, sort: 'verify' | 'prune' | 'syn
         labels: {
           job: oneLine(job.id, 100),
           ...(typeof job.store === 'string' && { store: oneLine(job.store, 100) }),
-          ...(typeof upid === 'string' && { upid: oneLine(upid, 300) }),
         },
+        ...(typeof upid === 'string' && { clues: { upid: oneLine(upid, 300) } }),
         summary: isGood(result)
           ? `the last run of the ${sort} job ${job.id} succeeded`
           : `the last run of the ${sort} job ${job.id} failed: ${oneLine(result, 200)}`,
