@@ -48,7 +48,7 @@ describe('one file', () => {
     expect(await look(path, { sizeAtLeast: 2_048, sizeAtMost: 2_048, mode: '640' })).toEqual([]);
     expect(await look(path, { sizeAtLeast: 4_096, mode: '0600', owner: 'nobody' })).toEqual([
       `critical file-small: ${path} has 2.0 KiB (at least 4.0 KiB)`,
-      expect.stringMatching(/^warning file-mode: .* 640, not nobody 0600$/),
+      expect.stringMatching(/^warning file-mode-wrong: .* 640, not nobody 0600$/),
     ]);
   });
 
@@ -56,7 +56,7 @@ describe('one file', () => {
     const path = file('secret.conf', { text: 'mode: live\npassword: hunter2\n' });
     expect(await look(path, { matches: '^mode: live$' })).toEqual([]);
     const found = await observe(path, { matchesNot: 'password' });
-    expect(problems(found)).toEqual([`critical file-content: ${path} matches /password/`]);
+    expect(problems(found)).toEqual([`critical file-content-wrong: ${path} matches /password/`]);
     const options = check.options.parse({ path, matchesNot: 'password' });
     const [first] = found;
     const evidence = first === undefined ? [] : await check.evidence.gather(options, checkContext(), first);
@@ -69,11 +69,11 @@ describe('one file', () => {
     const sum = '7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed';
     expect(await look(path, { sha256: sum, matches: 'one', unchanged: true })).toEqual([]);
     expect(await look(path, { sha256: sum, matches: 'two', unchanged: true })).toEqual([
-      `critical file-content: ${path} does not match /two/`,
+      `critical file-content-wrong: ${path} does not match /two/`,
     ]);
     expect(await look(path, { sha256: '0'.repeat(64), matchesNot: 'one' })).toEqual([
-      `critical file-content: ${path} matches /one/`,
-      expect.stringContaining('critical file-sum: '),
+      `critical file-content-wrong: ${path} matches /one/`,
+      expect.stringContaining('critical file-sum-wrong: '),
     ]);
   });
 
@@ -112,7 +112,7 @@ describe('many files', () => {
     const glob = join(folder, 'backups/db *.gz');
     expect(await look(glob, { newest: '1h', countAtLeast: 3, countAtMost: 3 })).toEqual([]);
     expect(await look(glob, { oldest: '1d', countAtLeast: 4 })).toEqual([
-      `warning file-count: 3 files of ${glob}, fewer than 4`,
+      `warning file-count-wrong: 3 files of ${glob}, fewer than 4`,
       expect.stringMatching(/^critical file-waiting: the oldest of .* is 2d7h/),
     ]);
     const old = join(folder, 'backups/db 2*');

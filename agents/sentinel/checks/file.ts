@@ -126,7 +126,7 @@ function counts(options: Options, count: number): Observation[] {
   const limit = isFew ? `, fewer than ${countAtLeast}` : isMany ? `, more than ${countAtMost}` : '';
   return [
     state({
-      condition: 'file-count',
+      condition: 'file-count-wrong',
       ...said(options),
       summary: `${counted(count, 'file')} of ${options.path}${limit}`,
       ok: !isFew && !isMany,
@@ -201,7 +201,7 @@ function rights(options: Options, files: readonly FoundFile[]): Observation[] {
   const wanted = [owner, mode].filter((one) => one !== undefined).join(' ');
   return [
     state({
-      condition: 'file-mode',
+      condition: 'file-mode-wrong',
       ...said(options),
       summary:
         first === undefined

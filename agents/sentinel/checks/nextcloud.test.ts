@@ -35,7 +35,7 @@ describe('Nextcloud', () => {
       'nextcloud-down nextcloud ok',
       'nextcloud-maintenance nextcloud ok',
       'nextcloud-upgrade-needed nextcloud ok',
-      'nextcloud-disk-low files level',
+      'nextcloud-disk-full files level',
       'nextcloud-updates apps ok',
     ]);
   });
@@ -71,7 +71,9 @@ describe('Nextcloud', () => {
 
   test('with another token is unknown inside', async () => {
     await using api = await startFakeApi(nextcloud());
-    expect(words(await look({ url: api.url, token: { env: 'HOME' } })).at(-1)).toBe('nextcloud-disk-low files unknown');
+    expect(words(await look({ url: api.url, token: { env: 'HOME' } })).at(-1)).toBe(
+      'nextcloud-disk-full files unknown',
+    );
   });
 
   test('behind a proxy that answers with a page of its own is unknown', async () => {

@@ -91,7 +91,7 @@ function upgradeWords(installed: boolean, needsDbUpgrade: boolean): string {
 }
 
 async function lookInside(api: Api, options: Options, context: CheckContext): Promise<Observation[]> {
-  const said = { condition: 'nextcloud-disk-low', resource: 'files' };
+  const said = { condition: 'nextcloud-disk-full', resource: 'files' };
   const blind = { ...said, hidesRest: true };
   const key = options.token === undefined ? undefined : secretOf(options.token, context);
   if (key?.ok !== true) return [unseen(blind, key?.reason ?? 'no token is given')];

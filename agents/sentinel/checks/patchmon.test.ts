@@ -68,9 +68,9 @@ describe('PatchMon', () => {
     await using api = await startFakeApi(patchmon(house));
     const look = watcher({ url: api.url, ...login });
     const told = async (days: number): Promise<string[]> => problems(await look(now + days * day));
-    expect(await told(0)).toEqual(['info host-security-updates: web waits for 2 security updates and 3 others']);
+    expect(await told(0)).toEqual(['info security-updates: web waits for 2 security updates and 3 others']);
     expect(await told(4)).toEqual([
-      'warning host-security-updates: web waits for 2 security updates for 4 days and 3 others',
+      'warning security-updates: web waits for 2 security updates for 4 days and 3 others',
     ]);
     const old = await look(now + 14 * day);
     expect(problems(old)[0]).toMatch(/^critical .* for 14 days/);
@@ -91,7 +91,7 @@ describe('PatchMon', () => {
     ];
     await using api = await startFakeApi(patchmon({ hosts }));
     expect(problems(await watcher({ url: api.url, ...login })())).toEqual([
-      'warning host-needs-reboot: web needs a reboot',
+      'warning reboot-required: web needs a reboot',
       'warning host-not-reporting: the agent of db is overdue, its last report came at 2026-11-20T11:30:00Z',
       'critical host-not-reporting: the agent of nas is stale, its last report came at 2026-11-20T11:30:00Z',
     ]);
@@ -103,7 +103,7 @@ describe('PatchMon', () => {
     await using api = await startFakeApi(patchmon(house));
     expect(words(await watcher({ url: api.url, ...login })())).toEqual(['patchmon-down patchmon critical']);
     house.isIll = false;
-    const unknown = ['patchmon-down patchmon ok', 'host-security-updates hosts unknown'];
+    const unknown = ['patchmon-down patchmon ok', 'security-updates hosts unknown'];
     expect(words(await watcher({ url: api.url, ...login, groups: ['none'] })())).toEqual(unknown);
     expect(words(await watcher({ url: api.url, ...login, tokenSecret: { env: 'HOME' } })())).toEqual(unknown);
   });

@@ -70,7 +70,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const health = await api.text({ path: '/health' });
   const there = presence(health, { condition: 'patchmon-down', resource: 'patchmon', name: 'PatchMon' });
   if (health.is !== 'value' || options.tokenSecret === undefined) return [there];
-  const said = { condition: 'host-security-updates', resource: 'hosts' };
+  const said = { condition: 'security-updates', resource: 'hosts' };
   const blind = { ...said, hidesRest: true };
   const headers = headersOf(options, context);
   if (typeof headers === 'string') return [there, unseen(blind, headers)];
@@ -136,7 +136,7 @@ function judge(host: Named, of: Of): Observation[] {
   const needsReboot = host.needs_reboot === true;
   const reboot = state({
     ...said,
-    condition: 'host-needs-reboot',
+    condition: 'reboot-required',
     summary: `${name} ${needsReboot ? 'needs a reboot' : 'needs no reboot'}`,
     ok: !needsReboot,
     severity: 'warning',
@@ -155,7 +155,7 @@ function securityOf(host: Named, said: Said, { options, firstSeen, now }: Of): O
   const others = Math.max(0, (host.updates_count ?? 0) - count);
   return state({
     ...said,
-    condition: 'host-security-updates',
+    condition: 'security-updates',
     summary: `${host.name} waits for ${counted(count, 'security update')}${days > 0 ? ` for ${counted(days, 'day')}` : ''} and ${counted(others, 'other')}`,
     ok: count === 0,
     severity,

@@ -102,7 +102,7 @@ function judge({ server_state: server, torrents }: MainData, options: Options): 
   const status = server.connection_status;
   const free = server.free_space_on_disk;
   const summary = `free for downloads: ${formatBytes(Math.max(0, free))}`;
-  const room = { condition: 'qbittorrent-disk-low', resource: 'downloads', summary };
+  const room = { condition: 'qbittorrent-disk-full', resource: 'downloads', summary };
   return [
     state({
       condition: 'qbittorrent-disconnected',

@@ -76,7 +76,7 @@ describe.each(['controller', 'os'] as const)('UniFi (%s)', (system) => {
       'unifi-down unifi ok',
       'device-offline devices ok',
       'device-offline AP attic ok',
-      'device-overheating AP attic ok',
+      'device-hot AP attic ok',
       'device-memory-low AP attic level',
       'subsystem-unwell wlan ok',
     ]);
@@ -93,7 +93,7 @@ describe.each(['controller', 'os'] as const)('UniFi (%s)', (system) => {
     const found = await look({ url: api.url, system, ...login });
     expect(words(found).filter((word) => word.endsWith('critical'))).toEqual([
       'device-offline AP attic critical',
-      'device-overheating Switch critical',
+      'device-hot Switch critical',
       'subsystem-unwell wan critical',
     ]);
     const options = check.options.parse({ url: api.url, system, ...login });

@@ -145,7 +145,7 @@ function judgeDevice(device: Device): Observation[] {
     }),
     state({
       ...said,
-      condition: 'device-overheating',
+      condition: 'device-hot',
       summary: `${name} is ${device.overheating ? 'overheating' : 'not too hot'}`,
       ok: !device.overheating,
       severity: 'critical',

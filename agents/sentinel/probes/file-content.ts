@@ -45,7 +45,7 @@ function unread(about: { condition: string; resource: string }, path: string, { 
 
 /** The text itself is never shown: it may hold what is secret. */
 function textObservation(options: ContentRules, path: string, content: Content): Observation {
-  const about = { condition: 'file-content', ...said(options) };
+  const about = { condition: 'file-content-wrong', ...said(options) };
   const { text } = content;
   if (text === undefined) return unread(about, path, content);
   const has = (pattern: string | undefined): boolean | undefined =>
@@ -72,7 +72,7 @@ function textObservation(options: ContentRules, path: string, content: Content):
 }
 
 function sumObservation(options: ContentRules, path: string, content: Content): Observation {
-  const about = { condition: 'file-sum', ...said(options) };
+  const about = { condition: 'file-sum-wrong', ...said(options) };
   const { sum } = content;
   if (sum === undefined) return unread(about, path, content);
   const isSame = sum === options.sha256;

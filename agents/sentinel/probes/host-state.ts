@@ -70,7 +70,7 @@ function skewObservation(look: HostLook): Observation[] {
   const direction = seconds * 1_000 > look.answeredAt ? 'ahead of' : 'behind';
   return [
     {
-      condition: 'clock-skewed',
+      condition: 'clock-offset',
       resource: 'clock',
       summary:
         skewMs === 0 ? 'the clock agrees with ours' : `the clock is ${Math.round(skewMs / 1_000)}s ${direction} ours`,

@@ -182,7 +182,7 @@ function poolOf(pool: z.output<typeof Pools>[number], node: string): Observation
   const free = formatBytes(Math.max(0, pool.size - pool.alloc));
   return [
     state({
-      condition: 'zfs-pool-degraded',
+      condition: 'zfs-pool-unhealthy',
       resource,
       labels,
       summary: `ZFS pool ${pool.name} of ${node} is ${oneLine(pool.health, 30)}`,

@@ -168,7 +168,7 @@ describe('what belongs to a node', () => {
     expect(badOnes(await watcher({ look: ['disks'] }).look())).toEqual([
       'critical disk-failing pve1 /dev/sda',
       'critical disk-worn pve1 /dev/sda',
-      'critical zfs-pool-degraded pve3 rpool',
+      'critical zfs-pool-unhealthy pve3 rpool',
     ]);
   });
 
