@@ -57,10 +57,10 @@ describeWith(['openssl'], 'TrueNAS', () => {
     await look();
     expect(words(await look())).toEqual([
       'truenas-down truenas ok',
-      'pool-unhealthy pools ok',
-      'pool-unhealthy tank ok',
-      'pool-full tank level',
-      'pool-scrub-due tank ok',
+      'zfs-pool-unhealthy pools ok',
+      'zfs-pool-unhealthy tank ok',
+      'zfs-pool-full tank level',
+      'zfs-scrub-old tank ok',
       'truenas-alert alerts ok',
     ]);
     expect(truenas.logins).toBe(1);
@@ -72,7 +72,7 @@ describeWith(['openssl'], 'TrueNAS', () => {
   test('of version 26 is logged into with a user', async () => {
     const { truenas, look } = await start();
     await using _ = truenas;
-    expect(words(await look({ user: 'lares' }))).toContain('pool-unhealthy tank ok');
+    expect(words(await look({ user: 'lares' }))).toContain('zfs-pool-unhealthy tank ok');
     expect(truenas.calls[0]).toBe('auth.login_ex');
   });
 
@@ -107,9 +107,9 @@ describeWith(['openssl'], 'TrueNAS', () => {
     await using _ = truenas;
     const found = await look();
     expect(words(found).slice(2)).toEqual([
-      'pool-unhealthy tank critical',
-      'pool-full tank level',
-      'pool-scrub-due tank warning',
+      'zfs-pool-unhealthy tank critical',
+      'zfs-pool-full tank level',
+      'zfs-scrub-old tank warning',
       'truenas-alert alerts ok',
       'truenas-alert SMART aaaaaaaa critical',
       'app-crashed immich critical',
@@ -119,6 +119,50 @@ describeWith(['openssl'], 'TrueNAS', () => {
     const options = check.options.parse({ url: truenas.url, token, caFile: authority?.caFile });
     const evidence = await check.evidence.gather(options, checkContext(), found[0] as Observation);
     expect(evidence.map(({ title }) => title)).toEqual(['Pools', 'Alerts of TrueNAS']);
+  });
+
+  test('tells devices that counted errors, hot disks, and services that are switched on and do not run', async () => {
+    const device = (disk: string, checksum: number) => ({
+      type: 'DISK',
+      name: `${disk}1`,
+      disk,
+      stats: { read_errors: 0, write_errors: 0, checksum_errors: checksum },
+      children: [],
+    });
+    const mirror = {
+      type: 'MIRROR',
+      name: 'mirror-0',
+      stats: { checksum_errors: 4 },
+      children: [device('sda', 0), device('sdb', 4)],
+    };
+    const service = (name: string, state: string, enable = true) => ({ id: 1, service: name, enable, state, pids: [] });
+    const { truenas, look } = await start({
+      'pool.query': [{ ...tank, topology: { data: [mirror], cache: [], log: [] } }],
+      'disk.temperatures': { sda: 38, sdb: 57, nvme0n1: null },
+      'service.query': [
+        service('nfs', 'STOPPED'),
+        service('ssh', 'RUNNING'),
+        service('ups', 'STOPPED'),
+        service('ftp', 'STOPPED', false),
+      ],
+    });
+    await using _ = truenas;
+    const found = await look();
+    expect(words(found).slice(4)).toEqual([
+      'zfs-errors tank warning',
+      'zfs-scrub-old tank ok',
+      'truenas-alert alerts ok',
+      'disk-hot sda level',
+      'disk-hot sdb level',
+      'truenas-service-down nfs critical',
+      'truenas-service-down ssh ok',
+      'truenas-service-down ups warning',
+    ]);
+    expect(found[4]?.summary).toContain('counted errors: sdb (4 checksum)');
+    expect(found[8]?.reading).toMatchObject({ value: 57, critical: { trigger: 55 } });
+    expect(words(await look({ ignoreServices: ['ups'] }))).not.toContain('truenas-service-down ups warning');
+    truenas.results['disk.temperatures'] = { sda: 'warm' };
+    expect(words(await look())).toContain('disk-hot disks unknown');
   });
 
   test('that refuses the key is unknown, and is asked once: twenty tries would lock everybody out', async () => {

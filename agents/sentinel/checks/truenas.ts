@@ -7,7 +7,9 @@ import { type CheckContext, defineCheck, type Observation } from '#agents/sentin
 import { type ApiAnswer, answered, presence, secretOf } from '#agents/sentinel/probes/api.ts';
 import { asleep, level, state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { counted, evidenceOf } from '#agents/sentinel/probes/text.ts';
+import { levels } from '#agents/sentinel/probes/levels-option.ts';
 import { callTruenas, type TruenasAt } from '#agents/sentinel/probes/truenas.ts';
+import { known, observeParts, poolErrors, Topology } from '#agents/sentinel/probes/truenas-parts.ts';
 
 const Options = z.strictObject({
   url: z
@@ -19,11 +21,17 @@ const Options = z.strictObject({
   verifyTls: z.boolean().default(true).describe('Whether the certificate must be trusted and for the name.'),
   onDemand: z.boolean().default(false).describe('Whether it may be off: silence is then sleep.'),
   scrub: durationOr('35d').describe('Age of the last scrub where a warning begins.'),
+  temperature: levels({ warning: 45, critical: 55 }).prefault({}).describe('Degrees Celsius of a disk.'),
+  ignoreServices: z
+    .array(z.string().max(100))
+    .max(50)
+    .default([])
+    .describe('Services that start by themselves and may be stopped, such as ups.'),
   ignoreApps: z.array(z.string().max(100)).max(100).default([]).describe('Names of apps that may be stopped.'),
 });
 type Options = z.output<typeof Options>;
 
-/** `pool.query`, `alert.list` and `app.query` of TrueNAS 25. Times are `{"$date": ms}`. */
+/** `pool.query`, `alert.list` and `app.query` of TrueNAS 25, beside those of the parts. Times are `{"$date": ms}`. */
 const Time = z.object({ $date: z.number() }).nullish();
 const Pools = z.array(
   z.object({
@@ -33,6 +41,7 @@ const Pools = z.array(
     status_detail: z.string().nullish(),
     size: z.number().nullish(),
     allocated: z.number().nullish(),
+    topology: Topology,
     scan: z.object({ function: z.string().nullish(), end_time: Time, errors: z.number().nullish() }).nullish(),
   }),
 );
@@ -57,7 +66,8 @@ const severities: Record<string, Severity> = {
 
 export const check = defineCheck({
   kind: 'truenas',
-  about: 'TrueNAS 25 and newer: pools, their room and scrubs, its own alerts, and apps that crashed.',
+  about:
+    'TrueNAS 25 and newer: pools, their room, errors and scrubs, its own alerts, hot disks, services that stopped, apps that crashed.',
   options: Options,
   reach: 'network',
   resourceOf: () => 'truenas',
@@ -87,7 +97,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   return [
     there,
     state({
-      condition: 'pool-unhealthy',
+      condition: 'zfs-pool-unhealthy',
       resource: 'pools',
       summary: `looked at ${counted(pools.value.length, 'pool')}`,
       ok: true,
@@ -97,7 +107,8 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
     ...(alerts.is === 'value'
       ? judgeAlerts(alerts.value)
       : [unseen({ condition: 'truenas-alert', resource: 'alerts' }, alerts.reason)]),
-    ...judgeApps(apps, options),
+    ...known(apps, { condition: 'app-crashed', resource: 'apps' }, (all) => judgeApps(all, options)),
+    ...(await observeParts(where.value, options, context)),
   ];
 }
 
@@ -109,7 +120,7 @@ function judgePool(pool: z.output<typeof Pools>[number], options: Options, now: 
   return [
     state({
       ...said,
-      condition: 'pool-unhealthy',
+      condition: 'zfs-pool-unhealthy',
       summary: `pool ${name} is ${status}${why}`,
       ok: healthy && status === 'ONLINE',
       severity: 'critical',
@@ -119,7 +130,7 @@ function judgePool(pool: z.output<typeof Pools>[number], options: Options, now: 
       : [
           level({
             ...said,
-            condition: 'pool-full',
+            condition: 'zfs-pool-full',
             summary: `pool ${name} is ${used.toFixed(0)} % full`,
             value: used,
             unit: '%',
@@ -128,6 +139,7 @@ function judgePool(pool: z.output<typeof Pools>[number], options: Options, now: 
             critical: 90,
           }),
         ]),
+    ...poolErrors(name, pool.topology),
     ...scrubOf(said, scan, { name, options, now }),
   ];
 }
@@ -145,7 +157,7 @@ function scrubOf(
   return [
     state({
       ...said,
-      condition: 'pool-scrub-due',
+      condition: 'zfs-scrub-old',
       summary: `pool ${name} was scrubbed ${span} ago, ${counted(errors, 'error')}`,
       ok: age <= options.scrub && errors === 0,
       severity: 'warning',
@@ -178,13 +190,8 @@ function judgeAlerts(alerts: z.output<typeof Alerts>): Observation[] {
   ];
 }
 
-function judgeApps(apps: ApiAnswer<z.output<typeof Apps>>, { ignoreApps }: Options): Observation[] {
-  if (apps.is !== 'value') {
-    // TrueNAS without apps does not know the method.
-    const isUnknown = /method (?:does not exist|not found)/i.test(apps.reason);
-    return isUnknown ? [] : [unseen({ condition: 'app-crashed', resource: 'apps' }, apps.reason)];
-  }
-  return apps.value
+function judgeApps(apps: z.output<typeof Apps>, { ignoreApps }: Options): Observation[] {
+  return apps
     .filter(({ name }) => !ignoreApps.includes(name))
     .slice(0, 100)
     .map(({ name, state: now }) => {
