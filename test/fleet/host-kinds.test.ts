@@ -61,7 +61,7 @@ describe.skipIf(missing !== undefined)(
     }
 
     test('a login that may not read the journal says so; in the group it counts each line once', async () => {
-      const options = { pattern: 'the gate is (stuck|open)', units: ['gate*'], within: '5m', critical: 3 };
+      const options = { pattern: 'the gate is (stuck|open)', units: ['gate*'], within: '5m', lines: { warning: 1, critical: 3 } };
       expect(await watcher(journalPattern, 'plain', options)()).toEqual([expect.stringContaining('systemd-journal')]);
       const look = watcher(journalPattern, 'power', options);
       expect(await look()).toEqual([]);
@@ -77,6 +77,13 @@ describe.skipIf(missing !== undefined)(
       await say('the gate is stuck');
       await until(async () => (await look()).join().startsWith('critical'), 'three lines');
       expect((await look()).join()).toMatch(/^critical log-lines: 3 lines/);
+    });
+
+    test('the first line after those of other programs counts too', async () => {
+      const look = watcher(journalPattern, 'power', { pattern: 'nobody', identifiers: ['caller'] });
+      expect(await look()).toEqual([]);
+      await host.run("echo 'nobody answers' | systemd-cat -t caller");
+      await until(async () => (await look()).length === 1, 'the line');
     });
 
     test('what systemd says of a unit counts as a line of the unit', async () => {

@@ -25,7 +25,7 @@ function entry(message: unknown, of: { n: number; at?: number }): string {
   });
 }
 
-/** A journal behind a `journalctl` that knows `--after-cursor`, as far as it matters here. */
+/** A journal behind a `journalctl` that knows `--cursor`, as far as it matters here. */
 class Journal implements Disposable {
   readonly fakes = new FakeCommands();
   readonly #context = checkContext({ probe: this.fakes.probe });
@@ -37,9 +37,9 @@ class Journal implements Disposable {
     writeFileSync(path, lines.map((line) => `${line}\n`).join(''));
     this.fakes.set(
       'journalctl',
-      `for a; do case $a in --after-cursor=*) cursor=\${a#*=} ;; -n) count=1 ;; esac; done
+      `for a; do case $a in --cursor=*) cursor=\${a#*=} ;; -n) count=1 ;; esac; done
 [ "$*" = '--no-pager -n 0' ] && { echo '${this.hint}' >&2; exit 0; }
-[ -n "$cursor" ] && { awk -v c="$cursor" 'found { print } index($0, "\\"" c "\\"") { found = 1 }' '${path}'; exit 0; }
+[ -n "$cursor" ] && { awk -v c="$cursor" 'index($0, "\\"" c "\\"") { found = 1 } found { print }' '${path}'; exit 0; }
 [ -n "$count" ] && { tail -n 1 '${path}'; exit 0; }
 cat '${path}'`,
     );

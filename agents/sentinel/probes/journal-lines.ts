@@ -29,15 +29,17 @@ const furthestBehindMs = 15 * 60_000;
 /**
  * First argument: the cursor of the last line that was read, or nothing; second: how far to look back without one, in
  * seconds; the others are filters. Journald knows a cursor's place by its time too, so a rotated or vacuumed journal
- * goes on where it begins; a cursor of another machine is refused, and the time counts. `--unit` finds what systemd
- * says of a unit (UNIT=) as well as what the unit itself says (_SYSTEMD_UNIT=).
+ * goes on where it begins; a cursor of another machine is refused, and the time counts. Reads from the cursor on, not
+ * after it: where the line of the cursor is gone, or the filters leave it out, `--after-cursor` of systemd 252 skips
+ * the first line that is new. `--unit` finds what systemd says of a unit (UNIT=) as well as what the unit itself says
+ * (_SYSTEMD_UNIT=).
  */
 const script = String.raw`${scriptHead}
 cursor=$1; back=$2; shift 2
 fields=MESSAGE,PRIORITY,SYSLOG_IDENTIFIER,_COMM,_PID
 read_from() { from=$1; shift; limit 8 journalctl --no-pager -o json --output-fields=$fields "$from" "$@" 2>/dev/null | head -n ${maximumLines}; }
 entries() {
-  if [ -n "$cursor" ] && limit 8 journalctl --no-pager -q -n 1 --after-cursor="$cursor" >/dev/null 2>&1; then read_from "--after-cursor=$cursor" "$@"
+  if [ -n "$cursor" ] && limit 8 journalctl --no-pager -q -n 1 --cursor="$cursor" >/dev/null 2>&1; then read_from "--cursor=$cursor" "$@"
   else read_from "--since=-$back"s "$@"; fi
 }
 # Who may not read the journal of the system gets an empty one, status 0 and a hint on standard error.
@@ -104,7 +106,8 @@ export async function readJournal(
   }
   const entries = sections.get('entries');
   if (entries === undefined) return { ok: false, reason: '"journalctl" was not asked' };
-  const lines = parseEntries(entries.text);
+  const read = parseEntries(entries.text);
+  const lines = read.filter((line) => line.cursor !== from.cursor);
   const [newest] = parseEntries(linesOf(sections, 'newest').join('\n'));
-  return { ok: true, lines, newest, isCut: lines.length >= maximumLines };
+  return { ok: true, lines, newest, isCut: read.length >= maximumLines };
 }
