@@ -30,6 +30,10 @@ checks:
     timeout: 30s
 `;
   writeFileSync(join(presets, 'shop.yaml'), text);
+  const kiosk =
+    'preset: kiosk\ntitle: x\nabout: x\nparameters: { token: { type: secret, about: Its key. } }\nchecks:\n';
+  const checks = "  - { suffix: front, kind: tcp }\n  - { suffix: orders, kind: tcp, dependsOn: ['{name}-front'] }\n";
+  writeFileSync(join(presets, 'kiosk.yaml'), kiosk + checks);
   writeFileSync(join(presets, 'broken.yaml'), 'preset: other\ntitle: x\nabout: x\nchecks: [{ suffix: a, kind: b }]\n');
 });
 afterAll(() => rmSync(presets, { recursive: true }));
@@ -116,9 +120,25 @@ describe('a preset on a service', () => {
     expect(JSON.stringify(faults)).not.toContain('hunter2');
   });
 
-  test('used twice with the same checks is a fault, not a silent loss', () => {
+  test('used twice with the same checks is a fault, not a silent loss, until one has a name of its own', () => {
     const { faults } = plan(withWatch(use, use));
-    expect(faults[0]?.message).toBe('makes a second check "shop-front"');
+    expect(faults).toMatchObject([
+      { message: 'makes a second check "shop-front"', hint: expect.stringContaining('as: second') as string },
+    ]);
+    const named = plan(withWatch(use, { ...use, as: 'second' }));
+    expect(named.faults).toEqual([]);
+    expect(named.checks.map(({ check }) => check.id)).toEqual(['shop-front', 'shop-second-front']);
+  });
+
+  test('that has a check like one of another preset there is told apart by its own name, all its checks alike', () => {
+    const token = { file: 'kiosk.key' };
+    const { checks, faults } = plan(withWatch(use, { preset: 'kiosk', token }));
+    expect(faults).toEqual([]);
+    expect(checks.map(({ check: { id, dependsOn } }) => [id, dependsOn])).toEqual([
+      ['shop-front', []],
+      ['shop-kiosk-front', []],
+      ['shop-kiosk-orders', ['shop-kiosk-front']],
+    ]);
   });
 });
 

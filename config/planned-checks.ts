@@ -67,7 +67,7 @@ function firstOfEach(plan: CheckPlan): PlannedCheck[] {
       plan.faults.push({
         path: planned.path,
         message: `makes a second check "${planned.check.id}"`,
-        hint: 'use the preset once, or on a service of its own',
+        hint: 'give this use a name of its own, as in "as: second"',
       });
     }
   }
@@ -77,17 +77,18 @@ function firstOfEach(plan: CheckPlan): PlannedCheck[] {
 
 function planPresets(config: Config, plan: CheckPlan): void {
   const presets = new Presets(config.presets);
+  const makers = new Map<string, string>();
   if (presets.folderFault !== undefined) plan.faults.push({ path: ['presets'], message: presets.folderFault });
   for (const [name, { watch, address }] of Object.entries(config.hosts)) {
     const place: Place = { name, host: name, address: address ?? name };
     for (const [index, use] of watch.entries()) {
-      planUse(use, { place, path: ['hosts', name, 'watch', index], presets, plan });
+      planUse(use, { place, path: ['hosts', name, 'watch', index], presets, makers, plan });
     }
   }
   for (const [name, { watch, on }] of Object.entries(config.services)) {
     const place: Place = { name, service: name, host: on, address: config.hosts[on]?.address ?? on };
     for (const [index, use] of watch.entries()) {
-      planUse(use, { place, path: ['services', name, 'watch', index], presets, plan });
+      planUse(use, { place, path: ['services', name, 'watch', index], presets, makers, plan });
     }
   }
 }
@@ -104,10 +105,12 @@ interface Use {
   place: Place;
   path: ConfigPath;
   presets: Presets;
+  /** Which preset made the check of an id. */
+  makers: Map<string, string>;
   plan: CheckPlan;
 }
 
-function planUse(use: WatchConfig, { place, path, presets, plan }: Use): void {
+function planUse(use: WatchConfig, { place, path, presets, makers, plan }: Use): void {
   const preset = presets.get(use.preset);
   if (typeof preset === 'string') {
     plan.faults.push({ path: [...path, 'preset'], message: preset });
@@ -119,12 +122,32 @@ function planUse(use: WatchConfig, { place, path, presets, plan }: Use): void {
     ...withoutFaults(preset, use, path),
   );
   if (faults.length > 0) return;
-  for (const template of preset.checks) {
-    if (use.without.includes(template.suffix) || template.needs.some((name) => !values.has(name))) continue;
-    const made = makeCheck(template, { preset, use, values, place });
+  const templates = preset.checks.filter(
+    ({ suffix, needs }) => !use.without.includes(suffix) && needs.every((name) => values.has(name)),
+  );
+  const name = nameOfUse(use, { place, templates, makers });
+  for (const template of templates) {
+    const made = makeCheck(template, { preset, use, values, place: { ...place, name } });
     if ('fault' in made) plan.faults.push({ path, message: `preset "${preset.preset}": ${made.fault}` });
-    else plan.checks.push({ ...made, path, origin: 'preset' });
+    else {
+      makers.set(made.check.id, use.preset);
+      plan.checks.push({ ...made, path, origin: 'preset' });
+    }
   }
+}
+
+/**
+ * What the ids of its checks begin with. Two presets on one place that both have a check `web` are told apart by the name
+ * of the second; one preset that is used twice only by a person.
+ */
+function nameOfUse(
+  { as, preset }: WatchConfig,
+  { place, templates, makers }: Pick<Use, 'place' | 'makers'> & { templates: Preset['checks'] },
+): string {
+  if (as !== undefined) return `${place.name}-${as}`;
+  const others = templates.map(({ suffix }) => makers.get(`${place.name}-${suffix}`));
+  const isFree = others.every((other) => other === undefined);
+  return isFree || others.includes(preset) ? place.name : `${place.name}-${preset}`;
 }
 
 function withoutFaults(preset: Preset, use: WatchConfig, path: ConfigPath): Remark[] {

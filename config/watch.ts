@@ -6,6 +6,9 @@ import { HostName } from './names.ts';
 /** What every use of a preset has; the other keys are the parameters of that preset. */
 export const WatchCommon = z.looseObject({
   preset: z.string().min(1).max(200).describe('Name of a preset: `lares presets` lists them with their parameters.'),
+  as: HostName.optional().describe(
+    'Tells it from other uses on the same host or service: it stands in the ids of its checks, `<host>-<as>-<check>`.',
+  ),
   every: Duration.optional().describe('Interval of all its checks, instead of their own.'),
   for: Duration.optional().describe('How long a condition must hold, for all its checks.'),
   severity: Severity.optional().describe('Replaces the severity of all its checks.'),
