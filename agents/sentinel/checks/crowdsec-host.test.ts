@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { assert, json, oneof, property, string } from 'fast-check';
-import { parseBouncers, parseMachines } from '#agents/sentinel/probes/cscli.ts';
+import { parseBouncers, parseHub, parseMachines } from '#agents/sentinel/probes/cscli.ts';
 import { answering, checkContext } from '../../../test/parts/check-context.ts';
 import { type Crowdsec, crowdsecPrograms, startCrowdsec } from '../../../test/parts/crowdsec.ts';
 import { describeWith } from '../../../test/parts/daemon.ts';
@@ -26,8 +26,22 @@ const bouncers = (more: object = {}): string =>
     { name: 'firewall', api_key: '3dd2e5b2', revoked: false, until: ago(9_000), last_pull: ago(8), ...more },
   ]);
 
+const hub = (status = 'enabled'): string =>
+  JSON.stringify({
+    collections: [{ name: 'crowdsecurity/sshd', local_version: '0.2', status: 'enabled,tainted' }],
+    scenarios: [{ name: 'crowdsecurity/ssh-bf', local_version: '0.1', status }],
+    postoverflows: null,
+  });
+
 function look(parts: object, options: object = {}) {
-  const text = sectionsText({ now: String(now), machines: machines(), bouncers: bouncers(), ...parts, done: '' });
+  const text = sectionsText({
+    now: String(now),
+    machines: machines(),
+    bouncers: bouncers(),
+    hub: hub(),
+    ...parts,
+    done: '',
+  });
   return check.observe(check.options.parse(options), checkContext({ probe: answering(text) }));
 }
 
@@ -39,8 +53,22 @@ describe('engines and bouncers', () => {
       'machine-silent web ok',
       'bouncer-silent firewall ok',
       'crowdsec-unguarded crowdsec ok',
+      'crowdsec-no-scenarios hub ok',
+      'crowdsec-hub-outdated hub ok',
     ]);
     expect(JSON.stringify(found)).not.toContain('3dd2e5b2');
+  });
+
+  test('without a scenario notice nothing, and old ones are information', async () => {
+    expect(namedProblems(await look({ hub: hub('disabled') }))).toEqual([
+      'critical crowdsec-no-scenarios hub: 0 scenarios of CrowdSec are on: it notices no attack',
+    ]);
+    expect(namedProblems(await look({ hub: hub('enabled,update-available') }))).toEqual([
+      'info crowdsec-hub-outdated hub: of the hub of CrowdSec 1 item can be updated: crowdsecurity/ssh-bf',
+    ]);
+    expect(namedProblems(await look({ hub: '[]' }))).toEqual([
+      'unknown crowdsec-no-scenarios hub: what cscli says about the hub of CrowdSec cannot be read',
+    ]);
   });
 
   test('that are silent are told', async () => {
@@ -87,7 +115,9 @@ describe('engines and bouncers', () => {
     assert(
       property(oneof(string(), json()), (text) => {
         expect(
-          [parseMachines(text), parseBouncers(text)].every((list) => list === undefined || Array.isArray(list)),
+          [parseMachines(text), parseBouncers(text), parseHub(text)].every(
+            (found) => found === undefined || typeof found === 'object',
+          ),
         ).toBe(true);
       }),
     );
@@ -105,6 +135,9 @@ describeWith(crowdsecPrograms, "Debian's cscli", () => {
     const options = check.options.parse({ config: real.config, ignoreMachines: ['lares'] });
     const fresh = await check.observe(options, checkContext());
     expect(namedProblems(fresh)).toEqual([]);
+    expect(fresh.find(({ condition }) => condition === 'crowdsec-no-scenarios')?.summary).toBe(
+      '1 scenario of CrowdSec is on',
+    );
     expect(fresh.find(({ resource }) => resource === 'lares')?.summary).toContain('has never pulled the list');
     const headers = { 'x-api-key': real.bouncerKey, 'user-agent': 'test/1' };
     await (await fetch(`${real.url}/v1/decisions/stream?startup=true`, { headers })).arrayBuffer();

@@ -3,7 +3,14 @@ import { durationOr } from '#config/duration.ts';
 import type { Evidence } from '#bus/messages/finding.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { asRootHead, isRefused, rootHint, sudoOption, sudoValue } from '#agents/sentinel/probes/as-root.ts';
-import { observeBouncer, observeMachine, parseBouncers, parseMachines } from '#agents/sentinel/probes/cscli.ts';
+import {
+  observeBouncer,
+  observeHub,
+  observeMachine,
+  parseBouncers,
+  parseHub,
+  parseMachines,
+} from '#agents/sentinel/probes/cscli.ts';
 import { askHost, linesOf, partFailure, scriptHead } from '#agents/sentinel/probes/host-answer.ts';
 import { matchesAny } from '#agents/sentinel/probes/glob.ts';
 import { state, unseen } from '#agents/sentinel/probes/reading.ts';
@@ -12,6 +19,7 @@ import { counted, evidenceOf } from '#agents/sentinel/probes/text.ts';
 
 const machinesCommand = '/usr/bin/cscli machines list -o json';
 const bouncersCommand = '/usr/bin/cscli bouncers list -o json';
+const hubCommand = '/usr/bin/cscli hub list -o json';
 const maximumEach = 100;
 
 const names = z.array(z.string().min(1).max(200)).max(100).default([]);
@@ -29,13 +37,14 @@ const Options = z.strictObject({
     .describe(
       'Configuration of CrowdSec where it is not the usual one; sudoers then allows the commands with `-c` of it.',
     ),
-  sudo: sudoOption([machinesCommand, bouncersCommand]),
+  sudo: sudoOption([machinesCommand, bouncersCommand, hubCommand]),
 });
 type Options = z.output<typeof Options>;
 
 export const check = defineCheck({
   kind: 'crowdsec-host',
-  about: 'CrowdSec by its own tool on its host: engines that are silent or not validated, bouncers that pull no more.',
+  about:
+    'CrowdSec by its own tool on its host: engines that are silent or not validated, bouncers that pull no more, scenarios that are missing or old.',
   options: Options,
   reach: 'host',
   resourceOf: () => 'crowdsec',
@@ -51,6 +60,7 @@ quiet() { out=$("$@" 2>/dev/null); code=$?; if [ $code = 0 ]; then printf '%s\n'
 part now date +%s
 part machines quiet as_root /usr/bin/cscli $config machines list -o json
 part bouncers quiet as_root /usr/bin/cscli $config bouncers list -o json
+part hub quiet as_root /usr/bin/cscli $config hub list -o json
 `;
 
 async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
@@ -80,10 +90,21 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
           .filter(({ name }) => !matchesAny(name, options.ignoreBouncers))
           .map((bouncer) => observeBouncer(bouncer, { now, limitMs: pulls }))),
     ...summaryOf(machines, bouncers),
+    ...lookAtHub(sections.get('hub')),
   ];
 }
 
 type Listed<T> = { list: T[] } | { reason: string };
+
+function lookAtHub(section: Section | undefined): Observation[] {
+  const hub = listed(section, (text) => wrapped(parseHub(text)), 'the hub of CrowdSec');
+  if ('reason' in hub) return [unseen({ condition: 'crowdsec-no-scenarios', resource: 'hub' }, hub.reason)];
+  return hub.list.flatMap(observeHub);
+}
+
+function wrapped<T>(value: T | undefined): T[] | undefined {
+  return value === undefined ? undefined : [value];
+}
 
 function listed<T>(section: Section | undefined, parse: (text: string) => T[] | undefined, what: string): Listed<T> {
   if (section?.code !== 0) {

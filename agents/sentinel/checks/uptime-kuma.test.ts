@@ -58,6 +58,37 @@ describe('Uptime Kuma', () => {
     expect(words(await look({ url: api.url, token, ignore: ['Say "hi", NAS'] }))).toHaveLength(5);
   });
 
+  test('tells certificates that end or are not valid, by the share of their life that is left', async () => {
+    const page = (shop: number, inner: number): string => `${exported}
+monitor_cert_days_remaining{monitor_id="1",monitor_name="Shop"} ${shop}
+monitor_cert_is_valid{monitor_id="1",monitor_name="Shop"} 1
+monitor_cert_days_remaining{monitor_id="3",monitor_name="Wiki"} ${inner}
+monitor_cert_is_valid{monitor_id="3",monitor_name="Wiki"} 0
+`;
+    let now = page(89, 1);
+    await using api = await startFakeApi((request) => kuma(now)(request));
+    const context = checkContext();
+    const certificates = async (): Promise<Observation[]> => {
+      const found = await check.observe(check.options.parse({ url: api.url, token }), context);
+      return found.filter(({ condition }) => condition.startsWith('certificate-'));
+    };
+    // Of hours only: whole days say nothing of it.
+    expect(words(await certificates())).toEqual([
+      'certificate-invalid Shop ok',
+      'certificate-expiring Shop level',
+      'certificate-invalid Wiki critical',
+    ]);
+    now = page(13, 0);
+    expect((await certificates())[1]).toMatchObject({
+      summary: 'the certificate of Shop ends in 13 days, says Uptime Kuma',
+      reading: { value: 13, bad: 'below', warning: { trigger: 14 }, critical: { trigger: 3 } },
+    });
+    now = page(6, 1);
+    await certificates();
+    now = page(7, 1);
+    expect((await certificates())[1]?.reading).toMatchObject({ value: 7, warning: { trigger: 7 / 3 } });
+  });
+
   test('with a wrong key, or another page in its place, is unknown', async () => {
     await using api = await startFakeApi(kuma());
     expect(words(await look({ url: api.url, token: { env: 'HOME' } })).at(-1)).toBe('monitor-down monitors unknown');

@@ -10,8 +10,9 @@ import {
   presence,
   secretHeaders,
 } from '#agents/sentinel/probes/api.ts';
-import { exposedMetrics } from '#agents/sentinel/probes/exposition.ts';
-import { asleep, state, unseen } from '#agents/sentinel/probes/reading.ts';
+import { type ExposedMetric, exposedMetrics } from '#agents/sentinel/probes/exposition.ts';
+import { asleep, level, state, unseen } from '#agents/sentinel/probes/reading.ts';
+import { remember } from '#agents/sentinel/probes/remembered.ts';
 import { counted, evidenceOf } from '#agents/sentinel/probes/text.ts';
 
 const Options = z.strictObject({
@@ -24,7 +25,7 @@ type Options = z.output<typeof Options>;
 
 export const check = defineCheck({
   kind: 'uptime-kuma',
-  about: 'Whether Uptime Kuma answers, and with an API key every monitor that it calls down.',
+  about: 'Whether Uptime Kuma answers, and with an API key every monitor that it calls down and certificates that end.',
   options: Options,
   reach: 'network',
   resourceOf: () => 'uptime-kuma',
@@ -42,7 +43,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   if (metrics.is !== 'value') return [there, unseen(said, metrics.reason)];
   const monitors = parseMonitors(metrics.value);
   if (monitors === undefined) return [there, unseen(said, 'its metrics name no monitors')];
-  return [there, ...judge(monitors, options)];
+  return [there, ...judge(monitors, options), ...certificatesOf(metrics.value, options, context)];
 }
 
 function metricsOf(options: Options, context: CheckContext): Promise<ApiAnswer<string>> {
@@ -89,6 +90,65 @@ function judge(monitors: readonly Monitor[], { ignore }: Options): Observation[]
       return state({ ...said, summary, ok: status !== 0, severity: 'critical', holdMs: 0 });
     }),
   ];
+}
+
+/** Days left and the most that were left since the last renewal, of each monitor. */
+const Lives = z.record(z.string(), z.object({ left: z.number(), most: z.number() }));
+const maximumLives = 500;
+/** A life that is counted in hours cannot be judged by whole days. */
+const shortestLifeDays = 3;
+
+/** What Uptime Kuma reads from the certificates that it is shown. */
+function certificatesOf(text: string, { ignore }: Options, { memory }: CheckContext): Observation[] {
+  const found = exposedMetrics(text, new Set(['monitor_cert_days_remaining', 'monitor_cert_is_valid']));
+  const known = Lives.safeParse(memory.get('certificates'));
+  const lives: z.output<typeof Lives> = {};
+  const byName = Map.groupBy(found, ({ labels }) => labels['monitor_name'] ?? '');
+  const observations = [...byName].flatMap(([name, metrics]) => {
+    if (name === '' || ignore.includes(name)) return [];
+    const left = leastOf(metrics, 'monitor_cert_days_remaining');
+    const isValid = leastOf(metrics, 'monitor_cert_is_valid') !== 0;
+    const before = known.success ? known.data[name] : undefined;
+    if (left === undefined || Number.isNaN(left)) return [validityOf(name, isValid)];
+    // It does not tell how long the whole life is: the third and the tenth of what was left at first stand in for it.
+    const most = before === undefined || left > before.left ? left : before.most;
+    lives[name] = { left, most };
+    return [validityOf(name, isValid), ...(most < shortestLifeDays ? [] : [endOf(name, { left, most })])];
+  });
+  remember(memory, 'certificates', Object.fromEntries(Object.entries(lives).slice(0, maximumLives)));
+  return observations;
+}
+
+function leastOf(metrics: readonly ExposedMetric[], metric: string): number | undefined {
+  const values = metrics.filter(({ name }) => name === metric).map(({ value }) => value);
+  return values.length === 0 ? undefined : Math.min(...values);
+}
+
+function validityOf(name: string, isValid: boolean): Observation {
+  return state({
+    condition: 'certificate-invalid',
+    resource: name,
+    labels: { monitor: name.slice(0, 200) },
+    summary: `the certificate of ${name} is ${isValid ? 'valid' : 'not valid'}, says Uptime Kuma`,
+    ok: isValid,
+    severity: 'critical',
+    holdMs: 0,
+  });
+}
+
+function endOf(name: string, { left, most }: { left: number; most: number }): Observation {
+  return level({
+    condition: 'certificate-expiring',
+    resource: name,
+    labels: { monitor: name.slice(0, 200) },
+    summary: `the certificate of ${name} ends in ${counted(left, 'day')}, says Uptime Kuma`,
+    value: left,
+    unit: 'd',
+    bad: 'below',
+    warning: Math.min(14, most / 3),
+    critical: Math.min(3, most / 10),
+    holdMs: 0,
+  });
 }
 
 async function gather(options: Options, context: CheckContext, observation: Observation): Promise<Evidence[]> {

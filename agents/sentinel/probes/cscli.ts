@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { formatDuration } from '#config/duration.ts';
 import type { Observation } from '#agents/sentinel/check.ts';
 import { state } from './reading.ts';
-import { jsonOf } from './text.ts';
+import { counted, jsonOf, oneLine } from './text.ts';
 
 const time = z.string().nullish();
 
@@ -28,6 +28,51 @@ export function parseMachines(text: string): Machine[] | undefined {
 export function parseBouncers(text: string): Bouncer[] | undefined {
   const parsed = Bouncers.safeParse(jsonOf(text));
   return parsed.success ? parsed.data : undefined;
+}
+
+/** `cscli hub list -o json`: lists by sort, of what is installed; `status` as `enabled,tainted,update-available`. */
+const Hub = z.record(
+  z.string(),
+  z
+    .array(z.object({ name: z.string(), status: z.string().default('') }))
+    .nullable()
+    .transform((list) => list ?? []),
+);
+type Hub = z.output<typeof Hub>;
+
+export function parseHub(text: string): Hub | undefined {
+  const parsed = Hub.safeParse(jsonOf(text));
+  return parsed.success && 'scenarios' in parsed.data ? parsed.data : undefined;
+}
+
+/** Without a scenario everything else may be well, and nobody is ever banned. */
+export function observeHub(hub: Hub): Observation[] {
+  const items = Object.entries(hub).flatMap(([sort, list]) => list.map((item) => ({ ...item, sort })));
+  const isOn = ({ status }: { status: string }): boolean => status.split(',').includes('enabled');
+  const scenarios = items.filter((item) => item.sort === 'scenarios' && isOn(item));
+  const old = items.filter((item) => isOn(item) && item.status.includes('update-available'));
+  const names = old.slice(0, 5).map(({ name }) => oneLine(name, 80));
+  const more = old.length > names.length ? ` and ${old.length - names.length} more` : '';
+  return [
+    state({
+      condition: 'crowdsec-no-scenarios',
+      resource: 'hub',
+      summary: `${counted(scenarios.length, 'scenario')} of CrowdSec ${scenarios.length === 1 ? 'is' : 'are'} on${scenarios.length === 0 ? ': it notices no attack' : ''}`,
+      ok: scenarios.length > 0,
+      severity: 'critical',
+    }),
+    state({
+      condition: 'crowdsec-hub-outdated',
+      resource: 'hub',
+      holdMs: 0,
+      summary:
+        old.length === 0
+          ? `what CrowdSec has of its hub is up to date as far as it knows`
+          : `of the hub of CrowdSec ${counted(old.length, 'item')} can be updated: ${names.join(', ')}${more}`,
+      ok: old.length === 0,
+      severity: 'info',
+    }),
+  ];
 }
 
 interface HeardOf {
