@@ -25,6 +25,8 @@ const arr = saying({
   '/ping': { status: 'OK' },
   '/api/v1/health': [],
   '/api/v3/health': [],
+  '/api/v3/queue/status': { totalCount: 0, errors: false, warnings: false },
+  '/api/v3/diskspace': [{ path: '/tv', label: '', freeSpace: 2e12, totalSpace: 4e12 }],
   '/api/system/ping': { status: 'OK' },
   '/api/system/health': { data: [] },
 });

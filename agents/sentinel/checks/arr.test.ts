@@ -11,12 +11,15 @@ process.env['LARES_TEST_ARR_KEY'] = '0123456789abcdef0123456789abcdef';
 const token = { env: 'LARES_TEST_ARR_KEY' };
 
 /** Sonarr 4 and Radarr 5 as they answer: `/ping` needs no key, everything else refuses a wrong one with 401. */
-function sonarr(issues: object[], database = true) {
+function sonarr(issues: object[], database = true, inside: { queue?: object; disks?: object[] } = {}) {
   return ({ path, headers }: ApiRequest) => {
     if (path === '/api/system/ping') return { body: { status: 'OK' } };
     if (path === '/ping') return database ? { body: { status: 'OK' } } : { status: 500, body: { status: 'Error' } };
     if (headers['x-api-key'] !== process.env['LARES_TEST_ARR_KEY']) return { status: 401 };
     if (path === '/api/v3/health' || path === '/api/v1/health') return { body: issues };
+    if (path === '/api/v3/queue/status')
+      return { body: inside.queue ?? { totalCount: 0, errors: false, warnings: false } };
+    if (path === '/api/v3/diskspace') return { body: inside.disks ?? [] };
     if (path === '/api/system/health') return { body: { data: issues } };
     return undefined;
   };
@@ -46,6 +49,7 @@ describe('a product that answers', () => {
     expect((await look()).map(({ condition, reading }) => [condition, reading])).toEqual([
       ['arr-down', { is: 'state', ok: true, severity: 'critical' }],
       ['arr-health', { is: 'state', ok: true, severity: 'warning' }],
+      ['arr-queue-stuck', { is: 'state', ok: true, severity: 'warning' }],
     ]);
   });
 
@@ -61,7 +65,7 @@ describe('a product that answers', () => {
       ],
       ['RootFolderCheck', { is: 'state', ok: false, severity: 'critical' }, 'sonarr: Missing root folder: /tv'],
     ]);
-    expect(await look({ ignore: ['IndexerStatusCheck', 'RootFolderCheck'] })).toHaveLength(2);
+    expect(await look({ ignore: ['IndexerStatusCheck', 'RootFolderCheck'] })).toHaveLength(3);
   });
 
   test('speaks version 1 as Prowlarr and its own words as Bazarr', async () => {
@@ -70,6 +74,27 @@ describe('a product that answers', () => {
     expect(api.requests.at(-1)?.path).toBe('/api/v1/health');
     api = await startFakeApi(sonarr([{ object: 'Series', issue: 'Path is not reachable' }]));
     expect((await look({ product: 'bazarr' })).at(-1)?.summary).toBe('bazarr: Path is not reachable');
+  });
+
+  test('tells downloads that are stuck and disks that are nearly full, a small one by its share', async () => {
+    const gib = 1_073_741_824;
+    api = await startFakeApi(
+      sonarr([], true, {
+        queue: { totalCount: 3, count: 3, unknownCount: 0, errors: true, warnings: false },
+        disks: [
+          { path: '/tv', label: 'media', freeSpace: 6 * gib, totalSpace: 4_000 * gib },
+          { path: '/', label: '', freeSpace: 4 * gib, totalSpace: 8 * gib },
+          { path: '/proc', label: '', freeSpace: 0, totalSpace: 0 },
+        ],
+      }),
+    );
+    const [, , queue, ...disks] = await look({ stuckAfter: '2h' });
+    expect(queue).toMatchObject({ condition: 'arr-queue-stuck', holdMs: 7_200_000, reading: { ok: false } });
+    expect(queue?.summary).toBe('sonarr has 3 downloads in its queue, some with errors');
+    expect(disks.map(({ resource, reading }) => [resource, reading])).toMatchObject([
+      ['/tv', { value: 6, bad: 'below', warning: { trigger: 10 } }],
+      ['/', { value: 4, warning: { trigger: 0.4 } }],
+    ]);
   });
 
   test('and refuses the key is unknown in its health, not well', async () => {

@@ -1,11 +1,12 @@
 import { z } from 'zod';
+import { durationOr } from '#config/duration.ts';
 import { SecretRef } from '#config/schema.ts';
 import type { Severity } from '#bus/fields.ts';
 import type { Evidence } from '#bus/messages/finding.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { type Api, apiOptions, createApi, presence, secretOf } from '#agents/sentinel/probes/api.ts';
-import { state, unseen } from '#agents/sentinel/probes/reading.ts';
-import { counted, evidenceOf } from '#agents/sentinel/probes/text.ts';
+import { level, state, unseen } from '#agents/sentinel/probes/reading.ts';
+import { counted, evidenceOf, formatBytes } from '#agents/sentinel/probes/text.ts';
 
 const Options = z.strictObject({
   ...apiOptions,
@@ -16,13 +17,39 @@ const Options = z.strictObject({
     .max(50)
     .default([])
     .describe('Health sources to leave out, as IndexerStatusCheck.'),
+  stuckAfter: durationOr('1h').describe('Downloads that wait so long with a warning or an error are stuck.'),
+  freeBelow: z
+    .number()
+    .nonnegative()
+    .default(10)
+    .describe('GiB free on a disk of the product below which it is a warning; of a small disk a twentieth.'),
 });
 type Options = z.output<typeof Options>;
 
-/** `GET /api/v3/health` of Sonarr and Radarr, v1 of the others. */
+/** Version of the API; Bazarr has another one altogether. */
+const versions: Partial<Record<Options['product'], string>> = {
+  sonarr: 'v3',
+  radarr: 'v3',
+  lidarr: 'v1',
+  readarr: 'v1',
+  prowlarr: 'v1',
+};
+
+/** `GET /api/v3/health` and the like. */
 const Issues = z.array(z.object({ source: z.string(), type: z.string(), message: z.string().default('') }));
 /** `GET /api/system/health` of Bazarr. */
 const BazarrIssues = z.object({ data: z.array(z.object({ object: z.string(), issue: z.string() })) });
+
+/** `GET /queue/status` and `GET /diskspace` of those that download. */
+const Queue = z.object({
+  totalCount: z.number().default(0),
+  errors: z.boolean().default(false),
+  warnings: z.boolean().default(false),
+});
+const Disks = z.array(z.object({ path: z.string(), freeSpace: z.number(), totalSpace: z.number() }));
+
+const gibibyte = 1_073_741_824;
+const maximumDisks = 50;
 
 interface Issue {
   source: string;
@@ -32,7 +59,8 @@ interface Issue {
 
 export const check = defineCheck({
   kind: 'arr',
-  about: 'Sonarr, Radarr, Lidarr, Readarr, Prowlarr and Bazarr: whether they answer, and their own health messages.',
+  about:
+    'Sonarr, Radarr, Lidarr, Readarr, Prowlarr and Bazarr: whether they answer, their own health messages, stuck downloads and full disks.',
   options: Options,
   reach: 'network',
   resourceOf: ({ product }) => product,
@@ -53,6 +81,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   return [
     there,
     state({ ...said, summary: counts, ok: true, severity: 'warning' }),
+    ...(await lookAtDownloads(api, options, issues.headers)),
     ...[...Map.groupBy(issues.issues, ({ source }) => source)].map(([source, own]) => observed(product, source, own)),
   ];
 }
@@ -73,7 +102,49 @@ function observed(product: string, source: string, issues: readonly Issue[]): Ob
   });
 }
 
-type Listed = { ok: true; issues: Issue[] } | { ok: false; reason: string };
+type Headers = Record<string, string>;
+
+async function lookAtDownloads(api: Api, options: Options, headers: Headers): Promise<Observation[]> {
+  const version = versions[options.product];
+  if (version === undefined || options.product === 'prowlarr') return [];
+  const stuck = { condition: 'arr-queue-stuck', resource: 'queue', holdMs: options.stuckAfter };
+  const queue = await api.json(Queue, { path: `/api/${version}/queue/status`, headers });
+  const disks = await api.json(Disks, { path: `/api/${version}/diskspace`, headers });
+  return [
+    queue.is === 'value' ? judgeQueue(queue.value, options, stuck) : unseen(stuck, queue.reason),
+    ...(disks.is === 'value'
+      ? judgeDisks(disks.value, options)
+      : [unseen({ condition: 'arr-disk-low', resource: 'disks' }, disks.reason)]),
+  ];
+}
+
+function judgeQueue(
+  { totalCount, errors, warnings }: z.output<typeof Queue>,
+  { product }: Options,
+  said: { condition: string; resource: string; holdMs: number },
+): Observation {
+  const what = errors ? ', some with errors' : warnings ? ', some with warnings' : '';
+  const summary = `${product} has ${counted(totalCount, 'download')} in its queue${what}`;
+  return state({ ...said, summary, ok: !errors && !warnings, severity: 'warning' });
+}
+
+/** Mounts of a container are told one by one, with one disk behind many: by path they stay apart. */
+function judgeDisks(all: z.output<typeof Disks>, { product, freeBelow }: Options): Observation[] {
+  const disks = new Map(all.filter(({ totalSpace }) => totalSpace > 0).map((disk) => [disk.path, disk]));
+  return [...disks.values()].slice(0, maximumDisks).map(({ path, freeSpace, totalSpace }) =>
+    level({
+      condition: 'arr-disk-low',
+      resource: path,
+      summary: `${product} has ${formatBytes(freeSpace)} of ${formatBytes(totalSpace)} free at ${path}`,
+      value: freeSpace / gibibyte,
+      unit: 'GiB',
+      bad: 'below',
+      warning: Math.min(freeBelow, totalSpace / gibibyte / 20),
+    }),
+  );
+}
+
+type Listed = { ok: true; headers: Headers; issues: Issue[] } | { ok: false; reason: string };
 
 async function issuesOf(api: Api, options: Options, context: CheckContext): Promise<Listed> {
   const key = options.token === undefined ? undefined : secretOf(options.token, context);
@@ -81,16 +152,17 @@ async function issuesOf(api: Api, options: Options, context: CheckContext): Prom
   const headers = { 'x-api-key': key.value };
   const keep = (issues: Issue[]): Listed => ({
     ok: true,
+    headers,
     issues: issues.filter(({ source }) => !options.ignore.includes(source)).slice(0, 100),
   });
-  if (options.product === 'bazarr') {
+  const version = versions[options.product];
+  if (version === undefined) {
     const answer = await api.json(BazarrIssues, { path: '/api/system/health', headers });
     if (answer.is !== 'value') return { ok: false, reason: answer.reason };
     return keep(
       answer.value.data.map(({ object, issue }) => ({ source: object, severity: 'warning', message: issue })),
     );
   }
-  const version = ['sonarr', 'radarr'].includes(options.product) ? 'v3' : 'v1';
   const answer = await api.json(Issues, { path: `/api/${version}/health`, headers });
   if (answer.is !== 'value') return { ok: false, reason: answer.reason };
   const bad = answer.value.filter(({ type }) => type !== 'ok' && type !== 'notice');
