@@ -27,12 +27,15 @@ import { type RecoveryContext, recoverRuns, watchUnknown } from './recovery.ts';
 import { Runs } from './runs.ts';
 import { openRemediationStore, type RemediationStore } from './store.ts';
 import { placesOfKeys, readTrustedKeys } from './trusted-keys.ts';
+import { forgetOld } from './store/retention.ts';
 import { serveVerbs } from './verbs.ts';
 
 /** Expiry, clearing and what waits for the hosts. */
 const roundMs = 15_000;
 /** Sentinel is asked again for each verdict that is missing. */
 const askAgainMs = 60_000;
+/** What is over for long is forgotten. */
+const forgetMs = 10 * 60_000;
 /** How long a stopping worker waits for commands that run; what is left is looked at after the restart. */
 const patienceMs = 10_000;
 
@@ -133,6 +136,7 @@ class Remediation implements Agent {
     this.#resume();
     this.#every(roundMs, () => this.#round());
     this.#every(askAgainMs, () => this.#board.askAgain());
+    this.#every(forgetMs, () => forgetOld(this.#store.rows, this.#context.clock.now()));
     this.#track(watchUnknown(this.#recovery(), this.#stopping.signal));
   }
 

@@ -70,8 +70,12 @@ export class Runs {
       updatedAt: toInstant(now),
     };
     return store.rows.transaction(() => {
-      const targets = targetsOf(playbook, hostsOf(body), body.parameters);
-      if (!store.runs.claim(head, { targets, resources: resourcesOf(body) }, now)) return false;
+      const on = {
+        targets: targetsOf(playbook, hostsOf(body), body.parameters),
+        resources: resourcesOf(body),
+        playbookDigest: body.playbookDigest,
+      };
+      if (!store.runs.claim(head, on, now)) return false;
       store.plans.decide(plan.id, { status: 'approved', at: now });
       store.plans.endApproval(approval.id, 'admitted');
       const { approver, digest } = approval;

@@ -7,6 +7,7 @@ import type { Assessor } from './assess/assess.ts';
 import { Assessing } from './assess/assessing.ts';
 import type { Channel } from './channel.ts';
 import { channelHost } from './people/channel-host.ts';
+import { pullBack } from './clock-set-back.ts';
 import { Desk } from './desk.ts';
 import { createNightly } from './digest/nightly.ts';
 import { createInbox } from './intake/inbox.ts';
@@ -17,6 +18,7 @@ import { createPublishing } from './publishing.ts';
 import { resend } from './plans/resend.ts';
 import { settle } from './settle.ts';
 import { type TriageStore, openTriageStore } from './store.ts';
+import { forgetOld } from './store/retention.ts';
 import { listen } from './intake/listen.ts';
 import { createMissing } from './intake/missing.ts';
 import { createWorkerWatch } from './plans/worker.ts';
@@ -32,6 +34,8 @@ interface TriageOptions {
 
 /** Deadlines are looked at so often: group wait, reminders, snoozes, the digest. */
 const tickMs = 1_000;
+/** What is over for long is forgotten. */
+const forgetMs = 10 * 60_000;
 
 /** Folds findings into incidents, tells people, collects their decisions. Decides nothing about hosts by itself. */
 export function createTriage(context: AgentContext, options: TriageOptions): Agent {
@@ -85,6 +89,12 @@ export function createTriage(context: AgentContext, options: TriageOptions): Age
 function createRounds(context: AgentContext, parts: TriageParts): { isRunning: boolean; tick(): void; stop(): void } {
   const { desk, watch, nightly, missing, publishing, worker } = parts;
   let cancel: () => void = () => undefined;
+  let forgotAt = context.clock.now();
+  const forget = (): void => {
+    if (context.clock.now() - forgotAt < forgetMs) return;
+    forgotAt = context.clock.now();
+    forgetOld(desk.store.rows, forgotAt);
+  };
   const rounds = {
     isRunning: false,
     tick(): void {
@@ -98,6 +108,7 @@ function createRounds(context: AgentContext, parts: TriageParts): { isRunning: b
         missing.look();
         worker.look();
         publishing.noteConnected();
+        forget();
       } catch (error) {
         // A full disk: the next round tries again, and nothing was half done.
         if (!(error instanceof Failure)) throw error;
@@ -127,6 +138,7 @@ function assemble(context: AgentContext, { channels, assessor, catalogue }: Tria
     config,
     inventory,
     settle,
+    pullBack,
     changed: (incidents) => {
       publishing.incidents(incidents);
       assessing.want(incidents);

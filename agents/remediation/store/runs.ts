@@ -29,7 +29,11 @@ export interface RunTarget {
 export interface RunRows {
   targets(run: string): RunTarget[];
   /** Claims the plan: false when a run of it exists. Locks the hosts. */
-  claim(head: RunHead, on: { targets: readonly RunTarget[]; resources: readonly string[] }, now: number): boolean;
+  claim(
+    head: RunHead,
+    on: { targets: readonly RunTarget[]; resources: readonly string[]; playbookDigest: string },
+    now: number,
+  ): boolean;
   head(id: string): RunHead | undefined;
   runOfPlan(plan: string): RunHead | undefined;
   /** Whether a plan of a playbook with exactly this content was approved before. */
@@ -78,7 +82,7 @@ function headRows(rows: Store): Pick<RunRows, 'claim' | 'targets' | 'head' | 'ru
     return row && headOf(row);
   };
   return {
-    claim(head, { targets, resources }, now) {
+    claim(head, { targets, resources, playbookDigest }, now) {
       const { changes } = rows.run(
         'INSERT OR IGNORE INTO runs (id, plan, playbook, status, body, locked, claimed_at) VALUES (?,?,?,?,?,1,?)',
         head.id,
@@ -93,6 +97,7 @@ function headRows(rows: Store): Pick<RunRows, 'claim' | 'targets' | 'head' | 'ru
       for (const { host, target } of targets) rows.run(insert, head.id, host, target);
       const sql = 'INSERT OR IGNORE INTO run_resources (run, resource) VALUES (?,?)';
       for (const resource of resources) rows.run(sql, head.id, resource);
+      rows.run('INSERT OR IGNORE INTO approved_playbooks (digest, at) VALUES (?,?)', playbookDigest, now);
       return true;
     },
     targets(run) {
@@ -102,9 +107,7 @@ function headRows(rows: Store): Pick<RunRows, 'claim' | 'targets' | 'head' | 'ru
     head: (id) => one('id', id),
     runOfPlan: (plan) => one('plan', plan),
     wasApproved(playbookDigest) {
-      const sql = `SELECT 1 FROM runs JOIN plans ON plans.id = runs.plan
-                   WHERE json_extract(plans.body, '$.body.playbookDigest') = ? LIMIT 1`;
-      return rows.get(sql, playbookDigest) !== undefined;
+      return rows.get('SELECT 1 FROM approved_playbooks WHERE digest = ?', playbookDigest) !== undefined;
     },
     saveHead(head) {
       rows.run('UPDATE runs SET status = ?, body = ? WHERE id = ?', head.status, JSON.stringify(head), head.id);

@@ -47,4 +47,8 @@ export const remediationMigrations: readonly string[] = [
      run TEXT NOT NULL REFERENCES runs (id), resource TEXT NOT NULL, PRIMARY KEY (run, resource)
    );
    CREATE INDEX run_resources_resource ON run_resources (resource);`,
+  `CREATE TABLE approved_playbooks (digest TEXT PRIMARY KEY, at INTEGER NOT NULL);
+   INSERT OR IGNORE INTO approved_playbooks (digest, at)
+     SELECT json_extract(plans.body, '$.body.playbookDigest'), runs.claimed_at FROM runs JOIN plans ON plans.id = runs.plan
+     WHERE json_extract(plans.body, '$.body.playbookDigest') IS NOT NULL;`,
 ];

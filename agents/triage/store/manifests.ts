@@ -3,15 +3,15 @@ import { Manifest } from '#bus/messages/manifest.ts';
 
 /** The newest manifest of each sentinel. */
 export interface ManifestRows {
-  /** False when this sentinel has sent a newer one. One from the future was sent by a clock that was set back since. */
-  save(manifest: Manifest, now: number): boolean;
+  /** False when this sentinel has sent a newer one that is not from after `latest`, by a clock that was set back since. */
+  save(manifest: Manifest, latest: number): boolean;
   newest(): Manifest | undefined;
   sentinels(): string[];
 }
 
 export function manifestRows(rows: Store): ManifestRows {
   return {
-    save(manifest, now) {
+    save(manifest, latest) {
       const { changes } = rows.run(
         `INSERT INTO manifests (sentinel, at, sequence, body) VALUES (?,?,?,?)
          ON CONFLICT (sentinel) DO UPDATE SET at = excluded.at, sequence = excluded.sequence, body = excluded.body
@@ -20,7 +20,7 @@ export function manifestRows(rows: Store): ManifestRows {
         Date.parse(manifest.at),
         manifest.sequence,
         JSON.stringify(manifest),
-        now,
+        latest,
       );
       return changes > 0;
     },
