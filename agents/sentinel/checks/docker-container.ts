@@ -10,9 +10,10 @@ import { type Docker, systemSocket } from '#agents/sentinel/probes/docker.ts';
 import { dockerCommand } from '#agents/sentinel/probes/docker-command.ts';
 import { dockerEngine } from '#agents/sentinel/probes/docker-engine.ts';
 import { matchesAny } from '#agents/sentinel/probes/glob.ts';
+import { asleep, type Said, state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { remember, rememberedTexts } from '#agents/sentinel/probes/remembered.ts';
 import { rememberRestarts, restartLimit, restartWindowMs } from '#agents/sentinel/probes/restarts.ts';
-import { counted, evidenceOf, oneLine } from '#agents/sentinel/probes/text.ts';
+import { counted, evidenceOf } from '#agents/sentinel/probes/text.ts';
 
 const allContainers = 'containers';
 /** A health check has failed three times by then. */
@@ -67,21 +68,19 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   if (list.is === 'absent') {
     // A host without Docker has no containers to look at; one that had some has lost it.
     if (before === undefined && options.containers === undefined && options.socket === undefined) return [];
-    return [
-      whole({ is: 'unknown', reason: 'Docker is not there' }, 'cannot look at the containers: Docker is not there'),
-    ];
+    return [unseen(whole, 'Docker is not there')];
   }
-  if (list.is === 'unknown') {
-    return [whole({ is: 'unknown', reason: list.reason }, oneLine(`cannot look at the containers: ${list.reason}`))];
-  }
+  if (list.is === 'unknown') return [unseen(whole, list.reason)];
   const watched = list.containers.filter((container) => isWatched(container.name, options));
   const seen = rememberRunning(context, watched, before);
   const running = watched.filter((container) => container.status === 'running').length;
   return [
-    whole(
-      { is: 'state', ok: true, severity: 'critical' },
-      `${counted(watched.length, 'container')}, ${running} running`,
-    ),
+    state({
+      ...whole,
+      summary: `${counted(watched.length, 'container')}, ${running} running`,
+      ok: true,
+      severity: 'critical',
+    }),
     ...watched.flatMap((container) => conditionsOf(container, { options, wasRunning: seen.has(container.name) })),
     ...restartConditions(watched, context),
     ...missing(options, watched),
@@ -91,9 +90,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   ];
 }
 
-function whole(reading: Observation['reading'], summary: string): Observation {
-  return { condition: 'container-down', resource: allContainers, reading, summary };
-}
+const whole = { condition: 'container-down', resource: allContainers };
 
 function isWatched(name: string, options: Options): boolean {
   if (options.containers !== undefined) return options.containers.includes(name);
@@ -114,17 +111,8 @@ function rememberRunning(
   return new Set(seen);
 }
 
-function observationOf(
-  container: Container,
-  of: Pick<Observation, 'condition' | 'reading' | 'holdMs'> & { text: string },
-): Observation {
-  const { text, ...rest } = of;
-  return {
-    ...rest,
-    resource: container.name,
-    labels: { container: container.name },
-    summary: oneLine(`${container.name} ${text}`),
-  };
+function saidOf({ name }: Pick<Container, 'name'>, condition: string, text: string): Said {
+  return { condition, resource: name, labels: { container: name }, summary: `${name} ${text}` };
 }
 
 function conditionsOf(container: Container, of: { options: Options; wasRunning: boolean }): Observation[] {
@@ -132,11 +120,9 @@ function conditionsOf(container: Container, of: { options: Options; wasRunning: 
   const verdict = judgeRunning(container, isNamed);
   const severity = verdict.is === 'bad' ? verdict.severity : 'critical';
   const rest = verdict.is === 'bad' ? restOf(container, { ...of, isNamed }) : undefined;
-  const text = rest === undefined ? verdict.text : `${verdict.text}, which it may`;
-  const reading: Observation['reading'] =
-    rest === undefined ? { is: 'state', ok: verdict.is === 'ok', severity } : { is: 'asleep', reason: rest };
+  const said = saidOf(container, 'container-down', rest === undefined ? verdict.text : `${verdict.text}, which it may`);
   return [
-    observationOf(container, { condition: 'container-down', reading, text }),
+    rest === undefined ? state({ ...said, ok: verdict.is === 'ok', severity }) : asleep(said, rest),
     ...healthCondition(container),
     ...memoryCondition(container),
   ];
@@ -157,11 +143,11 @@ function healthCondition(container: Container): Observation[] {
   if (container.status !== 'running' || container.health === 'none' || container.health === 'starting') return [];
   const isUnhealthy = container.health === 'unhealthy';
   return [
-    observationOf(container, {
-      condition: 'container-unhealthy',
+    state({
+      ...saidOf(container, 'container-unhealthy', `is ${container.health} by its own health check`),
       holdMs: unhealthyHoldMs,
-      reading: { is: 'state', ok: !isUnhealthy, severity: 'critical' },
-      text: `is ${container.health} by its own health check`,
+      ok: !isUnhealthy,
+      severity: 'critical',
     }),
   ];
 }
@@ -170,10 +156,10 @@ function healthCondition(container: Container): Observation[] {
 function memoryCondition(container: Container): Observation[] {
   if (!container.wasOutOfMemory || container.status !== 'running') return [];
   return [
-    observationOf(container, {
-      condition: 'container-out-of-memory',
-      reading: { is: 'state', ok: false, severity: 'warning' },
-      text: 'ran out of memory: something inside was killed',
+    state({
+      ...saidOf(container, 'container-out-of-memory', 'ran out of memory: something inside was killed'),
+      ok: false,
+      severity: 'warning',
     }),
   ];
 }
@@ -185,14 +171,15 @@ function restartConditions(containers: readonly Container[], context: CheckConte
     const count = restarts.get(container.name) ?? 0;
     if (count === 0 && !container.isRestarting) return [];
     const isLoop = count >= restartLimit;
+    const text =
+      `started again ${counted(count, 'time')} within ${restartWindowMs / 60_000} minutes` +
+      (container.isRestarting ? `, last exit status ${container.exitCode}${outOfMemory(container)}` : '');
     return [
-      observationOf(container, {
-        condition: 'container-restarting',
+      state({
+        ...saidOf(container, 'container-restarting', text),
         ...(isLoop && { holdMs: 0 }),
-        reading: { is: 'state', ok: !isLoop && !container.isRestarting, severity: 'critical' },
-        text:
-          `started again ${counted(count, 'time')} within ${restartWindowMs / 60_000} minutes` +
-          (container.isRestarting ? `, last exit status ${container.exitCode}${outOfMemory(container)}` : ''),
+        ok: !isLoop && !container.isRestarting,
+        severity: 'critical',
       }),
     ];
   });
@@ -206,13 +193,7 @@ function missing(options: Options, containers: readonly Container[]): Observatio
   const found = new Set(containers.map(({ name }) => name));
   return (options.containers ?? [])
     .filter((name) => !found.has(name))
-    .map((name) => ({
-      condition: 'container-down',
-      resource: oneLine(name, 200),
-      labels: { container: name },
-      summary: oneLine(`${name} does not exist`),
-      reading: { is: 'state', ok: false, severity: 'critical' },
-    }));
+    .map((name) => state({ ...saidOf({ name }, 'container-down', 'does not exist'), ok: false, severity: 'critical' }));
 }
 
 /** Named ones that are missing are down; others are told for a while. */

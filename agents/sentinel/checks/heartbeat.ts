@@ -3,6 +3,7 @@ import type { Evidence } from '#bus/messages/finding.ts';
 import { Duration, durationOr, formatDuration } from '#config/duration.ts';
 import { SecretRef } from '#config/schema.ts';
 import { type CheckContext, defineCheck, type Observation, type Ping } from '#agents/sentinel/check.ts';
+import { state } from '#agents/sentinel/probes/reading.ts';
 import { evidenceOf } from '#agents/sentinel/probes/text.ts';
 
 const Options = z.strictObject({
@@ -33,15 +34,16 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const last = context.pings.last(options.ping);
   const judged = last === undefined ? neverPinged(options, context, now) : judge(options, last, now);
   return [
-    {
+    state({
       condition: 'heartbeat-missing',
       resource: options.ping,
       labels: { heartbeat: options.ping },
       // Period and grace are the hold.
       holdMs: 0,
       summary: `heartbeat "${options.ping}" ${judged.text}`,
-      reading: { is: 'state', ok: judged.ok, severity: 'critical' },
-    },
+      ok: judged.ok,
+      severity: 'critical',
+    }),
   ];
 }
 

@@ -4,6 +4,7 @@ import { readCommand } from '#agents/sentinel/probes/command-reading.ts';
 import { type HostLook, hostPartObservers, wantsUpdates } from '#agents/sentinel/probes/host-look.ts';
 import { HostOptions, hostParts } from '#agents/sentinel/probes/host-options.ts';
 import { hostEvidenceScript, hostScript } from '#agents/sentinel/probes/host-script.ts';
+import { state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { splitSections } from '#agents/sentinel/probes/sections.ts';
 import { counted, evidenceOf } from '#agents/sentinel/probes/text.ts';
 
@@ -38,10 +39,9 @@ async function observe(options: HostOptions, context: CheckContext): Promise<Obs
   });
   const answer = readCommand(end);
   const sections = splitSections(answer.ok ? answer.text : '');
-  if (!answer.ok) return [whole({ is: 'unknown', reason: answer.reason }, `cannot look at the host: ${answer.reason}`)];
+  if (!answer.ok) return [unseen(whole, answer.reason)];
   if (!sections.has('meminfo') && !sections.has('blocks')) {
-    const reason = 'the host did not run the script';
-    return [whole({ is: 'unknown', reason }, `cannot look at the host: ${reason}`)];
+    return [unseen(whole, 'the host did not run the script')];
   }
   const isLocal = context.host?.config.via === 'local';
   const look: HostLook = {
@@ -56,14 +56,12 @@ async function observe(options: HostOptions, context: CheckContext): Promise<Obs
     .filter((part) => !options.off.includes(part))
     .flatMap((part) => hostPartObservers[part](look));
   return [
-    whole({ is: 'state', ok: true, severity: 'critical' }, `looked at ${counted(found.length, 'value')}`),
+    state({ ...whole, summary: `looked at ${counted(found.length, 'value')}`, ok: true, severity: 'critical' }),
     ...found,
   ];
 }
 
-function whole(reading: Observation['reading'], summary: string): Observation {
-  return { condition: 'host-resources', resource: 'host', reading, summary };
-}
+const whole = { condition: 'host-resources', resource: 'host' };
 
 async function gather(_options: HostOptions, context: CheckContext, observation: Observation): Promise<Evidence[]> {
   const topic = topicOf(observation.condition);

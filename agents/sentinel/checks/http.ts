@@ -17,8 +17,9 @@ import { type Expectation, expectationOf, headerText, statusText } from '#agents
 import { Follow, type FollowedEnd, publicHeaders } from '#agents/sentinel/probes/http-follow.ts';
 import { HttpOptions } from '#agents/sentinel/probes/http-options.ts';
 import { lookNearby } from '#agents/sentinel/probes/nearby.ts';
+import { state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { remember } from '#agents/sentinel/probes/remembered.ts';
-import { evidenceOf, oneLine, resourceName } from '#agents/sentinel/probes/text.ts';
+import { evidenceOf, resourceName } from '#agents/sentinel/probes/text.ts';
 
 export const check = defineCheck({
   kind: 'http',
@@ -56,33 +57,25 @@ function prepared(options: HttpOptions): Prepared {
 async function observe(options: HttpOptions, context: CheckContext): Promise<Observation[]> {
   context.signal.throwIfAborted();
   const { url, resource, expectation } = prepared(options);
+  const said = { condition: 'http-down', resource };
   const ready = prepareExchange(options, context, expectation.needsBody);
-  if (!ready.ok) return [unknown(resource, ready.reason)];
+  if (!ready.ok) return [unseen(said, ready.reason)];
   const started = context.clock.now();
   const { end } = await ask(options, context, ready);
   const ms = context.clock.now() - started;
-  if (end.is === 'failed' && end.cause === 'ours') return [unknown(resource, end.text)];
+  if (end.is === 'failed' && end.cause === 'ours') return [unseen(said, end.text)];
   const fault = end.is === 'failed' ? failureText(end) : expectation.fault(end);
   return [
-    {
-      condition: 'http-down',
-      resource,
-      summary: oneLine(`${resource} ${fault ?? `answered ${answerText(end)} in ${ms} ms`}`),
-      reading: { is: 'state', ok: fault === undefined, severity: 'critical' },
-    },
+    state({
+      ...said,
+      summary: `${resource} ${fault ?? `answered ${answerText(end)} in ${ms} ms`}`,
+      ok: fault === undefined,
+      severity: 'critical',
+    }),
     // An error page that comes fast says nothing about the speed of the service.
     ...(fault === undefined ? slowness(options, resource, ms) : []),
     ...(url.protocol === 'https:' && options.certificate ? lifetime(ready.agents, context, { url, resource }) : []),
   ];
-}
-
-function unknown(resource: string, reason: string): Observation {
-  return {
-    condition: 'http-down',
-    resource,
-    reading: { is: 'unknown', reason },
-    summary: oneLine(`cannot ask ${resource}: ${reason}`),
-  };
 }
 
 function failureText(end: Extract<ExchangeEnd, { is: 'failed' }>): string {

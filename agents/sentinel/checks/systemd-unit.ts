@@ -4,10 +4,11 @@ import { type CheckContext, defineCheck, type Observation } from '#agents/sentin
 import { readCommand } from '#agents/sentinel/probes/command-reading.ts';
 import { matchesAny } from '#agents/sentinel/probes/glob.ts';
 import { parseJournal } from '#agents/sentinel/probes/journal.ts';
+import { state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { remember, rememberedTexts } from '#agents/sentinel/probes/remembered.ts';
 import { rememberRestarts, restartLimit, restartWindowMs } from '#agents/sentinel/probes/restarts.ts';
 import { type Section, splitSections } from '#agents/sentinel/probes/sections.ts';
-import { counted, evidenceOf, oneLine, resourceName } from '#agents/sentinel/probes/text.ts';
+import { counted, evidenceOf, oneLine } from '#agents/sentinel/probes/text.ts';
 import { unitEvidenceScript, unitScript } from '#agents/sentinel/probes/unit-script.ts';
 import {
   failureText,
@@ -55,12 +56,12 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
     maximumOutputBytes,
   });
   const answer = readCommand(end);
-  if (!answer.ok) return [unseen(answer.reason)];
+  if (!answer.ok) return [blind(answer.reason)];
   const sections = splitSections(answer.text);
   if (sections.has('none')) return [];
   const units = sections.get('units');
   if (units === undefined || units.code !== 0) {
-    return [unseen(units === undefined ? 'the host did not run the script' : lastLine(units, end))];
+    return [blind(units === undefined ? 'the host did not run the script' : lastLine(units, end))];
   }
   return names.length > 0 ? observeNamed(names, sections, context) : observeAll(options, sections, context);
 }
@@ -77,20 +78,15 @@ function fullName(name: string): string {
     : `${name}.service`;
 }
 
-function unseen(reason: string): Observation {
-  return {
-    condition: 'unit-failed',
-    resource: allUnits,
-    reading: { is: 'unknown', reason },
-    summary: `cannot look at the units: ${reason}`,
-  };
+function blind(reason: string): Observation {
+  return unseen({ condition: 'unit-failed', resource: allUnits }, reason);
 }
 
 function observeNamed(names: readonly string[], sections: Sections, context: CheckContext): Observation[] {
   const units = parseUnits(sections.get('units')?.text ?? '');
   const triggered = new Map(parseUnits(sections.get('triggered')?.text ?? '').map((unit) => [unit.id, unit]));
   // Blocks come in the order of the arguments; the name of a block is the unit's first one, not the alias asked for.
-  if (units.length !== names.length) return [unseen(`asked for ${names.length} units, got ${units.length}`)];
+  if (units.length !== names.length) return [blind(`asked for ${names.length} units, got ${units.length}`)];
   const seen = new Set(rememberedTexts(context.memory, 'seen'));
   const observations = names.flatMap((name, index): Observation[] => {
     const unit = units[index];
@@ -114,35 +110,36 @@ function verdictOf(unit: Unit, triggered: ReadonlyMap<string, Unit>): UnitVerdic
 }
 
 function observationOf(name: string, verdict: UnitVerdict, wasSeen: boolean): Observation {
-  const base = { condition: 'unit-failed', resource: resourceName(name), labels: { unit: name } };
-  const summary = oneLine(`${name} ${verdict.text}`);
+  const said = { condition: 'unit-failed', resource: name, labels: { unit: name } };
+  const summary = `${name} ${verdict.text}`;
   switch (verdict.is) {
     case 'ok':
-      return { ...base, summary, reading: { is: 'state', ok: true, severity: 'critical' } };
+      return state({ ...said, summary, ok: true, severity: 'critical' });
     case 'bad':
-      return { ...base, summary, reading: { is: 'state', ok: false, severity: verdict.severity } };
+      return state({ ...said, summary, ok: false, severity: verdict.severity });
     case 'absent':
       return wasSeen
-        ? { ...base, summary: `${name} was removed`, reading: { is: 'state', ok: false, severity: 'critical' } }
-        : { ...base, summary, reading: { is: 'unknown', reason: `there is no unit "${name}": check its name` } };
+        ? state({ ...said, summary: `${name} was removed`, ok: false, severity: 'critical' })
+        : unseen(said, `there is no unit "${name}": check its name`);
   }
 }
 
 function observeAll(options: Options, sections: Sections, context: CheckContext): Observation[] {
   const services = parseUnits(sections.get('units')?.text ?? '');
   const failed = sections.get('failed');
-  if (failed === undefined || failed.code !== 0) return [unseen('"systemctl show --state=failed" did not answer')];
+  if (failed === undefined || failed.code !== 0) return [blind('"systemctl show --state=failed" did not answer')];
   const ignored = sections.has('container') ? [...options.ignore, ...harmlessInContainers] : options.ignore;
   const isWatched = (unit: Unit): boolean => !matchesAny(unit.id, ignored) && unit.load !== 'not-found';
   const bad = parseUnits(failed.text).filter((unit) => unit.active === 'failed' && isWatched(unit));
   const watched = services.filter(isWatched);
   return [
-    {
+    state({
       condition: 'unit-failed',
       resource: allUnits,
       summary: `looked at ${counted(watched.length, 'service')}, ${counted(bad.length, 'unit')} failed`,
-      reading: { is: 'state', ok: true, severity: 'warning' },
-    },
+      ok: true,
+      severity: 'warning',
+    }),
     ...bad.map((unit) => observationOf(unit.id, { is: 'bad', text: failureText(unit), severity: 'warning' }, true)),
     ...services.filter((unit) => runsWithoutUnit(unit) && !matchesAny(unit.id, ignored)).map(removedObservation),
     ...observeRestarts(new Map(watched.map((unit) => [unit.id, unit])), context),
@@ -151,13 +148,14 @@ function observeAll(options: Options, sections: Sections, context: CheckContext)
 
 /** What a package leaves behind that was removed while its service ran: everything answers, until the next restart. */
 function removedObservation(unit: Unit): Observation {
-  return {
+  return state({
     condition: 'unit-removed',
-    resource: resourceName(unit.id),
+    resource: unit.id,
     labels: { unit: unit.id },
-    summary: oneLine(`${unit.id} runs but its unit is no longer there: it will not start again`),
-    reading: { is: 'state', ok: false, severity: 'critical' },
-  };
+    summary: `${unit.id} runs but its unit is no longer there: it will not start again`,
+    ok: false,
+    severity: 'critical',
+  });
 }
 
 function observeRestarts(units: ReadonlyMap<string, Unit | undefined>, context: CheckContext): Observation[] {
@@ -173,18 +171,18 @@ function observeRestarts(units: ReadonlyMap<string, Unit | undefined>, context: 
 function restartObservation(name: string, unit: Unit, count: number): Observation {
   const isLoop = count >= restartLimit;
   const isBetween = isAutoRestarting(unit);
-  return {
+  return state({
     condition: 'unit-restarting',
-    resource: resourceName(name),
+    resource: name,
     labels: { unit: name },
     // The window has held already; a single wait for the next start has not.
     ...(isLoop && { holdMs: 0 }),
-    summary: oneLine(
+    summary:
       `${name} started again ${counted(count, 'time')} within ${restartWindowMs / 60_000} minutes` +
-        (isBetween ? ` and ${failureText(unit)}, waiting for its next start` : ''),
-    ),
-    reading: { is: 'state', ok: !isLoop && !isBetween, severity: 'critical' },
-  };
+      (isBetween ? ` and ${failureText(unit)}, waiting for its next start` : ''),
+    ok: !isLoop && !isBetween,
+    severity: 'critical',
+  });
 }
 
 async function gather(_options: Options, context: CheckContext, observation: Observation): Promise<Evidence[]> {

@@ -1,4 +1,5 @@
 import type { Observation, Threshold } from '#agents/sentinel/check.ts';
+import { state } from './reading.ts';
 import { formatBytes, resourceName } from './text.ts';
 
 export interface Filesystem {
@@ -137,11 +138,12 @@ export function observeInodes(
 /** A file system that was writable and is not: the kernel's answer to an error of the disk. */
 export function observeWritable(filesystem: Filesystem, isReadOnly: boolean): Observation {
   const mount = resourceName(filesystem.mount);
-  return {
+  return state({
     condition: 'filesystem-read-only',
     resource: mount,
     labels: { path: mount },
     summary: isReadOnly ? `${mount} became read-only` : `${mount} is writable`,
-    reading: { is: 'state', ok: !isReadOnly, severity: 'critical' },
-  };
+    ok: !isReadOnly,
+    severity: 'critical',
+  });
 }

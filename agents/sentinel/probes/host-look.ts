@@ -13,6 +13,7 @@ import { clockObservations, cpuObservations, loadObservations, rebootObservation
 import type { HostOptions, HostPart } from './host-options.ts';
 import { type MemoryUse, observeMemory, observeSwap, parseMemory, parseSwapIns } from './memory.ts';
 import { isPortMemory, type ListeningPort, parsePorts, portSettlesMs, rememberPorts } from './ports.ts';
+import { state, unseen } from './reading.ts';
 import { remember, rememberedTexts } from './remembered.ts';
 import type { Section } from './sections.ts';
 import { oneLine } from './text.ts';
@@ -44,7 +45,7 @@ export const hostPartObservers: Record<HostPart, (look: HostLook) => Observation
 };
 
 function unreadable(condition: string, resource: string, reason: string): Observation[] {
-  return [{ condition, resource, reading: { is: 'unknown', reason }, summary: `cannot read ${resource}: ${reason}` }];
+  return [unseen({ condition, resource }, reason)];
 }
 
 function filesystemsOf(look: HostLook): Filesystem[] {
@@ -167,12 +168,13 @@ function newPort(port: ListeningPort, fresh: { since: number; process: string } 
   if (fresh === undefined) return [];
   const process = oneLine(fresh.process, 80);
   return [
-    {
+    state({
       condition: 'port-new',
       resource: port.name,
       labels: { port: port.name, process },
       summary: `${port.name} is newly open to the network (process: ${process}); it counts as usual after ${portSettlesMs / 3_600_000}h`,
-      reading: { is: 'state', ok: false, severity: 'info' },
-    },
+      ok: false,
+      severity: 'info',
+    }),
   ];
 }

@@ -1,6 +1,8 @@
+import { formatDuration } from '#config/duration.ts';
 import type { Observation } from '#agents/sentinel/check.ts';
 import { observeCpu, parseCpuTicks } from './cpu.ts';
 import type { HostLook } from './host-look.ts';
+import { state, unseen } from './reading.ts';
 import { oneLine } from './text.ts';
 
 /** A backup that waits for its disk raises the load for the better part of an hour; what is critical counts sooner. */
@@ -19,8 +21,7 @@ export function loadObservations(look: HostLook): Observation[] {
   const load = Number(look.sections.get('loadavg')?.text.trim().split(/\s+/)[2]);
   const cpus = Number(look.sections.get('cpus')?.text.trim());
   if (!Number.isFinite(load) || !(cpus > 0)) {
-    const reason = '/proc/loadavg is not readable';
-    return [{ condition: 'load-high', resource: 'load', reading: { is: 'unknown', reason }, summary: reason }];
+    return [unseen({ condition: 'load-high', resource: 'load' }, '/proc/loadavg is not readable')];
   }
   const { warning, critical } = look.options.load;
   return [
@@ -47,8 +48,7 @@ export function cpuObservations(look: HostLook): Observation[] {
   if (isContainer(look) && !isOwn) return [];
   const ticks = parseCpuTicks(look.sections.get('stat')?.text ?? '');
   if (ticks !== undefined) return observeCpu(ticks, look.options.cpu, { memory: look.memory, now: look.answeredAt });
-  const reason = '/proc/stat is not readable';
-  return [{ condition: 'cpu-high', resource: 'cpu', reading: { is: 'unknown', reason }, summary: reason }];
+  return [unseen({ condition: 'cpu-high', resource: 'cpu' }, '/proc/stat is not readable')];
 }
 
 /** The clock against ours, for hosts that have one of their own, and whether a time server keeps it. */
@@ -73,7 +73,9 @@ function skewObservation(look: HostLook): Observation[] {
       condition: 'clock-offset',
       resource: 'clock',
       summary:
-        skewMs === 0 ? 'the clock agrees with ours' : `the clock is ${Math.round(skewMs / 1_000)}s ${direction} ours`,
+        skewMs === 0
+          ? 'the clock agrees with ours'
+          : `the clock is ${formatDuration(Math.round(skewMs / 1_000) * 1_000)} ${direction} ours`,
       reading: {
         is: 'level',
         value: skewMs / 1_000,
@@ -86,20 +88,21 @@ function skewObservation(look: HostLook): Observation[] {
 }
 
 function synchronisation(text: string): Observation[] {
-  const state = readSynchronisation(text);
-  if (state === undefined) return [];
+  const clock = readSynchronisation(text);
+  if (clock === undefined) return [];
   return [
-    {
+    state({
       condition: 'clock-unsynchronised',
       resource: 'clock',
       holdMs: clockHoldMs,
-      summary: state.isSynchronised
+      summary: clock.isSynchronised
         ? 'the clock is synchronised'
-        : state.isWanted
+        : clock.isWanted
           ? 'the clock is not synchronised although a time service runs'
           : 'the clock is not synchronised and no time service is enabled',
-      reading: { is: 'state', ok: state.isSynchronised, severity: state.isWanted ? 'warning' : 'info' },
-    },
+      ok: clock.isSynchronised,
+      severity: clock.isWanted ? 'warning' : 'info',
+    }),
   ];
 }
 
@@ -122,12 +125,13 @@ export function rebootObservations(look: HostLook): Observation[] {
   const isRequired = answer === 'required';
   const why = packages.length > 0 ? ` (${oneLine([...new Set(packages)].slice(0, 8).join(', '), 200)})` : '';
   return [
-    {
+    state({
       condition: 'reboot-required',
       resource: 'system',
       holdMs: 0,
       summary: isRequired ? `a reboot is needed to finish updates${why}` : 'no reboot is needed',
-      reading: { is: 'state', ok: !isRequired, severity: 'info' },
-    },
+      ok: !isRequired,
+      severity: 'info',
+    }),
   ];
 }

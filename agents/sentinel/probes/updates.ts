@@ -1,5 +1,6 @@
 import type { Observation } from '#agents/sentinel/check.ts';
 import type { Severity } from '#bus/fields.ts';
+import { state } from './reading.ts';
 import { counted, oneLine } from './text.ts';
 
 /** What is pending, and since when security updates are: JSON, kept between the rare looks of apt. */
@@ -60,16 +61,17 @@ export function observeUpdates(
   const more = names.length > 5 ? ` and ${names.length - 5} more` : '';
   const days = Math.floor(ageMs / dayMs);
   const age = days === 0 ? '' : ` for ${counted(days, 'day')}`;
-  return {
+  return state({
     condition: 'security-updates',
     resource: 'packages',
     holdMs: 0,
     summary:
       names.length === 0
         ? `no security updates pending (${counted(pending.total, 'other update')})`
-        : oneLine(`${counted(names.length, 'security update')} pending${age}: ${listed}${more}`),
-    reading: { is: 'state', ok: names.length === 0, severity },
-  };
+        : `${counted(names.length, 'security update')} pending${age}: ${listed}${more}`,
+    ok: names.length === 0,
+    severity,
+  });
 }
 
 export function isPendingUpdates(value: unknown): value is PendingUpdates {
