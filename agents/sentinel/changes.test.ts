@@ -37,7 +37,7 @@ const parts = {
     journal('2026-11-20T11:59:59Z', { MESSAGE_ID: '8d45620c1a4348dbb17410da57c60c66', USER_ID: 'lares' }),
   ].join('\n'),
   containers: `${onset / 1_000 - 20} die web 137\n${onset / 1_000 - 10} start web `,
-  etc: `${onset / 1_000 - 3_600}.123 /etc/nginx/nginx.conf\n${onset / 1_000 - 60}.1 /etc/resolv.conf`,
+  etc: `${onset / 1_000 - 3_600}.123 /etc/nginx/nginx.conf\n${onset / 1_000 - 60}.1 /etc/resolv.conf\n${onset / 1_000 - 50} /etc/lvm/backup/pve\n${onset / 1_000 - 40} /etc/shadow-`,
 };
 
 function linesOf(text: string, ignored: string[] = ['lares']): string[] {
@@ -47,16 +47,16 @@ function linesOf(text: string, ignored: string[] = ['lares']): string[] {
 describe('what changed', () => {
   test('is told newest first, within its time, with packages of one minute in one line', () => {
     expect(linesOf(sectionsText(parts))).toEqual([
-      '2026-11-20T11:59:50.000Z (10s before) container web started',
-      '2026-11-20T11:59:40.000Z (20s before) container web ended with status 137',
-      '2026-11-20T11:59:30.000Z (30s before) nginx.service started',
-      '2026-11-20T11:58:02.000Z (1m58s before) 2 packages upgraded: libssl3, openssl',
-      '2026-11-20T11:57:00.000Z (3m before) package wazuh-manager removed (4.14.0-1)',
-      '2026-11-20T11:56:59.000Z (3m1s before) apt ran: apt-get install wazuh-agent',
-      '2026-11-20T11:40:00.000Z (20m before) gate.service failed',
-      '2026-11-20T11:30:00.000Z (30m before) ada logged in',
-      '2026-11-20T11:00:00.000Z (1h before) /etc/nginx/nginx.conf was changed',
-      '2026-11-20T09:59:59.500Z (2h1s before) the system booted',
+      '2026-11-20T11:59:50Z (10s before) container web started',
+      '2026-11-20T11:59:40Z (20s before) container web ended with status 137',
+      '2026-11-20T11:59:30Z (30s before) nginx.service started',
+      '2026-11-20T11:58:02Z (1m58s before) 2 packages upgraded: libssl3, openssl',
+      '2026-11-20T11:57:00Z (3m before) package wazuh-manager removed (4.14.0-1)',
+      '2026-11-20T11:56:59Z (3m1s before) apt ran: apt-get install wazuh-agent',
+      '2026-11-20T11:40:00Z (20m before) gate.service failed',
+      '2026-11-20T11:30:00Z (30m before) ada logged in',
+      '2026-11-20T11:00:00Z (1h before) /etc/nginx/nginx.conf was changed',
+      '2026-11-20T09:59:59Z (2h1s before) the system booted',
     ]);
   });
 
@@ -65,7 +65,7 @@ describe('what changed', () => {
       journal(`2026-11-20T11:59:0${second}Z`, { MESSAGE_ID: '39f53479d3a045ac8e11786248231fbf', UNIT: 'flap.service' }),
     );
     expect(linesOf(sectionsText({ time: parts.time, units: units.join('\n') }))).toEqual([
-      '2026-11-20T11:59:03.000Z (57s before) flap.service started (3 times)',
+      '2026-11-20T11:59:03Z (57s before) flap.service started (3 times)',
     ]);
   });
 
@@ -77,9 +77,9 @@ describe('what changed', () => {
       nix: `${onset / 1_000 - 300} /nix/var/nix/profiles/system-42-link`,
     });
     expect(linesOf(text)).toEqual([
-      '2026-11-20T11:55:00.000Z (5m before) NixOS generation 42 was built',
-      '2026-11-20T11:50:00.000Z (10m before) package kernel installed (6.12-1.fc43)',
-      '2026-11-20T11:00:00.000Z (1h before) package linux upgraded (6.17-1 -> 6.18-1)',
+      '2026-11-20T11:55:00Z (5m before) NixOS generation 42 was built',
+      '2026-11-20T11:50:00Z (10m before) package kernel installed (6.12-1.fc43)',
+      '2026-11-20T11:00:00Z (1h before) package linux upgraded (6.17-1 -> 6.18-1)',
     ]);
   });
 
@@ -87,7 +87,7 @@ describe('what changed', () => {
     fc.assert(
       fc.property(fc.string(), fc.constantFrom(...Object.keys(parts)), (text, part) => {
         const { lines } = changeLines(parseChanges(splitSections(sectionsText({ ...parts, [part]: text })), []), onset);
-        expect(lines.length).toBeLessThanOrEqual(20);
+        expect(lines.length).toBeLessThanOrEqual(12);
       }),
     );
   });

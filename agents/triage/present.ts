@@ -49,7 +49,7 @@ export function showRequest(desk: Desk, planId: string): void {
   desk.outbox.card(proposal.id, { type: 'card', card, silent: desk.outbox.hasCard(proposal.id) });
 }
 
-/** Everything that is known of an incident, as text: every member with the rule that placed it, and the timeline. */
+/** Everything that is known of an incident, as text: its members with the rules that placed them, timeline, evidence. */
 export function detailsText(desk: Desk, incident: IncidentRecord): string {
   const zone = desk.config.digest.timezone;
   const members = incident.members.slice(0, 30).map((member) => {
@@ -59,7 +59,12 @@ export function detailsText(desk: Desk, incident: IncidentRecord): string {
   const more = incident.members.length - members.length;
   const timeline = desk.store.incidents
     .timeline(incident.id, 20)
-    .map(({ at, text }) => `${dayAndTime(at, zone).slice('2026-'.length)} ${text}`);
+    .map(({ at, text }) => `${dayAndTime(at, zone).slice('YYYY-'.length)} ${text}`);
+  const evidence = (desk.store.findings.newest(incident.root)?.finding.evidence ?? []).flatMap(({ title, lines }) => [
+    '',
+    title,
+    ...lines.map((line) => `  ${line}`),
+  ]);
   const text = [
     `${incident.id} ${incident.state}: ${incident.title}`,
     '',
@@ -67,6 +72,7 @@ export function detailsText(desk: Desk, incident: IncidentRecord): string {
     ...(more > 0 ? [`  and ${more} more`] : []),
     '',
     ...timeline,
+    ...evidence,
   ].join('\n');
   return oneMessage(text);
 }

@@ -23,9 +23,9 @@ const bootMs = 60_000;
 /** Units that start and stop all day long and tell nothing. */
 const dull =
   /^(?:session-.*\.scope|user@.*|user-runtime-dir@.*|run-.*|init\.scope|user-\d+\.slice|phpsessionclean.*|systemd-tmpfiles-clean.*|anacron.*|apt-daily.*|man-db.*|fstrim.*|logrotate.*|e2scrub.*|motd-news.*|dpkg-db-backup.*|sysstat-.*)$/;
-/** Files that programs write again and again. */
+/** Files that programs write again and again: LVM with every snapshot, and with it every backup of a guest. */
 const dullFile =
-  /^\/etc\/(?:mtab|adjtime|resolv\.conf|ld\.so\.cache|machine-id|cups\/subscriptions\.conf.*|\.pwd\.lock|.*\.lock|.*~|.*\.(?:swp|tmp))$|^\/etc\/pve\/(?:\.|nodes\/[^/]+\/lrm_status|.*status)/;
+  /^\/etc\/(?:mtab|(?:passwd|shadow|group|gshadow|subuid|subgid)-|lvm\/(?:archive|backup|cache)\/.*|adjtime|resolv\.conf|ld\.so\.cache|machine-id|cups\/subscriptions\.conf.*|\.pwd\.lock|.*\.lock|.*~|.*\.(?:swp|tmp))$|^\/etc\/pve\/(?:\.|nodes\/[^/]+\/lrm_status|.*status)/;
 
 /** Reads what the script of changes printed. `ignoredUsers`: our own logins, which come every minute. */
 export function parseChanges(sections: Sections, ignoredUsers: readonly string[]): HostChange[] {
@@ -217,9 +217,12 @@ const unitsMs = 30 * 60_000;
 /** A cause may be stamped just after the look that saw its effect: clocks differ, journals lag. */
 const slackMs = 60_000;
 const namesShown = 6;
-const linesShown = 20;
+const linesShown = 12;
 
-/** What changed before an onset, newest first, one line a group and minute. Units count for 30 minutes, the rest a day. */
+/**
+ * What changed before an onset (epoch ms), newest first, one line a group and minute, each beginning with its instant.
+ * Units count for 30 minutes, the rest a day.
+ */
 export function changeLines(changes: readonly HostChange[], onset: number): { lines: string[]; truncated: number } {
   const groups = new Map<string, HostChange[]>();
   for (const change of changes) {
@@ -235,7 +238,7 @@ export function changeLines(changes: readonly HostChange[], onset: number): { li
   const sorted = [...groups.values()].toSorted((a, b) => newest(b) - newest(a));
   const lines = sorted.slice(0, linesShown).map((group) => {
     const at = newest(group);
-    return `${new Date(at).toISOString()} (${before(onset - at)}) ${groupText(group)}`;
+    return `${new Date(at).toISOString().replace(/\.\d+Z$/, 'Z')} (${before(onset - at)}) ${groupText(group)}`;
   });
   return { lines, truncated: sorted.length - lines.length };
 }

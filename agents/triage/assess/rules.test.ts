@@ -122,17 +122,25 @@ describe('the cause in words', () => {
   });
 
   test('says what follows, what was changed before and what helped last time', () => {
+    const upgrade = '2026-11-20T02:58:00Z (2m before) package shop upgraded (1.2 to 1.3)';
     const opinion = opinionOn(
       {
         evidence: [
-          { kind: 'change', title: 'Packages', lines: ['upgraded shop 1.2 to 1.3'], truncated: 0 },
+          { kind: 'change', title: 'Packages', lines: [upgrade], truncated: 0 },
           { kind: 'history', title: 'Before', lines: ['2026-11-01: restart-systemd-unit fixed it'], truncated: 0 },
         ],
       },
       [findingOf({ labels: { alertname: 'http-down' }, host: 'web', fingerprint: '0123456789abcdef' })],
     );
     expect(opinion.cause).toMatch(/1 other finding follows.*changed shortly before.*restart-systemd-unit fixed it/);
-    expect(opinion.evidence).toContain('upgraded shop 1.2 to 1.3');
+    expect(opinion.evidence).toContain(upgrade);
+  });
+
+  test('takes no change of the morning for what happened just before', () => {
+    const lines = ['2026-11-20T01:00:00Z (2h before) package shop upgraded (1.2 to 1.3)'];
+    const opinion = opinionOn({ evidence: [{ kind: 'change', title: 'Packages', lines, truncated: 0 }] });
+    expect(opinion.cause).not.toContain('changed');
+    expect(opinion.evidence).not.toContain(lines[0]);
   });
 
   test('fits the message, whatever the world says', () => {

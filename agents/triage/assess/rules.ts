@@ -147,8 +147,14 @@ function symptoms({ root, members }: IncidentFacts): string {
     : `${others.length} other ${others.length === 1 ? 'finding follows' : 'findings follow'} from it.`;
 }
 
-function changeIn(root: Finding): string | undefined {
-  return root.evidence.find((piece) => piece.kind === 'change')?.lines[0];
+/** A change so long before is rather the cause than a coincidence. */
+const shortlyMs = 60 * 60_000;
+
+/** The newest change of the host, when it came shortly before: lines of this kind begin with their instant. */
+function changeIn({ evidence, startsAt }: Finding): string | undefined {
+  const line = evidence.find((piece) => piece.kind === 'change')?.lines[0];
+  const at = Date.parse(line?.split(' ')[0] ?? '');
+  return Date.parse(startsAt) - at <= shortlyMs ? line : undefined;
 }
 
 function pastFix(root: Finding): string {

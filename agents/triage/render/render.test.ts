@@ -12,6 +12,7 @@ import {
   type Arbitrary,
 } from 'fast-check';
 import { parseHtml } from '../../../test/parts/telegram-html.ts';
+import { card as plainCard } from '../../../test/parts/telegram-stage.ts';
 import type { Card } from '../channel.ts';
 import { lengthOf, toHtml, toPlain, withoutLinks } from './html.ts';
 import { partsOf } from './parts.ts';
@@ -157,6 +158,13 @@ describe('a card for a terminal', () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  test('a long piece of evidence is begun, and says where the rest of it is', () => {
+    const lines = Array.from({ length: 30 }, (_, index) => `line ${index}`);
+    const shown = cardLines({ ...plainCard, evidence: [{ title: 'Log', lines }] }, 7, style).join('\n');
+    expect(shown).toMatch(/│ line 7\n    │ … 22 more lines: details 7\n/);
+    expect(shown).not.toContain('line 8');
   });
 
   test('a card that did not change has nothing to tell', () => {

@@ -46,7 +46,7 @@ export function cardLines(card: Card, number: number, style: TerminalStyle): str
     ...wrap(visibleLine(card.title), style.columns - 4).map((line) => `    ${paint('bold', line)}`),
     `    ${paint('dim', lifeTime(card, style.timeZone))}`,
     ...section('why', card.why, style),
-    ...card.evidence.flatMap((item) => evidenceLines(item, style)),
+    ...card.evidence.flatMap((item) => evidenceLines(item, number, style)),
     ...section('hangs on it', card.symptoms, style),
     ...opinionLines(card.assessment, style),
     ...(card.plan === undefined ? [] : planLines(card.plan, style)),
@@ -74,12 +74,18 @@ function wrapped(text: string, style: TerminalStyle): string[] {
   return wrap(text, style.columns - 4, '  ').map((line) => `    ${line}`);
 }
 
-function evidenceLines(item: Card['evidence'][number], style: TerminalStyle): string[] {
+/** More of a piece is for those who ask for details. */
+const evidenceShown = 8;
+
+function evidenceLines(item: Card['evidence'][number], number: number, style: TerminalStyle): string[] {
   const gutter = style.paint('dim', '│');
+  const more = item.lines.length - evidenceShown;
+  const shown =
+    more > 1 ? [...item.lines.slice(0, evidenceShown), `… ${more} more lines: details ${number}`] : item.lines;
   return [
     '',
     heading(`evidence · ${visibleLine(item.title)}`, style),
-    ...item.lines.flatMap((text) => wrap(visibleLine(text), style.columns - 6).map((line) => `    ${gutter} ${line}`)),
+    ...shown.flatMap((text) => wrap(visibleLine(text), style.columns - 6).map((line) => `    ${gutter} ${line}`)),
   ];
 }
 
@@ -130,7 +136,7 @@ export function changeLines(change: { before: Card; after: Card; number: number 
     ...news.flatMap((line) => wrap(visibleLine(line), style.columns - 16, '  ')),
     ...section('why', added(before.why, after.why), style),
     ...section('hangs on it', added(before.symptoms, after.symptoms), style),
-    ...added(before.evidence, after.evidence).flatMap((item) => evidenceLines(item, style)),
+    ...added(before.evidence, after.evidence).flatMap((item) => evidenceLines(item, number, style)),
     ...(isNewOpinion ? opinionLines(after.assessment, style) : []),
     ...(isNewPlan && after.plan ? planLines(after.plan, style) : []),
     ...(isNewPlan || isNewChoice ? buttonLines(after, number, style) : []),
