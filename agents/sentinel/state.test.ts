@@ -71,6 +71,21 @@ describe('the state machine', () => {
     expect(late).toMatchObject({ phase: 'pending', since: 60 * minute });
   });
 
+  test('a clock that is set back by a day puts off neither an alert nor its end', () => {
+    const day = 1_440 * minute;
+    let state = next(calm, bad, { now: day, rule: held });
+    for (const at of [1, 2, 3]) state = next(state, bad, { now: at * minute, rule: held });
+    expect(state).toMatchObject({ phase: 'firing', since: minute, firedAt: 3 * minute });
+    const slow = { ...held, keepFiringMs: 2 * minute };
+    state = next(state, good, { now: day, rule: slow });
+    for (const at of [5, 6, 7]) state = next(state, good, { now: at * minute, rule: slow });
+    expect(state.phase).toBe('ok');
+    // Turns that are still to come make nothing flap.
+    expect(
+      next({ phase: 'ok', past: { recent: '', transitions: [day, day], flaps: 0 } }, good, { now: 0, rule: held }),
+    ).toBe(calm);
+  });
+
   test('worse is believed at once, milder after as many looks as clear', () => {
     let { state } = play('bbb', held);
     const look = (is: Look, now: number): void => {

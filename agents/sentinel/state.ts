@@ -70,10 +70,10 @@ export function isFiring(state: TrackState): state is Of<'firing' | 'recovering'
  * The whole life of a condition. Pure: the state after a look at `now` by `rule`. Contract: returns the same object
  * when nothing changed; never fires on an unknown look, never resolves on one.
  */
-export function next(state: TrackState, look: Look, at: { now: number; rule: Rule }): TrackState {
+export function next(before: TrackState, look: Look, at: { now: number; rule: Rule }): TrackState {
+  if (look.is === 'unknown') return before;
+  const state = withoutFuture(before, at.now);
   switch (look.is) {
-    case 'unknown':
-      return state;
     case 'bad':
       return afterBad(state, look.severity, at);
     case 'good':
@@ -86,6 +86,15 @@ export function next(state: TrackState, look: Look, at: { now: number; rule: Rul
 interface At {
   now: number;
   rule: Rule;
+}
+
+/** A clock that was set back leaves times that are still to come: a day ahead, nothing would fire for a day. */
+function withoutFuture(state: TrackState, now: number): TrackState {
+  if (state.phase === 'pending' && Math.max(state.since, state.heldSince ?? 0, state.lastAt) > now) {
+    const heldSince = state.heldSince === null ? null : Math.min(state.heldSince, now);
+    return { ...state, since: Math.min(state.since, now), heldSince, lastAt: Math.min(state.lastAt, now) };
+  }
+  return state.phase === 'recovering' && state.goodSince > now ? { ...state, goodSince: now } : state;
 }
 
 function afterBad(state: TrackState, severity: Severity, at: At): TrackState {
@@ -190,7 +199,7 @@ function settled(past: Past, now: number, unchanged?: Of<'ok'>): TrackState {
 
 function prune(past: Past, now: number): Past {
   if (past.transitions.length === 0) return past;
-  const transitions = past.transitions.filter((at) => now - at < flapSpanMs);
+  const transitions = past.transitions.filter((at) => Math.abs(now - at) < flapSpanMs);
   if (transitions.length === past.transitions.length) return past;
   return { ...past, transitions, flaps: transitions.length === 0 ? 0 : past.flaps };
 }

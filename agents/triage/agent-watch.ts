@@ -28,7 +28,7 @@ type Vitality = 'alive' | 'dead';
  * evidence.
  */
 function vitalityOf(watched: Watched, now: number, awakeSince: number): Vitality {
-  const since = Math.max(watched.stateAt, awakeSince);
+  const since = Math.max(watched.stateAt, awakeSince > now ? 0 : awakeSince);
   if (watched.state === 'offline') return now - since >= graceMs ? 'dead' : 'alive';
   return now - Math.max(since, watched.healthAt ?? 0) >= silenceMs ? 'dead' : 'alive';
 }
@@ -55,22 +55,36 @@ export function createAgentWatch(desk: Desk, awakeSince: () => number): AgentWat
     },
     health(health) {
       const { agent } = health;
-      const before: Watched = agents.get(agent) ?? { agent, state: 'online', stateAt: desk.now };
+      const before = withoutFuture(agents.get(agent) ?? { agent, state: 'online', stateAt: desk.now }, desk.now);
       const healthAt = Math.min(desk.now, Date.parse(health.at));
       if (isOther(agent) && (before.healthAt ?? 0) <= healthAt) keep({ ...before, healthAt, health });
     },
     look() {
-      for (const watched of agents.values()) {
+      for (const known of agents.values()) {
+        const watched = withoutFuture(known, desk.now);
+        if (watched !== known) keep(watched);
         const isGone = vitalityOf(watched, desk.now, awakeSince()) === 'dead';
         if (isGone === (watched.announcedAt !== undefined)) continue;
         // Back is what speaks again, not what has not been silent for long enough.
         if (!isGone && !isSpeaking(watched)) continue;
-        const { announcedAt: _, ...known } = watched;
-        keep(isGone ? { ...known, announcedAt: desk.now } : known);
+        const { announcedAt: _, ...rest } = watched;
+        keep(isGone ? { ...rest, announcedAt: desk.now } : rest);
         announce(desk, watched, isGone);
       }
     },
     all: () => [...agents.values()],
+  };
+}
+
+/** A clock that was set back leaves times that are still to come: until then nobody would be missed. */
+function withoutFuture(watched: Watched, now: number): Watched {
+  const { stateAt, healthAt, announcedAt } = watched;
+  if (Math.max(stateAt, healthAt ?? 0, announcedAt ?? 0) <= now) return watched;
+  return {
+    ...watched,
+    stateAt: Math.min(stateAt, now),
+    ...(healthAt !== undefined && { healthAt: Math.min(healthAt, now) }),
+    ...(announcedAt !== undefined && { announcedAt: Math.min(announcedAt, now) }),
   };
 }
 

@@ -17,6 +17,8 @@ interface DeskOptions {
   inventory: Inventory;
   /** Runs at the end of each transaction, inside it: grouping, deadlines, messages. */
   settle: (desk: Desk) => void;
+  /** Runs at the beginning of the first transaction, and of one before which the clock was set back. */
+  pullBack: (desk: Desk) => void;
   /** Told after the commit which incidents changed. */
   changed: (incidents: readonly IncidentRecord[]) => void;
 }
@@ -40,6 +42,8 @@ export class Desk {
   /** True in the transaction that looks at every deadline. */
   isTick = false;
   #after: (() => void)[] = [];
+  /** When the last transaction began. */
+  #seenAt = Number.POSITIVE_INFINITY;
 
   constructor(options: DeskOptions) {
     this.#options = options;
@@ -60,6 +64,7 @@ export class Desk {
     let result: T;
     try {
       result = this.store.rows.transaction(() => {
+        if (this.now < this.#seenAt) this.#options.pullBack(this);
         const done = work();
         this.#options.settle(this);
         return done;
@@ -71,6 +76,7 @@ export class Desk {
       this.world.reload(this.now);
       throw error;
     }
+    this.#seenAt = this.now;
     const changed = [...this.dirty].flatMap((id) => this.world.incident(id) ?? []);
     this.dirty.clear();
     // People come first: the bus and the assessment can wait the milliseconds that a message needs to be on its way.

@@ -27,8 +27,10 @@ export function frozenBy(desk: Desk): Freeze | undefined {
 export function takeFreeze(desk: Desk, freeze: Freeze): void {
   if (!freeze.frozen && freeze.signature === undefined) return;
   const before = read(desk, knownKey);
-  const isOlder = before !== undefined && Date.parse(before.at) > Date.parse(freeze.at);
-  if (isOlder && (before.frozen || !freeze.frozen)) return;
+  const saidAt = before === undefined ? 0 : Date.parse(before.at);
+  // By a clock that is years ahead no thaw would ever be newer, and nothing could be approved any more.
+  const isOlder = saidAt <= desk.now && saidAt > Date.parse(freeze.at);
+  if (isOlder && (before?.frozen === true || !freeze.frozen)) return;
   desk.store.rows.transaction(() => {
     desk.store.setFact(knownKey, JSON.stringify(freeze));
     desk.store.setFact(unsentKey, '');

@@ -7,6 +7,8 @@ export interface VirtualClock extends Clock {
   advance(ms: number): Promise<void>;
   /** Moves on to an instant (epoch ms); one that has passed only settles. */
   advanceTo(ms: number): Promise<void>;
+  /** Sets the time back, as a person or NTP does; what waits goes on waiting for as long as it had to. */
+  setBack(ms: number): void;
   /** Timers that wait. */
   pending(): number;
 }
@@ -34,6 +36,7 @@ export function createVirtualClock(
   const timers = new Set<Timer>();
   let now = startMs;
   let order = 0;
+  let backMs = 0;
   let moving: Promise<void> = Promise.resolve();
 
   function after(ms: number, callback: Timer['callback']): () => void {
@@ -62,11 +65,12 @@ export function createVirtualClock(
   }
 
   return {
-    now: () => now,
+    now: () => now - backMs,
     after,
     sleep: (ms, signal) => sleepOn({ after }, ms, signal),
     advance: (ms) => move(() => now + ms),
-    advanceTo: (ms) => move(() => ms),
+    advanceTo: (ms) => move(() => ms + backMs),
+    setBack: (ms) => void (backMs += ms),
     pending: () => timers.size,
   };
 }

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Observation } from '#agents/sentinel/check.ts';
 import { type Api, type ApiContext, createApi } from './api.ts';
 import { cloudflareResult } from './cloudflare-api.ts';
+import { plainValue } from './dns-record.ts';
 import { isPrivate, parseNetwork } from './networks.ts';
 import { state, unseen } from './reading.ts';
 import { oneLine } from './text.ts';
@@ -107,7 +108,7 @@ function proxiedOf({ name, type, proxied }: WantedRecord, records: z.output<type
 /** Names without case and last dot; addresses of IPv6 in their one short form. */
 function normal(text: string, type: string): string {
   const clean = text.trim();
-  if (type === 'AAAA' && isIP(clean) === 6) return new URL(`http://[${clean}]/`).hostname.slice(1, -1);
+  if (type === 'AAAA') return plainValue(clean);
   if (type === 'TXT') return clean.replace(/^"(.*)"$/s, '$1');
   return clean.toLowerCase().replace(/\.$/, '');
 }

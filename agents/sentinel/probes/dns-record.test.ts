@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { checkContext } from '../../../test/parts/check-context.ts';
 import { startDatagramTarget } from '../../../test/parts/datagram-target.ts';
 import { askDns } from './dns.ts';
-import { answerLines, serialDistance } from './dns-record.ts';
+import { answerLines, plainValue, serialDistance } from './dns-record.ts';
 import { lagOf } from './zone-serial.ts';
 
 describe('serials', () => {
@@ -30,6 +30,12 @@ describe('serials', () => {
       }),
     );
   });
+});
+
+test('values compare without case, last dot and the ways to write an address, whatever a server gives', () => {
+  expect(plainValue('WWW.Example.org.')).toBe('www.example.org');
+  expect(plainValue('2001:DB8:0:0::1')).toBe('2001:db8::1');
+  expect(plainValue('fe80::1%x')).toBe('fe80::1%x');
 });
 
 describe('the time a secondary has been behind', () => {

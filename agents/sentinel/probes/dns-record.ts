@@ -42,7 +42,9 @@ function soaText({ mname, rname, serial, refresh, retry, expire, minimum }: SoaD
 /** Without case, without the last dot, and addresses in their short form: as two ways to write one value compare. */
 export function plainValue(text: string): string {
   const bare = oneLine(bareName(text), 300);
-  return isIPv6(bare) ? new URL(`http://[${bare}]`).hostname.slice(1, -1) : bare;
+  // A name may look like an address with a zone, `fe80::1%x`, which no URL can hold.
+  const url = isIPv6(bare) ? URL.parse(`http://[${bare}]`) : null;
+  return url === null ? bare : url.hostname.slice(1, -1);
 }
 
 /** Addresses that a blocking resolver gives instead of the real one. */

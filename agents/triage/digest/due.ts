@@ -23,7 +23,8 @@ const maximumMissed = 31;
 /** The digest that is due, once, however many were missed; undefined when the last one was made. */
 export function dueDigest(lastDay: string, now: number, times: DigestTimes): DueDigest | undefined {
   const day = lastDueDay(now, times);
-  if (day <= lastDay) return undefined;
+  // A last day that is still to come was made by a clock that was ahead: no digest is put off for years.
+  if (day <= lastDay && lastDay <= addDays(day, 1)) return undefined;
   const missed: string[] = [];
   for (let next = addDays(lastDay, 1); next < day && missed.length < maximumMissed; next = addDays(next, 1))
     missed.push(next);

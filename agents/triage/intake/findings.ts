@@ -1,12 +1,12 @@
 import { Finding } from '#bus/messages/finding.ts';
 import type { Manifest } from '#bus/messages/manifest.ts';
 import type { Desk } from '../desk.ts';
-import { type Held, compareManifest, mergeFinding } from './reconcile.ts';
+import { aheadMs, type Held, compareManifest, mergeFinding } from './reconcile.ts';
 
 /** Takes a finding as it came from the bus: repeated, late, or overtaken by another. */
 export function takeFinding(desk: Desk, finding: Finding): void {
   const held = desk.world.held(finding.fingerprint);
-  const merge = mergeFinding(held, finding);
+  const merge = mergeFinding(held, finding, desk.now);
   if (merge === 'ignored') return;
   const next: Held = {
     fingerprint: finding.fingerprint,
@@ -28,7 +28,7 @@ export function takeFinding(desk: Desk, finding: Finding): void {
 /** Takes a sentinel's manifest: ends what it names no more, keeps in mind what it names and nobody sent. */
 export function takeManifest(desk: Desk, manifest: Manifest): void {
   const { store, world } = desk;
-  if (!store.manifests.save(manifest)) return;
+  if (!store.manifests.save(manifest, desk.now + aheadMs)) return;
   const at = Date.parse(manifest.at);
   const held = [...world.findings.values()].map((known) => known.held);
   const differences = compareManifest(manifest, held, store.manifests.sentinels().length === 1);

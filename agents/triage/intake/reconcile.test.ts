@@ -24,7 +24,7 @@ function life(lengths: readonly number[]): Finding[] {
 function holdAll(messages: readonly Finding[]): Held | undefined {
   let held: Held | undefined;
   for (const message of messages) {
-    if (mergeFinding(held, message) === 'ignored') continue;
+    if (mergeFinding(held, message, storyStart) === 'ignored') continue;
     held = {
       fingerprint: message.fingerprint,
       occurrence: message.occurrence,
@@ -64,8 +64,8 @@ describe('findings that repeat and overtake each other', () => {
     const again = makeFinding({ name: 'http-down', host: 'web' }, storyStart + 60_000);
     if (first === undefined || end === undefined) throw new Error('A life has two ends');
     const held = holdAll([first, end]);
-    expect(mergeFinding(held, first)).toBe('ignored');
-    expect(mergeFinding(held, again)).toBe('new');
+    expect(mergeFinding(held, first, storyStart)).toBe('ignored');
+    expect(mergeFinding(held, again, storyStart)).toBe('new');
   });
 });
 

@@ -14,24 +14,31 @@ export interface Held {
   settledAt: number | undefined;
 }
 
+/** The clocks of two machines may differ by so much. A time further ahead was told by a clock that was set back since. */
+export const aheadMs = 10 * 60_000;
+
 type Merge = 'new' | 'update' | 'resolved' | 'ignored';
 
 /**
  * What an arriving finding means beside what is held. Deliveries repeat and overtake each other: an occurrence that
- * was resolved stays so, an older occurrence never replaces a newer one, an older update changes nothing.
+ * was resolved stays so, an older occurrence never replaces a newer one, an older update changes nothing. What is held
+ * from the future is older than all: else a clock that was a day ahead would hide what happens for a day.
  */
-export function mergeFinding(held: Held | undefined, incoming: Finding): Merge {
+export function mergeFinding(held: Held | undefined, incoming: Finding, now: number): Merge {
   if (held === undefined) return incoming.status === 'firing' ? 'new' : 'resolved';
-  const updatedAt = Date.parse(incoming.updatedAt);
   if (held.occurrence === incoming.occurrence) {
     if (held.status === 'resolved') return 'ignored';
     if (incoming.status === 'resolved') return 'resolved';
-    return updatedAt > held.updatedAt ? 'update' : 'ignored';
+    const isUpdate = Date.parse(incoming.updatedAt) > held.updatedAt || held.updatedAt > now + aheadMs;
+    return isUpdate ? 'update' : 'ignored';
   }
-  const startsAt = Date.parse(incoming.startsAt);
-  const isNewer = startsAt > held.startsAt || (startsAt === held.startsAt && updatedAt > held.updatedAt);
-  if (!isNewer) return 'ignored';
+  if (!isNewer(incoming, held) && held.startsAt <= now + aheadMs) return 'ignored';
   return incoming.status === 'firing' ? 'new' : 'resolved';
+}
+
+function isNewer(incoming: Finding, held: Held): boolean {
+  const startsAt = Date.parse(incoming.startsAt);
+  return startsAt > held.startsAt || (startsAt === held.startsAt && Date.parse(incoming.updatedAt) > held.updatedAt);
 }
 
 interface Differences {
