@@ -31,6 +31,19 @@ const arr = saying({
   '/api/system/health': { data: [] },
 });
 
+const torrents = saying({
+  '/api/v2/app/version': 'v5.1.0',
+  '/api/v2/app/preferences': { current_network_interface: 'tun0', current_interface_address: '' },
+  '/api/v2/sync/maindata': {
+    server_state: { connection_status: 'connected', free_space_on_disk: -1, last_external_address_v4: '198.51.100.4' },
+    torrents: {},
+  },
+});
+const qbittorrent: Product = (request) =>
+  request.path === '/api/v2/auth/login'
+    ? { body: 'Ok.', headers: { 'set-cookie': 'SID=s1; HttpOnly; path=/' } }
+    : torrents(request);
+
 const scraped = {
   labels: { job: 'node', instance: 'a:9100' },
   scrapePool: 'node',
@@ -156,10 +169,7 @@ export const wellProducts: Record<string, Product> = {
   plane: ({ path }) => (path === '/' ? { body: { status: 'OK' } } : undefined),
   prometheus,
   'victoria-metrics': prometheus,
-  qbittorrent: ({ path }) =>
-    path === '/api/v2/auth/login'
-      ? { body: 'Ok.', headers: { 'set-cookie': 'SID=s1; HttpOnly; path=/' } }
-      : { body: { server_state: { connection_status: 'connected', free_space_on_disk: -1 }, torrents: {} } },
+  qbittorrent,
   searxng: saying({ '/healthz': 'OK' }),
   semaphore: saying({ '/api/ping': 'pong', '/api/projects': [{ id: 1, name: 'a' }], '/api/project/1/templates': [] }),
   syncthing: saying({
