@@ -34,7 +34,9 @@ export class WazuhModel {
   };
   agents: ModelAgent[] = [];
   errors: { timestamp: string; tag: string; level: string; description: string }[] = [];
+  /** Of a cluster: those that are connected to its master. */
   nodes: string[] = [];
+  outdated: string[] = [];
   /** Answers of these paths are HTTP 200 with this error in them. */
   partial = new Map<string, number>();
   token = 'jwt-1';
@@ -77,6 +79,12 @@ export class WazuhModel {
         return list(this.nodes.map((name) => ({ name, type: 'worker' })));
       case '/agents/summary/status':
         return { connection: this.#counts(), configuration: { synced: this.agents.length, total: this.agents.length } };
+      case '/agents/outdated':
+        return list(
+          this.agents
+            .filter(({ id }) => this.outdated.includes(id))
+            .map(({ id, name }) => ({ id, name, version: 'Wazuh v4.9.2' })),
+        );
       case '/agents':
         return list(this.agents.filter((agent) => agent.status === status));
       default:

@@ -59,7 +59,7 @@ describe('the manager', () => {
     await look();
     const found = await look(now + 60_000);
     expect(problems(found)).toEqual([]);
-    expect(found.length).toBe(12);
+    expect(found.length).toBe(13);
     expect(found.map(({ summary }) => summary)).toContain('2 of 2 agents report');
     expect(model.logins).toBe(1);
     await look(now + 900_000);
@@ -150,8 +150,35 @@ describe('the manager', () => {
     model.apiVersion = '5.1.0';
     api.requests.length = 0;
     const found = await look();
-    expect(problems(found)).toEqual([]);
+    expect(problems(found)).toEqual([
+      'unknown sca-score-drop agents: version 5 keeps benchmarks and looks through files in the indexer: leave them out of `look`',
+    ]);
     expect(api.requests.filter(({ path }) => /^\/(?:manager|sca|syscheck)/.test(path))).toEqual([]);
+  });
+
+  test('of a cluster tells a node that left it, which no list names any more, until a week is over', async () => {
+    const model = fleet();
+    model.daemons['wazuh-clusterd'] = 'running';
+    model.nodes = ['master', 'worker'];
+    await using api = await startFakeWazuh(model);
+    const look = watcher({ url: api.url, look: ['daemons'] });
+    expect(problems(await look())).toEqual([]);
+    model.nodes = ['master'];
+    expect(problems(await look(now + 600_000))).toEqual([
+      'critical wazuh-node-lost: worker left its cluster, it was last seen 10m ago',
+    ]);
+    expect(problems(await look(now + 8 * day))).toEqual([]);
+  });
+
+  test('tells agents that never came and those that are older than it', async () => {
+    const model = fleet();
+    model.agents.push({ id: '003', name: 'nas', status: 'never_connected', lastKeepAlive: '' });
+    model.outdated = ['001', '002'];
+    await using api = await startFakeWazuh(model);
+    expect(problems(await watcher({ url: api.url, look: ['agents', 'versions'], ignoreAgents: ['db'] })())).toEqual([
+      'info wazuh-agent-never-connected: 1 agent registered and never heard of',
+      'info wazuh-agents-outdated: 1 agent older than the manager: web (Wazuh v4.9.2)',
+    ]);
   });
 });
 

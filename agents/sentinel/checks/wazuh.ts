@@ -1,18 +1,19 @@
 import { z } from 'zod';
-import { durationOr, formatDuration } from '#config/duration.ts';
+import { durationOr } from '#config/duration.ts';
 import { SecretRef } from '#config/schema.ts';
 import type { Evidence } from '#bus/messages/finding.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { apiOptions, createApi, presence } from '#agents/sentinel/probes/api.ts';
 import { matchesAny } from '#agents/sentinel/probes/glob.ts';
-import { state, unseen } from '#agents/sentinel/probes/reading.ts';
+import { unseen } from '#agents/sentinel/probes/reading.ts';
 import { remember } from '#agents/sentinel/probes/remembered.ts';
-import { counted, evidenceOf } from '#agents/sentinel/probes/text.ts';
+import { evidenceOf } from '#agents/sentinel/probes/text.ts';
+import { lookAtAgents, lookAtVersions } from '#agents/sentinel/probes/wazuh-agents.ts';
 import { openWazuh, type Wazuh } from '#agents/sentinel/probes/wazuh-api.ts';
-import { errorsOf, lookAtDaemons, lookAtErrors, nodesOf } from '#agents/sentinel/probes/wazuh-node.ts';
+import { errorsOf, lookAtDaemons, lookAtErrors, lostNodes, nodesOf } from '#agents/sentinel/probes/wazuh-node.ts';
 import { lookAtBenchmarks, lookAtFileScans } from '#agents/sentinel/probes/wazuh-posture.ts';
 
-const parts = ['daemons', 'agents', 'errors', 'benchmarks', 'files'] as const;
+const parts = ['daemons', 'agents', 'errors', 'benchmarks', 'files', 'versions'] as const;
 
 const Options = z.strictObject({
   ...apiOptions,
@@ -22,7 +23,9 @@ const Options = z.strictObject({
     .array(z.enum(parts))
     .min(1)
     .default(['daemons', 'agents', 'errors'])
-    .describe('What is looked at. `benchmarks` and `files` ask for each agent: once a day is enough.'),
+    .describe(
+      'What is looked at. `benchmarks` and `files` ask for each agent, and `versions` rarely change: once a day is enough.',
+    ),
   disconnectedAfter: durationOr('15m').describe('An agent that has not reported for longer is told, in whole minutes.'),
   ignoreAgents: z
     .array(z.string().max(200))
@@ -43,7 +46,7 @@ type Options = z.output<typeof Options>;
 export const check = defineCheck({
   kind: 'wazuh',
   about:
-    "Wazuh's manager: daemons, agents that are silent, its own errors, scores of benchmarks and looks through files.",
+    "Wazuh's manager: daemons, agents that are silent, its own errors, scores of benchmarks, looks through files, nodes that left.",
   options: Options,
   reach: 'network',
   resourceOf: () => 'wazuh',
@@ -61,8 +64,8 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
     found.push(...(await lookAtNodes(wazuh, options, { context, major })));
   }
   if (options.look.includes('agents')) found.push(...(await lookAtAgents(wazuh, options)));
-  // Version 5 keeps these in the indexer and has no such routes.
-  if (major < 5) found.push(...(await lookAtPosture(wazuh, options, context)));
+  if (options.look.includes('versions')) found.push(await lookAtVersions(wazuh, options));
+  found.push(...(await lookAtPosture(wazuh, options, { context, major })));
   return found;
 }
 
@@ -85,66 +88,20 @@ async function lookAtNodes(
     ]),
   );
   remember(context.memory, 'errorsAt', now);
-  return found.flat();
+  return [...lostNodes(nodes.value, context), ...found.flat()];
 }
 
-const Summary = z.object({
-  connection: z.object({ active: z.number(), total: z.number(), disconnected: z.number().default(0) }),
-});
-const Agents = z.object({
-  id: z.string(),
-  name: z.string(),
-  ip: z.string().nullish(),
-  lastKeepAlive: z.string().nullish(),
-});
-
-async function lookAtAgents(wazuh: Wazuh, options: Options): Promise<Observation[]> {
-  const summary = await wazuh.data(Summary, { path: '/agents/summary/status' });
-  const said = { condition: 'wazuh-agents-inactive', resource: 'agents' };
-  if (summary.is !== 'value') return [unseen({ ...said, hidesRest: true }, summary.reason)];
-  const { active, total } = summary.value.connection;
-  // So it was when the manager was removed underneath its own running process: everything answered, nobody was there.
-  const all = state({
-    ...said,
-    summary: `${active} of ${counted(total, 'agent')} report`,
-    ok: active > 0 || total <= 1,
-    severity: 'critical',
-  });
-  const silent = await wazuh.items(Agents, {
-    path: '/agents',
-    query: {
-      status: 'disconnected',
-      older_than: `${Math.ceil(options.disconnectedAfter / 60_000)}m`,
-      select: 'id,name,ip,lastKeepAlive',
-      limit: 500,
-    },
-  });
-  const condition = 'wazuh-agent-disconnected';
-  if (silent.is !== 'value') return [all, unseen({ condition, resource: 'agents' }, silent.reason)];
-  const told = silent.value.filter(({ id, name }) => id !== '000' && !matchesAny(name, options.ignoreAgents));
-  const span = formatDuration(options.disconnectedAfter);
-  const count = `${counted(told.length, 'agent')} silent for more than ${span}`;
-  return [
-    all,
-    state({ condition, resource: 'agents', summary: count, ok: true, severity: 'warning' }),
-    ...told.slice(0, 200).map(({ id, name, ip, lastKeepAlive }) =>
-      state({
-        condition,
-        // Names of agents may be there twice, ids are not.
-        resource: `${id} ${name}`,
-        labels: { agent: id.slice(0, 20), name: name.slice(0, 200) },
-        holdMs: 0,
-        summary: `the agent ${name}${ip ? ` (${ip})` : ''} reports no more, the last time at ${lastKeepAlive ?? 'an unknown time'}`,
-        ok: false,
-        severity: 'warning',
-      }),
-    ),
-  ];
-}
-
-async function lookAtPosture(wazuh: Wazuh, options: Options, context: CheckContext): Promise<Observation[]> {
+async function lookAtPosture(
+  wazuh: Wazuh,
+  options: Options,
+  { context, major }: { context: CheckContext; major: number },
+): Promise<Observation[]> {
   const wanted = { benchmarks: options.look.includes('benchmarks'), files: options.look.includes('files') };
   if (!wanted.benchmarks && !wanted.files) return [];
+  if (major >= 5) {
+    const reason = 'version 5 keeps benchmarks and looks through files in the indexer: leave them out of `look`';
+    return [unseen({ condition: wanted.benchmarks ? 'sca-score-drop' : 'fim-scan-old', resource: 'agents' }, reason)];
+  }
   const query = { status: 'active', select: 'id,name', limit: 500 };
   const agents = await wazuh.items(z.object({ id: z.string(), name: z.string() }), { path: '/agents', query });
   if (agents.is !== 'value')

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { formatDuration } from '#config/duration.ts';
-import type { Observation } from '#agents/sentinel/check.ts';
+import type { CheckContext, Observation } from '#agents/sentinel/check.ts';
 import type { ApiAnswer } from './api.ts';
 import { state, unseen } from './reading.ts';
+import { remember } from './remembered.ts';
 import { counted, oneLine } from './text.ts';
 import type { Wazuh } from './wazuh-api.ts';
 
@@ -29,6 +30,32 @@ export async function nodesOf(wazuh: Wazuh, major: number): Promise<ApiAnswer<Wa
     return { name, path: `/cluster/${encodeURIComponent(name)}`, isCluster: true };
   });
   return { ...nodes, value: named };
+}
+
+/** A node that is missing for so long was taken out. */
+const forgottenMs = 7 * 86_400_000;
+const LastSeen = z.record(z.string(), z.number());
+
+/** A cluster lists only the nodes that are connected: one that crashed is not there any more, and nothing of it is bad. */
+export function lostNodes(nodes: readonly WazuhNode[], { clock, memory }: CheckContext): Observation[] {
+  const now = clock.now();
+  const before = LastSeen.safeParse(memory.get('nodes'));
+  const names = nodes.filter(({ isCluster }) => isCluster).map(({ name }) => name);
+  const seen = { ...(before.success ? before.data : {}), ...Object.fromEntries(names.map((name) => [name, now])) };
+  const kept = Object.entries(seen).filter(([, at]) => now - at < forgottenMs);
+  remember(memory, 'nodes', Object.fromEntries(kept.slice(0, maximumNodes * 2)));
+  return kept.map(([name, at]) => {
+    const isThere = at === now;
+    const since = formatDuration(Math.floor((now - at) / 60_000) * 60_000);
+    return state({
+      condition: 'wazuh-node-lost',
+      resource: name,
+      labels: { node: name.slice(0, 200) },
+      summary: isThere ? `${name} is in its cluster` : `${name} left its cluster, it was last seen ${since} ago`,
+      ok: isThere,
+      severity: 'critical',
+    });
+  });
 }
 
 /** Daemons that have to run, one observation each. */
