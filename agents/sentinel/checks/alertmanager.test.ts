@@ -110,7 +110,7 @@ test('a notification that is given up is worse than an attempt that fails', asyn
   failed = 1;
   const found = await look(api.url, {}, context);
   expect(found.filter(({ condition }) => condition === 'notifications-failing')).toMatchObject([
-    { resource: 'email', summary: 'notifications by email fail', reading: { severity: 'critical' } },
+    { resource: 'email', summary: 'Alertmanager: notifications by email fail', reading: { severity: 'critical' } },
   ]);
 });
 
@@ -119,7 +119,7 @@ test('alerts that nobody sorts are stuck after ten minutes', async () => {
     page: 'alertmanager_alerts{state="active"} 3\nalertmanager_alerts{state="unprocessed"} 2',
   });
   expect(found.find(({ condition }) => condition === 'alerts-stuck')).toMatchObject({
-    summary: '2 alerts wait to be sorted',
+    summary: 'Alertmanager has 2 alerts that wait to be sorted',
     holdMs: 600_000,
     reading: { ok: false },
   });
@@ -152,7 +152,7 @@ describeWith(['prometheus-alertmanager'], 'with the real Alertmanager', () => {
     expect(
       found.find(({ condition, resource }) => condition === 'notifications-failing' && resource === 'webhook'),
     ).toMatchObject({
-      summary: 'attempts to notify by webhook fail',
+      summary: 'Alertmanager: attempts to notify by webhook fail',
       labels: { integration: 'webhook' },
       reading: { severity: 'warning' },
     });

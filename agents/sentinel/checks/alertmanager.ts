@@ -1,12 +1,10 @@
 import { z } from 'zod';
-import { Severity } from '#bus/fields.ts';
 import type { Evidence } from '#bus/messages/finding.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { type Api, apiOptions, createApi, presence } from '#agents/sentinel/probes/api.ts';
 import { loginHeaders, loginOptions } from '#agents/sentinel/probes/api-login.ts';
 import type { ExposedMetric } from '#agents/sentinel/probes/exposition.ts';
-import { foreignAlerts } from '#agents/sentinel/probes/foreign-alert.ts';
-import { matchesAny } from '#agents/sentinel/probes/glob.ts';
+import { alertOptions, foreignAlerts } from '#agents/sentinel/probes/foreign-alert.ts';
 import { withHeaders } from '#agents/sentinel/probes/prometheus-api.ts';
 import { state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { type SelfMetric, selfObservations } from '#agents/sentinel/probes/self-metrics.ts';
@@ -29,15 +27,7 @@ const Options = z.strictObject({
     .describe(
       'Whether its active alerts become findings; silenced and inhibited ones rest. Not needed where it sends them to Lares.',
     ),
-  severities: z
-    .record(z.string().max(60), Severity)
-    .default({})
-    .describe('What values of the label `severity` mean, beside the usual ones such as page and warn.'),
-  ignore: z
-    .array(z.string().max(200))
-    .max(200)
-    .default(['Watchdog', 'DeadMansSwitch', 'InfoInhibitor'])
-    .describe('Names of alerts to leave out; `*` stands for any text. Default: those that fire while all is well.'),
+  ...alertOptions,
 });
 type Options = z.output<typeof Options>;
 
@@ -119,7 +109,7 @@ function stuck(exposed: readonly ExposedMetric[]): Observation[] {
     state({
       condition: 'alerts-stuck',
       resource: name,
-      summary: `${counted(gauge.value, 'alert')} wait to be sorted`,
+      summary: `${name} has ${counted(gauge.value, 'alert')} that ${gauge.value === 1 ? 'waits' : 'wait'} to be sorted`,
       holdMs: 10 * 60_000,
       ok: gauge.value === 0,
       severity: 'warning',
@@ -143,7 +133,7 @@ async function cluster(options: Options, api: Api): Promise<Observation> {
   const few = peers.length < wanted ? `, ${peers.length} of ${wanted} members` : '';
   return state({
     ...said,
-    summary: `its cluster is ${status}${few}`,
+    summary: `the cluster of ${name} is ${status}${few}`,
     ok: isSettled && few === '',
     severity: 'warning',
   });
@@ -168,12 +158,11 @@ type Alert = z.output<typeof Alerts>[number];
 async function activeAlerts(options: Options, api: Api): Promise<Observation[]> {
   const answer = await api.json(Alerts, { path: '/api/v2/alerts' });
   if (answer.is !== 'value') return [unseen({ condition: 'alertmanager-alerts', resource: name }, answer.reason)];
-  const wanted = answer.value.filter(({ labels }) => !matchesAny(labels['alertname'] ?? '', options.ignore));
   const found = foreignAlerts(
-    wanted.map((alert) => ({ ...alert, ...mutedBy(alert) })),
-    options.severities,
+    answer.value.map((alert) => ({ ...alert, ...mutedBy(alert) })),
+    options,
   );
-  const summary = `it has ${counted(answer.value.length, 'alert')}`;
+  const summary = `${name} has ${counted(answer.value.length, 'alert')}`;
   return [
     ...found,
     state({ condition: 'alertmanager-alerts', resource: name, summary, ok: true, severity: 'warning' }),

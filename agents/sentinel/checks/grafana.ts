@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { Severity } from '#bus/fields.ts';
 import type { Evidence } from '#bus/messages/finding.ts';
 import { SecretRef } from '#config/schema.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { type Api, type ApiAnswer, apiOptions, createApi, presence, secretOf } from '#agents/sentinel/probes/api.ts';
+import { alertOptions } from '#agents/sentinel/probes/foreign-alert.ts';
 import { withHeaders } from '#agents/sentinel/probes/prometheus-api.ts';
 import {
   datasourceObservations,
@@ -30,10 +30,7 @@ const Options = z.strictObject({
     .boolean()
     .default(false)
     .describe('With a token that may query them: whether its data sources answer. Asks each of them at every look.'),
-  severities: z
-    .record(z.string().max(60), Severity)
-    .default({})
-    .describe('What values of the label `severity` mean, beside the usual ones such as page and warn.'),
+  ...alertOptions,
 });
 type Options = z.output<typeof Options>;
 
@@ -83,7 +80,7 @@ function healthObservations(answer: ApiAnswer<z.output<typeof Health>>): Observa
     state({
       condition: 'grafana-database-failing',
       resource: name,
-      summary: isFailing ? `its database is ${database}` : 'its database answers',
+      summary: isFailing ? `the database of ${name} is ${database}` : `the database of ${name} answers`,
       hidesRest: answer.is !== 'value',
       ok: !isFailing,
       severity: 'critical',
@@ -98,7 +95,7 @@ async function rules(options: Options, api: Api): Promise<Observation[]> {
   }
   return [
     ...(options.rules ? grafanaRules(answer.value, name) : []),
-    ...(options.alerts ? grafanaAlerts(answer.value, options.severities) : []),
+    ...(options.alerts ? grafanaAlerts(answer.value, options) : []),
   ];
 }
 

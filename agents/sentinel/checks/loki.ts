@@ -111,7 +111,7 @@ async function retention(metrics: Metrics, { clock, memory }: CheckContext): Pro
     state({
       condition: 'log-retention-missing',
       resource: name,
-      summary: isKept ? 'it keeps all lines for ever, until the disk is full' : 'it deletes old lines',
+      summary: isKept ? `${name} keeps all lines for ever, until the disk is full` : `${name} deletes old lines`,
       ok: !isKept,
       severity: 'info',
     }),

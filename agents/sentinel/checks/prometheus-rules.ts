@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { Severity } from '#bus/fields.ts';
 import type { Evidence } from '#bus/messages/finding.ts';
 import { formatDuration } from '#config/duration.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { courseEvidence } from '#agents/sentinel/probes/course.ts';
+import { alertOptions } from '#agents/sentinel/probes/foreign-alert.ts';
 import { createMetrics, metricsOptions } from '#agents/sentinel/probes/prometheus-api.ts';
 import { measuredPart } from '#agents/sentinel/probes/promql.ts';
 import { unseen } from '#agents/sentinel/probes/reading.ts';
@@ -20,15 +20,7 @@ const Options = z.strictObject({
     .describe(
       'Rule files of Prometheus or vmalert, YAML or JSON, relative to the configuration, and `shipped:homelab` for the ones that ship. Read again when changed.',
     ),
-  severities: z
-    .record(z.string().max(60), Severity)
-    .default({})
-    .describe('What values of the label `severity` mean, beside the usual ones such as page and warn.'),
-  ignore: z
-    .array(z.string().max(200))
-    .max(200)
-    .default(['Watchdog', 'DeadMansSwitch', 'InfoInhibitor'])
-    .describe('Names of alerts to leave out; `*` stands for any text. Default: those that fire while all is well.'),
+  ...alertOptions,
   externalLabels: z
     .record(z.string().max(100), z.string().max(500))
     .default({})

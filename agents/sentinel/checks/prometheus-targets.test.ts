@@ -124,7 +124,7 @@ describe('what it says of itself', () => {
     const found = await look(api.url, { product: 'victoria-metrics' });
     expect(found.find(({ condition }) => condition === 'metrics-disk-full')).toMatchObject({
       resource: '/var/lib/vm',
-      summary: 'the disk of its storage has 2.0 GiB left',
+      summary: 'the disk of VictoriaMetrics has 2.0 GiB left',
       reading: { value: 2, bad: 'below', warning: { trigger: 5 }, critical: { trigger: 1 } },
     });
   });

@@ -10,7 +10,7 @@ import { gauges, productNames, selfMetrics } from '#agents/sentinel/probes/prome
 import { level, state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { ScrapeTargets, targetObservations } from '#agents/sentinel/probes/scrape-targets.ts';
 import { metricValue, selfObservations } from '#agents/sentinel/probes/self-metrics.ts';
-import { evidenceOf, formatBytes } from '#agents/sentinel/probes/text.ts';
+import { counted, evidenceOf, formatBytes } from '#agents/sentinel/probes/text.ts';
 
 const Options = z.strictObject({
   ...metricsOptions,
@@ -87,7 +87,7 @@ async function targets(options: Options, metrics: Metrics): Promise<Observation[
     state({
       condition: 'targets-missing',
       resource: whole.resource,
-      summary: `it has ${active.length} targets${active.length < wanted ? `, not ${wanted}` : ''}`,
+      summary: `${whole.resource} has ${counted(active.length, 'target')}${active.length < wanted ? `, fewer than ${wanted}` : ''}`,
       ok: active.length >= wanted,
       severity: 'warning',
     }),
@@ -103,13 +103,16 @@ async function alertmanagers(metrics: Metrics, name: string): Promise<Observatio
   const answer = await metrics.get(Alertmanagers, { path: '/api/v1/alertmanagers' });
   if (answer.is !== 'value') return [unseen(said, answer.reason)];
   const count = answer.value.data.activeAlertmanagers.length;
-  if (count > 0)
-    return [state({ ...said, summary: `it tells ${count} of Alertmanager`, ok: true, severity: 'warning' })];
+  if (count > 0) {
+    return [
+      state({ ...said, summary: `${name} tells ${counted(count, 'Alertmanager')}`, ok: true, severity: 'warning' }),
+    ];
+  }
   const config = await metrics.get(RunningConfig, { path: '/api/v1/status/config' });
   if (config.is !== 'value') return [unseen(said, config.reason)];
   // Prometheus writes its configuration anew: two blanks for each step.
   const isWanted = /^alerting:\n(?: .*\n)*? {2}alertmanagers:/m.test(config.value.data.yaml);
-  const summary = isWanted ? 'alerting is configured, but there is no Alertmanager' : 'it has no alerting to do';
+  const summary = isWanted ? `${name} is to send alerts, and has no Alertmanager` : `${name} has no alerts to send`;
   return [state({ ...said, summary, ok: !isWanted, severity: 'warning' })];
 }
 
@@ -123,7 +126,7 @@ function gaugesOf(options: Options, exposed: readonly ExposedMetric[]): Observat
           level({
             condition: 'series-many',
             resource: productNames[options.product],
-            summary: `it holds ${series} series in memory`,
+            summary: `${productNames[options.product]} holds ${series} series in memory`,
             value: series,
             unit: 'series',
             bad: 'above',
@@ -137,7 +140,7 @@ function gaugesOf(options: Options, exposed: readonly ExposedMetric[]): Observat
           condition: 'metrics-disk-full',
           resource: labels['path'] ?? 'storage',
           labels: { path: labels['path'] ?? '' },
-          summary: `the disk of its storage has ${formatBytes(value)} left`,
+          summary: `the disk of ${productNames[options.product]} has ${formatBytes(value)} left`,
           value: value / giB,
           unit: 'GiB',
           bad: 'below',

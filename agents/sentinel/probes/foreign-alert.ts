@@ -1,10 +1,29 @@
-import type { Severity } from '#bus/fields.ts';
-import { compareSeverity } from '#bus/fields.ts';
+import { z } from 'zod';
+import { compareSeverity, Severity } from '#bus/fields.ts';
 import type { Observation } from '#agents/sentinel/check.ts';
+import { matchesAny } from './glob.ts';
 import { asleep, state, unseen } from './reading.ts';
 import { conditionName } from './rule-file.ts';
 import { severityOf } from './rule-result.ts';
 import { carriedLabels, seriesName } from './series.ts';
+
+/** The keys of every kind that takes alerts over. */
+export const alertOptions = {
+  severities: z
+    .record(z.string().max(60), Severity)
+    .default({})
+    .describe('What values of the label `severity` mean, beside the usual ones such as page and warn.'),
+  ignore: z
+    .array(z.string().max(200))
+    .max(200)
+    .default(['Watchdog', 'DeadMansSwitch', 'InfoInhibitor'])
+    .describe('Names of alerts to leave out; `*` stands for any text. Default: those that fire while all is well.'),
+};
+
+export interface AlertOptions {
+  severities: Readonly<Record<string, Severity>>;
+  ignore: readonly string[];
+}
 
 /** An alert that another program found. */
 export interface ForeignAlert {
@@ -21,12 +40,10 @@ const unspecific = new Set(['alertname', 'grafana_folder', 'ref_id', 'rulename',
 const maximumAlerts = 1_000;
 
 /** The alerts of another program, each once: it has already waited as long as its rule says. */
-export function foreignAlerts(
-  alerts: readonly ForeignAlert[],
-  severities: Readonly<Record<string, Severity>>,
-): Observation[] {
+export function foreignAlerts(alerts: readonly ForeignAlert[], { severities, ignore }: AlertOptions): Observation[] {
   const kept = new Map<string, Observation>();
-  for (const alert of alerts.slice(0, maximumAlerts)) {
+  const wanted = alerts.filter(({ labels }) => !matchesAny(labels['alertname'] ?? '', ignore));
+  for (const alert of wanted.slice(0, maximumAlerts)) {
     const observation = observationOf(alert, severities);
     const key = `${observation.condition}\0${observation.resource}`;
     const other = kept.get(key);

@@ -1,9 +1,8 @@
 import { z } from 'zod';
-import type { Severity } from '#bus/fields.ts';
 import type { Observation } from '#agents/sentinel/check.ts';
 import type { Api } from './api.ts';
 import { fewAtOnce } from './few-at-once.ts';
-import { foreignAlerts } from './foreign-alert.ts';
+import { type AlertOptions, foreignAlerts } from './foreign-alert.ts';
 import { asleep, state, unseen } from './reading.ts';
 import { counted, jsonOf, oneLine } from './text.ts';
 
@@ -76,7 +75,7 @@ function ruleObservation(rule: Rule): Observation {
 }
 
 /** Firing instances. Grafana says `Alerting`, and `Alerting (NoData)` where missing data was configured to fire. */
-export function grafanaAlerts(answer: Answer, severities: Readonly<Record<string, Severity>>): Observation[] {
+export function grafanaAlerts(answer: Answer, options: AlertOptions): Observation[] {
   const firing = rulesOf(answer).flatMap(({ name, alerts }) =>
     (alerts ?? [])
       .filter(({ state }) => /^(?:alerting|firing|nodata|error)\b/i.test(state))
@@ -88,7 +87,7 @@ export function grafanaAlerts(answer: Answer, severities: Readonly<Record<string
         }),
       })),
   );
-  return foreignAlerts(firing, severities);
+  return foreignAlerts(firing, options);
 }
 
 /** `DatasourceNoData` and `DatasourceError` are what Grafana makes of rules that see nothing. */

@@ -12,13 +12,13 @@ export interface SelfMetric {
   bad: 'zero' | 'one' | 'rising';
   condition: string;
   severity: Severity;
-  /** Words for when it is bad; `of` is the value of `by`. */
+  /** Words for when it is bad, behind the name of the product; `of` is the value of `by`. */
   says: (of: string) => string;
   /** The label that tells several of one metric apart; the others are added up. */
   by?: string;
 }
 
-/** What the product says of itself on its /metrics page. An absent metric says nothing: versions differ. */
+/** What the product `resource` says of itself on its /metrics page. An absent metric says nothing: versions differ. */
 export async function selfObservations(
   api: Pick<Api, 'text'>,
   of: { resource: string; metrics: readonly SelfMetric[]; gauges?: readonly string[] },
@@ -61,7 +61,7 @@ function judge(
     return state({
       condition: metric.condition,
       resource: which === '' ? of.resource : which,
-      summary: isBad ? metric.says(which) : `${metric.metric} is well`,
+      summary: `${of.resource}: ${isBad ? metric.says(which) : `${metric.metric} is well`}`,
       ...(which !== '' && metric.by !== undefined && { labels: { [metric.by]: which } }),
       ok: !isBad,
       severity: metric.severity,
