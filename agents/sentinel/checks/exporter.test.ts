@@ -120,6 +120,29 @@ test('another exporter than the one that is wanted is unknown', async () => {
   ]);
 });
 
+test('one that is silent is a warning, critical after ten minutes, and begins anew when it answered', async () => {
+  let now = Date.parse('2026-11-20T12:00:00Z');
+  let body = 'up 1\n';
+  let status = 500;
+  await using api = await startFakeApi(() => ({ status, body }));
+  const base = checkContext();
+  const context = { ...base, clock: { ...base.clock, now: () => now } };
+  const severity = async (afterMs: number): Promise<unknown> => {
+    now += afterMs;
+    const [health] = await check.observe(check.options.parse({ url: api.url }), context);
+    return health?.reading.is === 'state' && (health.reading.ok || health.reading.severity);
+  };
+  expect(await severity(0)).toBe('warning');
+  expect(await severity(9 * 60_000)).toBe('warning');
+  expect(await severity(60_000)).toBe('critical');
+  status = 200;
+  expect(await severity(60_000)).toBe(true);
+  status = 500;
+  expect(await severity(60_000)).toBe('warning');
+  [status, body] = [200, '<html>'];
+  expect(await severity(0)).toBe(false);
+});
+
 const programs = ['prometheus-node-exporter', 'prometheus-blackbox-exporter', 'prometheus-snmp-exporter'];
 
 describeWith(programs, 'with the real exporters', () => {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Evidence } from '#bus/messages/finding.ts';
+import { durationOr, formatDuration } from '#config/duration.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { apiOptions, createApi, presence } from '#agents/sentinel/probes/api.ts';
 import { loginHeaders, loginOptions } from '#agents/sentinel/probes/api-login.ts';
@@ -9,6 +10,7 @@ import { Growth } from '#agents/sentinel/probes/growth.ts';
 import { judgeAbsence, judgementOptions, judgeSeries } from '#agents/sentinel/probes/judgement.ts';
 import { withHeaders } from '#agents/sentinel/probes/prometheus-api.ts';
 import { unseen } from '#agents/sentinel/probes/reading.ts';
+import { silenceEnds, silentFor } from '#agents/sentinel/probes/silence.ts';
 import { seriesName } from '#agents/sentinel/probes/series.ts';
 import { worstOnly } from '#agents/sentinel/probes/self-metrics.ts';
 import { evidenceOf, oneLine, resourceName } from '#agents/sentinel/probes/text.ts';
@@ -55,6 +57,7 @@ const Options = z.strictObject({
   expectMetric: metricName
     .optional()
     .describe('A metric that says that the right exporter answers, such as node_uname_info.'),
+  criticalAfter: durationOr('10m').describe('One that is silent for so long is critical, and a warning before.'),
   metrics: z.array(Metric).max(100).default([]).describe('What of its metrics is judged, without Prometheus.'),
 });
 type Options = z.output<typeof Options>;
@@ -102,13 +105,23 @@ async function read(options: Options, context: CheckContext): Promise<Page> {
 
 async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
   const page = await read(options, context);
-  if (!page.ok) return [page.health];
+  if (!page.ok) return [silent(page.health, options, context)];
+  silenceEnds(context);
   const whole = resourceOf(options);
   const growth = new Growth(context);
   const nowSeconds = context.clock.now() / 1_000;
   const judged = options.metrics.flatMap((metric) => judge(metric, page.exposed, { whole, nowSeconds, growth }));
   growth.keep();
   return worstOnly([page.health, ...judged]);
+}
+
+/** What it measures goes on without it: for some minutes that nobody measures is no more than a warning. */
+function silent(health: Observation, { criticalAfter }: Options, context: CheckContext): Observation {
+  const { reading } = health;
+  if (reading.is !== 'state') return health;
+  const silentMs = silentFor(context);
+  if (silentMs >= criticalAfter) return { ...health, summary: `${health.summary}, for ${formatDuration(silentMs)}` };
+  return { ...health, reading: { ...reading, severity: 'warning' } };
 }
 
 function judge(

@@ -8,7 +8,7 @@ import { spans } from '#agents/sentinel/probes/levels-option.ts';
 import { lookNearby } from '#agents/sentinel/probes/nearby.ts';
 import { ping, type PingEnd, type PingPlan, resolveFirst } from '#agents/sentinel/probes/ping.ts';
 import { level, state, unseen } from '#agents/sentinel/probes/reading.ts';
-import { remember } from '#agents/sentinel/probes/remembered.ts';
+import { silenceEnds, silentFor } from '#agents/sentinel/probes/silence.ts';
 import { resourceName } from '#agents/sentinel/probes/text.ts';
 
 /** A name, an address, or an address with its interface; never an option of `ping`. */
@@ -90,11 +90,7 @@ async function look(options: Options, context: CheckContext): Promise<PingEnd> {
 /** Devices drop echoes and restart: what is silent waits for its own time before it is told. */
 function silence(options: Options, context: CheckContext, reason: string): Observation {
   const { condition, address: resource } = options;
-  const now = context.clock.now();
-  const known = context.memory.get('silentSince');
-  const since = typeof known === 'number' ? known : now;
-  remember(context.memory, 'silentSince', since);
-  const silentMs = Math.floor((now - since) / 1_000) * 1_000;
+  const silentMs = silentFor(context);
   const span = silentMs > 0 ? ` for ${formatDuration(silentMs)}` : '';
   const isCritical = condition === 'host-down' || silentMs >= options.silent.critical;
   return state({
@@ -109,7 +105,7 @@ function silence(options: Options, context: CheckContext, reason: string): Obser
 
 function answered(options: Options, context: CheckContext, end: Extract<PingEnd, { is: 'counted' }>): Observation[] {
   const { condition, address: resource } = options;
-  remember(context.memory, 'silentSince', null);
+  silenceEnds(context);
   const lossPercent = Math.round((1 - end.received / end.sent) * 1_000) / 10;
   const time = end.averageMs === undefined ? '' : ` in ${end.averageMs} ms`;
   const lost = `${end.sent - end.received} of ${end.sent} echoes lost`;
