@@ -4,6 +4,7 @@ import { closeHttpAgents } from '#agents/sentinel/probes/http-agents.ts';
 import { checkContext } from '../../../test/parts/check-context.ts';
 import { type ApiRequest, startFakeApi } from '../../../test/parts/fake-api.ts';
 import { kindContract } from '../../../test/parts/kind-contract.ts';
+import { problems } from '../../../test/parts/problems.ts';
 import { createVirtualClock } from '../../../test/parts/virtual-clock.ts';
 import { words } from '../../../test/parts/words.ts';
 import { check } from './beszel.ts';
@@ -19,6 +20,7 @@ const look = (given: object): Promise<Observation[]> =>
   check.observe(check.options.parse(given), checkContext({ clock: createVirtualClock(now) }));
 
 const system = (name: string, more: object = {}) => ({
+  id: `id-${name}`,
   name,
   host: '10.0.0.7',
   status: 'up',
@@ -27,10 +29,27 @@ const system = (name: string, more: object = {}) => ({
   ...more,
 });
 
+const filters = new Set(['health=3', "state='FAILED'||state='WARNING'"]);
+
+/** A collection that is not there and a filter that names no field are refused; a junk token sees nothing. */
+function recordsOf(of: {
+  path: string;
+  filter: string | null;
+  collections: Record<string, object[]>;
+  isGood: boolean;
+}) {
+  const [, name = ''] = /^\/api\/collections\/(\w+)\/records$/.exec(of.path) ?? [];
+  const items = of.collections[name];
+  if (items === undefined) return { status: 404, body: { status: 404, message: 'Missing collection context.' } };
+  if (of.filter !== null && !filters.has(of.filter)) return { status: 400, body: { message: 'Invalid filter.' } };
+  const shown = of.isGood ? items : [];
+  return { body: { page: 1, perPage: 200, totalItems: shown.length, totalPages: 1, items: shown } };
+}
+
 /** The hub as PocketBase answers: a junk token gets 200 and an empty list. */
-function hub(items: object[]) {
+function hub(items: object[], sick: Record<string, object[]> = {}) {
   const state = { good: new Set<string>(), logins: 0 };
-  const answer = ({ path, body, headers }: ApiRequest) => {
+  const answer = ({ path, body, headers, query }: ApiRequest) => {
     if (path === '/api/health') return { body: { message: 'API is healthy.', code: 200, data: {} } };
     const isGood = state.good.has(headers.authorization ?? '');
     if (path === '/api/collections/users/auth-with-password') {
@@ -42,8 +61,7 @@ function hub(items: object[]) {
     }
     if (path === '/api/collections/users/auth-refresh')
       return isGood ? { body: { token: headers.authorization } } : { status: 401 };
-    const shown = isGood ? items : [];
-    return { body: { page: 1, perPage: 200, totalItems: shown.length, totalPages: 1, items: shown } };
+    return recordsOf({ path, filter: query.get('filter'), collections: { ...sick, systems: items }, isGood });
   };
   return { answer, state };
 }
@@ -92,6 +110,28 @@ describe('Beszel', () => {
     const options = check.options.parse({ url: api.url, ...login });
     const [evidence] = await check.evidence.gather(options, checkContext(), found[4] as Observation);
     expect(evidence?.lines).toEqual(['up at 10.0.0.7', 'disk 97 %']);
+  });
+
+  test('tells further filesystems, unhealthy containers and failing disks of the systems that are watched', async () => {
+    const items = [system('nas', { info: { dp: 40, efs: { tank: 96 } } }), system('old')];
+    const sick = {
+      containers: [
+        { system: 'id-nas', name: 'immich', status: 'Up 3 hours (unhealthy)', health: 3 },
+        { system: 'id-old', name: 'left-out', status: '', health: 3 },
+      ],
+      smart_devices: [
+        { system: 'id-nas', name: '/dev/sdb', model: 'WDC WD40', state: 'FAILED' },
+        { system: 'id-nas', name: '/dev/mmcblk0', model: '', state: 'WARNING' },
+      ],
+    };
+    await using api = await startFakeApi(hub(items, sick).answer);
+    const found = await look({ url: api.url, ...login, ignore: ['old'] });
+    expect(problems(found)).toEqual([
+      'critical system-disk-full: tank of nas is 96 % full',
+      'warning container-unhealthy: the container immich on nas is not healthy, says Beszel: Up 3 hours (unhealthy)',
+      'critical disk-failing: the disk /dev/sdb (WDC WD40) of nas says of its health: FAILED',
+      'warning disk-failing: the disk /dev/mmcblk0 (unknown) of nas says of its health: WARNING',
+    ]);
   });
 
   test('that refuses the password is unknown inside and asked once for minutes', async () => {

@@ -5,6 +5,7 @@ import type { Evidence } from '#bus/messages/finding.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { type Api, type ApiAnswer, apiOptions, createApi, presence } from '#agents/sentinel/probes/api.ts';
 import { type Session, Sessions } from '#agents/sentinel/probes/api-session.ts';
+import { lookAtContainers, lookAtDisks } from '#agents/sentinel/probes/beszel-parts.ts';
 import { asleep, level, state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { counted, evidenceOf } from '#agents/sentinel/probes/text.ts';
 
@@ -23,6 +24,7 @@ const Systems = z.object({
   totalItems: z.number(),
   items: z.array(
     z.object({
+      id: z.string().default(''),
       name: z.string(),
       host: z.string().default(''),
       status: z.string(),
@@ -32,6 +34,8 @@ const Systems = z.object({
           cpu: z.number().optional(),
           mp: z.number().optional(),
           dp: z.number().optional(),
+          /** Percent used of further filesystems, by name. */
+          efs: z.record(z.string(), z.number()).optional(),
           sv: z.array(z.number()).optional(),
         })
         .nullish(),
@@ -46,7 +50,8 @@ const tokenLifeMs = 5 * 86_400_000;
 
 export const check = defineCheck({
   kind: 'beszel',
-  about: 'Beszel: whether the hub answers, and systems that are down, silent, full or have failed services.',
+  about:
+    'Beszel: whether the hub answers, and systems that are down, silent, full or have failed services, unhealthy containers or failing disks.',
   options: Options,
   reach: 'network',
   resourceOf: () => 'beszel',
@@ -61,13 +66,20 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   if (health.is !== 'value' || options.password === undefined) return [there];
   const systems = await systemsOf(api, options, context);
   const all = { condition: 'system-down', resource: 'systems' };
-  if (systems.is !== 'value') return [there, unseen({ ...all, hidesRest: true }, systems.reason)];
-  const watched = systems.value.items.filter(({ name }) => !options.ignore.includes(name));
+  if (systems.answer.is !== 'value') return [there, unseen({ ...all, hidesRest: true }, systems.answer.reason)];
+  const watched = systems.answer.value.items.filter(({ name }) => !options.ignore.includes(name));
   const summary = `Beszel knows ${counted(watched.length, 'system')}`;
+  const hub = {
+    api,
+    headers: systems.headers,
+    systems: new Map(watched.map(({ id, name }) => [id, name])),
+  };
+  const sick = await Promise.all([lookAtContainers(hub), lookAtDisks(hub)]);
   return [
     there,
     state({ ...all, summary, ok: true, severity: 'critical' }),
     ...unique(watched).flatMap((system) => judge(system, options, context.clock.now())),
+    ...sick.flat(),
   ];
 }
 
@@ -83,18 +95,18 @@ async function systemsOf(
   api: Api,
   options: Options,
   context: CheckContext,
-): Promise<ApiAnswer<z.output<typeof Systems>>> {
+): Promise<{ answer: ApiAnswer<z.output<typeof Systems>>; headers: Record<string, string> }> {
   const { url, user = '', password } = options;
   const ask = (secret: string): Promise<ApiAnswer<Session>> => logIn(api, user, secret);
   const login = { url, user, password, ask, ended: [400, 401, 403, 404] };
   const { answer, headers } = await sessions.open(login, context, (authorization) =>
     api.json(Token, { method: 'POST', path: '/api/collections/users/auth-refresh', headers: authorization }),
   );
-  if (answer.is !== 'value') return answer;
+  if (answer.is !== 'value') return { answer, headers };
   const query = { perPage: 200 };
   const systems = await api.json(Systems, { path: '/api/collections/systems/records', query, headers });
-  if (systems.is !== 'value' || systems.value.totalItems > 0) return systems;
-  return { is: 'unreadable', reason: 'it shows no system to this user: share them with it' };
+  if (systems.is !== 'value' || systems.value.totalItems > 0) return { answer: systems, headers };
+  return { answer: { is: 'unreadable', reason: 'it shows no system to this user: share them with it' }, headers };
 }
 
 async function logIn(api: Api, identity: string, password: string): Promise<ApiAnswer<Session>> {
@@ -123,7 +135,10 @@ function judge(system: System, options: Options, now: number): Observation[] {
   const failed = info.sv?.[1] ?? 0;
   return [
     down,
-    ...(info.dp === undefined ? [] : [diskOf(said, name, info.dp)]),
+    ...(info.dp === undefined ? [] : [diskOf(said, `the disk of ${name}`, info.dp)]),
+    ...Object.entries(info.efs ?? {})
+      .slice(0, 20)
+      .map(([disk, used]) => diskOf({ ...said, resource: `${name} ${disk}` }, `${disk} of ${name}`, used)),
     state({
       ...said,
       condition: 'system-services-failed',
@@ -134,8 +149,8 @@ function judge(system: System, options: Options, now: number): Observation[] {
   ];
 }
 
-function diskOf(said: { resource: string; labels: Record<string, string> }, name: string, used: number): Observation {
-  const summary = `the disk of ${name} is ${used} % full`;
+function diskOf(said: { resource: string; labels: Record<string, string> }, what: string, used: number): Observation {
+  const summary = `${what} is ${used} % full`;
   return level({
     ...said,
     condition: 'system-disk-full',
@@ -150,7 +165,7 @@ function diskOf(said: { resource: string; labels: Record<string, string> }, name
 
 async function gather(options: Options, context: CheckContext, observation: Observation): Promise<Evidence[]> {
   if (options.password === undefined) return [];
-  const systems = await systemsOf(createApi(options, context), options, context);
+  const { answer: systems } = await systemsOf(createApi(options, context), options, context);
   if (systems.is !== 'value') return [];
   const own = systems.value.items.find(({ name }) => name === observation.labels?.['system']);
   if (own === undefined) return [];
