@@ -40,7 +40,7 @@ describe('a night with two incidents, one of them over', () => {
     expect(digest?.text).toContain('Lares digest, 2026-11-20 06:30 to 2026-11-20 07:0');
     expect(digest?.text).toContain('1 incident is open.');
     expect(digest?.text).toContain('Incidents: 2 opened, 1 over. Findings: 2, 0 folded away.');
-    expect(digest?.text).toMatch(/3 checks on 1 hosts: 2 ok, 0 pending, 1 firing, 0 unknown, 0 stale/);
+    expect(digest?.text).toMatch(/3 checks on 1 host: 2 ok, 0 pending, 1 firing, 0 unknown, 0 stale/);
     expect(digest?.text).toMatch(/Open now\n {2}critical .*heartbeat "mirror"/);
     expect(digest?.text).toMatch(/Came and went\n {2}06:3\d critical .*heartbeat "backup"/);
     expect(digest?.text).toContain('Models: none configured, rules only');

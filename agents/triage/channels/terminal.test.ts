@@ -144,6 +144,17 @@ test('a button that is gone says so, and unknown words print what is known', asy
   expect(done).toEqual([]);
 });
 
+test('a decision without a number is not taken, and says which there are', async () => {
+  const { channel, done, text, type } = await screen();
+  const buttons: Card['buttons'] = [[{ action: 'approve', label: 'Approve', token: 't-approve' }]];
+  await channel.deliver({ type: 'card', card: { ...card, buttons }, silent: false }, undefined, signal);
+  type('approve');
+  type('reject');
+  await until(() => text().includes('nothing to reject'), 'the answers');
+  expect(text()).toContain('Say which: approve 1');
+  expect(done).toEqual([]);
+});
+
 test('a host that breaks costs one answer', async () => {
   const { text, type } = await screen();
   type('cost');

@@ -149,6 +149,7 @@ class Terminal implements TerminalChannel {
       if (shown !== undefined && pressWords.has(word) && !isCommandName(word)) {
         return `There is nothing to ${word} on #${shown.number} now.`;
       }
+      if (pressWords.has(word) && !isCommandName(word) && rest.length === 0) return this.#whichOne(word);
       if (!isCommandName(word)) return `Cannot understand "${word}".\n${this.#help()}`;
       const argument = shown === undefined ? rest : [shown.card.incident, ...rest.slice(1)];
       const answer = await host.command(this.#person, word, argument.join(' '));
@@ -156,6 +157,15 @@ class Terminal implements TerminalChannel {
     } catch (error) {
       return `Cannot do that: ${messageOf(error)}`;
     }
+  }
+
+  /** Nothing is pressed without its number: what was read may not be what is the only one by now. */
+  #whichOne(word: string): string {
+    const offering = [...this.#shown.values()].filter(({ card }) =>
+      card.buttons.flat().some(({ action }) => action === word || typed[action] === word),
+    );
+    if (offering.length === 0) return `There is nothing to ${word} now.`;
+    return `Say which: ${offering.map(({ number }) => `${word} ${number}`).join(' · ')}`;
   }
 
   #numbered(word: string | undefined): Shown | undefined {

@@ -102,10 +102,14 @@ function checkedSection({ manifest }: DigestFacts): Section {
   };
 }
 
+function counted(count: number, word: string): string {
+  return `${count} ${word}${count === 1 ? '' : 's'}`;
+}
+
 export function countsText(counts: Manifest['counts']): string {
   const { checks, hosts, ok, pending, firing, asleep, unknown, stale } = counts;
   const resting = asleep === 0 ? '' : ` ${asleep} asleep,`;
-  return `${checks} checks on ${hosts} hosts: ${ok} ok, ${pending} pending, ${firing} firing,${resting} ${unknown} unknown, ${stale} stale`;
+  return `${counted(checks, 'check')} on ${counted(hosts, 'host')}: ${ok} ok, ${pending} pending, ${firing} firing,${resting} ${unknown} unknown, ${stale} stale`;
 }
 
 function workSection(facts: DigestFacts, timeZone: string): Section {
