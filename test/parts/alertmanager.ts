@@ -5,9 +5,6 @@ import { startDaemon } from './daemon.ts';
 import { freePort } from './free-port.ts';
 import { type Document, textOf } from './prometheus.ts';
 
-/** Debian's package `prometheus-alertmanager`. */
-export const alertmanagerPrograms = ['prometheus-alertmanager'] as const;
-
 export interface PostedAlert {
   labels: Record<string, string>;
   annotations?: Record<string, string>;

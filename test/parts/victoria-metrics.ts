@@ -5,9 +5,6 @@ import { answersAt, startDaemon } from './daemon.ts';
 import { freePort } from './free-port.ts';
 import { type Document, instantQuery, textOf } from './prometheus.ts';
 
-/** Debian's package `victoria-metrics` holds both. */
-export const victoriaMetricsPrograms = ['victoria-metrics', 'vmalert'] as const;
-
 export interface VictoriaMetrics extends AsyncDisposable {
   readonly url: string;
   readonly port: number;

@@ -15,6 +15,7 @@ import { describeWith } from '../../../test/parts/daemon.ts';
 import { faultsOf, kindContract } from '../../../test/parts/kind-contract.ts';
 import { type MosquittoDaemon, startMosquittoDaemon } from '../../../test/parts/mosquitto-daemon.ts';
 import { until } from '../../../test/parts/until.ts';
+import { told as toldOf } from '../../../test/parts/words.ts';
 import { check } from './mqtt.ts';
 
 kindContract(check, (port) => ({ url: `mqtt://127.0.0.1:${port}`, stats: true }));
@@ -36,13 +37,11 @@ function secret(name: string, text: string): { file: string } {
   return { file };
 }
 
-function told(observations: readonly Observation[]): string[] {
-  return observations.map(({ condition, reading, summary }) => {
-    const words = summary.replaceAll(/127\.0\.0\.1:\d+/g, 'BROKER').replaceAll(/\b\d+ (ms|seconds?)\b/g, 'N $1');
-    if (reading.is === 'state') return `${reading.ok ? 'ok' : reading.severity} ${condition}: ${words}`;
-    return `${reading.is} ${condition}: ${words}`;
-  });
-}
+const told = (found: readonly Observation[]): string[] =>
+  toldOf(found, [
+    [/127\.0\.0\.1:\d+/g, 'BROKER'],
+    [/\b\d+ (ms|seconds?)\b/g, 'N $1'],
+  ]);
 
 describeWith(['mosquitto', 'mosquitto_pub', 'openssl'], 'a real Mosquitto', () => {
   let authority: Authority;

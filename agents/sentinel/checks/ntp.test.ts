@@ -7,6 +7,7 @@ import { startChrony } from '../../../test/parts/chrony.ts';
 import { describeWith } from '../../../test/parts/daemon.ts';
 import { startDatagramTarget } from '../../../test/parts/datagram-target.ts';
 import { faultsOf, kindContract } from '../../../test/parts/kind-contract.ts';
+import { told as toldOf } from '../../../test/parts/words.ts';
 import { check } from './ntp.ts';
 
 kindContract(check, (port) => ({ address: '127.0.0.1', port, giveUpAfter: '1s' }));
@@ -18,13 +19,7 @@ async function look(port: number, more: object = {}): Promise<Observation[]> {
   return found;
 }
 
-function told(observations: readonly Observation[]): string[] {
-  return observations.map(({ condition, reading, summary }) => {
-    const words = summary.replaceAll(/127\.0\.0\.1:\d+/g, 'SERVER');
-    if (reading.is === 'state') return `${reading.ok ? 'ok' : reading.severity} ${condition}: ${words}`;
-    return `${reading.is} ${condition}: ${words}`;
-  });
-}
+const told = (found: readonly Observation[]): string[] => toldOf(found, [[/127\.0\.0\.1:\d+/g, 'SERVER']]);
 
 describeWith(['chronyd'], 'a real chronyd', () => {
   test('that vouches for its time agrees with this machine', async () => {

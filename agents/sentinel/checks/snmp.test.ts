@@ -10,6 +10,7 @@ import { checkContext } from '../../../test/parts/check-context.ts';
 import { describeWith } from '../../../test/parts/daemon.ts';
 import { faultsOf, kindContract } from '../../../test/parts/kind-contract.ts';
 import { type PlayedObject, type Snmpd, startSnmpd } from '../../../test/parts/snmpd.ts';
+import { told as toldOf } from '../../../test/parts/words.ts';
 import { check } from './snmp.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'lares-snmp-'));
@@ -23,13 +24,7 @@ function secret(name: string, text: string): { file: string } {
 
 kindContract(check, (port) => ({ address: '127.0.0.1', port, community: secret('any', 'any'), giveUpAfter: '1s' }));
 
-function told(observations: readonly Observation[]): string[] {
-  return observations.map(({ condition, reading, summary }) => {
-    const words = summary.replaceAll(/127\.0\.0\.1:\d+/g, 'DEVICE');
-    if (reading.is === 'state') return `${reading.ok ? 'ok' : reading.severity} ${condition}: ${words}`;
-    return `${reading.is} ${condition}: ${words}`;
-  });
-}
+const told = (found: readonly Observation[]): string[] => toldOf(found, [[/127\.0\.0\.1:\d+/g, 'DEVICE']]);
 
 const pf = '1.3.6.1.4.1.12325.1.200.1';
 const pfsense = (of: { running?: number; runtime?: number; drops?: number; states?: number } = {}): PlayedObject[] => [
