@@ -146,17 +146,20 @@ class Terminal implements TerminalChannel {
     const action = shown?.card.buttons.flat().find(({ action }) => action === word || typed[action] === word);
     try {
       if (action !== undefined && rest.length === 1) return await host.press(this.#person, action.token);
-      if (shown !== undefined && pressWords.has(word) && !isCommandName(word)) {
-        return `There is nothing to ${word} on #${shown.number} now.`;
-      }
-      if (pressWords.has(word) && !isCommandName(word) && rest.length === 0) return this.#whichOne(word);
-      if (!isCommandName(word)) return `Cannot understand "${word}".\n${this.#help()}`;
+      if (!isCommandName(word)) return this.#unanswered(word, shown, rest);
       const argument = shown === undefined ? rest : [shown.card.incident, ...rest.slice(1)];
       const answer = await host.command(this.#person, word, argument.join(' '));
       return word === 'help' ? `${answer}\n${this.#help()}` : answer;
     } catch (error) {
       return `Cannot do that: ${messageOf(error)}`;
     }
+  }
+
+  #unanswered(word: string, shown: Shown | undefined, rest: readonly string[]): string {
+    const isPress = pressWords.has(word);
+    if (isPress && shown !== undefined) return `There is nothing to ${word} on #${shown.number} now.`;
+    if (isPress && rest.length === 0) return this.#whichOne(word);
+    return `Cannot understand "${word}".\n${this.#help()}`;
   }
 
   /** Nothing is pressed without its number: what was read may not be what is the only one by now. */
