@@ -97,8 +97,8 @@ export function withSleep(observations: readonly Observation[]): Observation[] {
   );
 }
 
-/** How the kinds call it when nobody answers: `http-down`, `container-down`, `port-closed`. */
-const absentCondition = /-(?:down|unreachable)$|^port-closed$/;
+/** How the kinds call it when nobody answers: `http-down`, `container-down`, `port-closed`, `ping-lost`. */
+const absentCondition = /-(?:down|unreachable)$|^(?:port-closed|ping-lost)$/;
 
 /** What was seen to be down while the way to it was cut is not known to be down. */
 export function withoutBlame(observations: readonly Observation[], reason: string): Observation[] {

@@ -65,7 +65,7 @@ describeWith(['snmpd', 'snmpget'], 'a real snmpd', () => {
       privacyPassword: secret('privacy', privacy),
     };
     const [first] = told(await look());
-    expect(first).toBe('ok snmp-silent: DEVICE answers as device.lab.test');
+    expect(first).toBe('ok snmp-down: DEVICE answers as device.lab.test');
     expect(told(await look(user))[0]).toBe(first);
     const fresh = checkContext();
     context = { ...fresh, clock: context.clock };
@@ -74,13 +74,13 @@ describeWith(['snmpd', 'snmpget'], 'a real snmpd', () => {
     expect(wrong).toHaveLength(1);
     // Which of the two clocks is first depends on the load.
     expect(wrong[0]).toMatch(
-      /^unknown snmp-silent: cannot look at DEVICE: no answer(?: within 700ms)?: it is down, or the community or the address is not right$/,
+      /^unknown snmp-down: cannot look at DEVICE: no answer(?: within 700ms)?: it is down, or the community or the address is not right$/,
     );
     expect(told(await look({ ...user, user: 'nobody' }))[0]).toMatch(
-      /^unknown snmp-silent: .*it answered "Unknown User Name"$/,
+      /^unknown snmp-down: .*it answered "Unknown User Name"$/,
     );
     expect(told(await look({ ...user, authPassword: secret('wrong', 'wrong-password') }))[0]).toMatch(
-      /^unknown snmp-silent: .*it answered "Wrong Digest/,
+      /^unknown snmp-down: .*it answered "Wrong Digest/,
     );
     expect(told(await look({ community: undefined }))[0]).toMatch(/neither a community nor a user/);
   });
@@ -89,7 +89,7 @@ describeWith(['snmpd', 'snmpget'], 'a real snmpd', () => {
     await look();
     await device.kill();
     expect(told(await look({ giveUpAfter: '500ms' }))).toEqual([
-      expect.stringMatching(/^critical snmp-silent: DEVICE no longer answers: no answer/),
+      expect.stringMatching(/^critical snmp-down: DEVICE no longer answers: no answer/),
     ]);
   });
 

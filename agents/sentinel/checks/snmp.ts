@@ -145,7 +145,7 @@ function userLogin(user: string, options: Options, context: CheckContext): Login
 
 async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
   const resource = endpointOf(options);
-  const silent = { condition: 'snmp-silent', resource, hidesRest: true };
+  const silent = { condition: 'snmp-down', resource, hidesRest: true };
   const end = await ask(options, context);
   switch (end.is) {
     case 'unable':
@@ -170,7 +170,7 @@ function judge({ values, interfaces }: Seen, options: Options, context: CheckCon
   const name = textIn(values, sysName);
   return [
     state({
-      condition: 'snmp-silent',
+      condition: 'snmp-down',
       resource,
       summary: `${resource} answers${name === undefined || name === '' ? '' : ` as ${name}`}`,
       ok: true,
