@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import mqtt from 'mqtt';
@@ -47,6 +47,28 @@ test('a secret of git-crypt that is locked is told without its content', async (
   expect(problems(await secrets.look())).toEqual([]);
   writeFileSync(file, Buffer.concat([Buffer.from('\0GITCRYPT\0'), Buffer.from('9f1c7e', 'hex')]));
   expect(problems(await secrets.look())).toEqual([expect.stringMatching(/^critical|^warning/)]);
+});
+
+test('a copy of the night that is a day late is a warning, two days critical, an empty one critical at once', async () => {
+  const file = join(folder, 'config-2026.tar.age');
+  const copies = await watchPreset({ preset: 'backup-files', path: join(folder, 'config-*.tar.age'), sizeAtLeast: 4 });
+  const severityAt = async (hours: number): Promise<string[]> => {
+    const at = Date.now() / 1_000 - hours * 3_600;
+    utimesSync(file, at, at);
+    const old = (await copies.look()).find(({ condition }) => condition === 'file-old');
+    if (old?.reading.is !== 'level') throw new Error('its age was not told');
+    const { value, warning, critical } = old.reading;
+    return [
+      ...(value > (warning?.trigger ?? Infinity) ? ['warning'] : []),
+      ...(value > (critical?.trigger ?? Infinity) ? ['critical'] : []),
+    ];
+  };
+  writeFileSync(file, 'age-encryption.org/v1');
+  expect(await severityAt(25)).toEqual([]);
+  expect(await severityAt(27)).toEqual(['warning']);
+  expect(await severityAt(49)).toEqual(['warning', 'critical']);
+  writeFileSync(file, '');
+  expect(problems(await copies.look())).toEqual([expect.stringMatching(/^critical .*at least/)]);
 });
 
 describeWith(['msmtp'], 'msmtp', () => {

@@ -119,6 +119,14 @@ describe('many files', () => {
     expect((await look(old, { newest: '26h' })).join()).toMatch(
       /^critical file-old: the newest of .* \(at most 1d2h\)$/,
     );
+    const limits = (given: object) =>
+      observe(old, { newest: given }).then((found) => found.find(({ condition }) => condition === 'file-old')?.reading);
+    const day = 86_400;
+    expect(await limits({ warning: '1d', critical: '2d' })).toMatchObject({
+      warning: { trigger: day },
+      critical: { trigger: 2 * day },
+    });
+    expect(await limits({ warning: '1d' })).not.toHaveProperty('critical');
   });
 
   test('names that a shell or a parser could take for something else', async () => {

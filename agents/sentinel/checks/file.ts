@@ -10,6 +10,19 @@ import { patternOption } from '#agents/sentinel/probes/pattern.ts';
 import { level, state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { counted, evidenceOf, formatBytes, oneLine, resourceName, timeText } from '#agents/sentinel/probes/text.ts';
 
+/** One duration is critical; written apart there is a warning before. */
+const Age = z.union([
+  Duration.transform((critical): AgeLimits => ({ critical })),
+  z.strictObject({
+    warning: Duration.optional().describe('Age where a warning begins.'),
+    critical: Duration.optional().describe('Age where it is critical.'),
+  }),
+]);
+interface AgeLimits {
+  warning?: number | undefined;
+  critical?: number | undefined;
+}
+
 const Options = z.strictObject({
   path: z
     .string()
@@ -20,8 +33,12 @@ const Options = z.strictObject({
     .default('yes')
     .describe('Whether it has to be there, must not be, or may be.'),
   follow: z.boolean().default(false).describe('Whether a symbolic link stands for what it points to.'),
-  newest: Duration.optional().describe('The newest may be at most this old, as a backup of every night.'),
-  oldest: Duration.optional().describe('The oldest may be at most this old, as something in a queue.'),
+  newest: Age.optional().describe(
+    'The newest may be at most this old, as a backup of every night; or `warning` and `critical` apart.',
+  ),
+  oldest: Age.optional().describe(
+    'The oldest may be at most this old, as something in a queue; or `warning` and `critical` apart.',
+  ),
   sizeAtLeast: z.number().int().min(0).optional().describe('Bytes that the newest must have.'),
   sizeAtMost: z.number().int().min(0).optional().describe('Bytes that none may have more than.'),
   countAtLeast: z.number().int().min(0).optional().describe('So many have to be there.'),
@@ -136,24 +153,26 @@ function counts(options: Options, count: number): Observation[] {
 }
 
 function ages(options: Options, files: readonly FoundFile[], now: number): Observation[] {
-  const age = (condition: string, of: { file: FoundFile | undefined; limitMs: number | undefined; what: string }) => {
-    if (of.file === undefined || of.limitMs === undefined) return [];
+  const age = (condition: string, of: { file: FoundFile | undefined; limits: AgeLimits | undefined; what: string }) => {
+    if (of.file === undefined || of.limits === undefined) return [];
     const seconds = Math.max(0, Math.round((now - of.file.changedAt) / 1_000));
-    const text = `${of.what} of ${options.path} is ${formatDuration(seconds * 1_000)} old (at most ${formatDuration(of.limitMs)})`;
-    // The age has waited already.
+    const { warning, critical } = of.limits;
+    const most = formatDuration(warning ?? critical ?? 0);
     const rest = {
-      summary: text,
+      summary: `${of.what} of ${options.path} is ${formatDuration(seconds * 1_000)} old (at most ${most})`,
       value: seconds,
       unit: 's',
       bad: 'above',
-      critical: of.limitMs / 1_000,
+      warning: warning === undefined ? undefined : warning / 1_000,
+      critical: critical === undefined ? undefined : critical / 1_000,
+      // The age has waited already.
       holdMs: 0,
     } as const;
     return [level({ condition, ...said(options), ...rest })];
   };
   return [
-    ...age('file-old', { file: files[0], limitMs: options.newest, what: 'the newest' }),
-    ...age('file-waiting', { file: files.at(-1), limitMs: options.oldest, what: 'the oldest' }),
+    ...age('file-old', { file: files[0], limits: options.newest, what: 'the newest' }),
+    ...age('file-waiting', { file: files.at(-1), limits: options.oldest, what: 'the oldest' }),
   ];
 }
 
