@@ -185,7 +185,10 @@ export const wellProducts: Record<string, Product> = {
     path === '/api/zones/list'
       ? { body: { status: 'ok', response: { zones: [{ name: 'pixelium.internal', type: 'Primary', soaSerial: 7 }] } } }
       : { body: { status: 'ok', server: 'dns1', response: { stats: queryStats } } },
-  traefik: ({ path }) => (path === '/api/certificates' ? undefined : { body: [], headers: { 'x-next-page': '1' } }),
+  traefik: ({ path }) => {
+    if (path === '/api/certificates') return undefined;
+    return path === '/api/overview' ? { body: {} } : { body: [], headers: { 'x-next-page': '1' } };
+  },
   unifi,
   'uptime-kuma': saying({
     '/api/entry-page': { type: 'entryPage', entryPage: null },

@@ -4,6 +4,8 @@ import { closeHttpAgents } from '#agents/sentinel/probes/http-agents.ts';
 import { checkContext } from '../../../test/parts/check-context.ts';
 import { type ApiRequest, startFakeApi } from '../../../test/parts/fake-api.ts';
 import { kindContract } from '../../../test/parts/kind-contract.ts';
+import { problems } from '../../../test/parts/problems.ts';
+import { createVirtualClock } from '../../../test/parts/virtual-clock.ts';
 import { words } from '../../../test/parts/words.ts';
 import { check } from './traefik.ts';
 
@@ -12,7 +14,9 @@ kindContract(check, (port) => ({ url: `http://127.0.0.1:${port}` }));
 process.env['LARES_TEST_TRAEFIK'] = 'traefik-test-password';
 afterEach(closeHttpAgents);
 
-const look = (given: object): Promise<Observation[]> => check.observe(check.options.parse(given), checkContext());
+const now = Date.parse('2026-11-20T12:00:00Z');
+const look = (given: object): Promise<Observation[]> =>
+  check.observe(check.options.parse(given), checkContext({ clock: createVirtualClock(now) }));
 
 const router = (name: string, more: object = {}) => ({
   name,
@@ -23,7 +27,16 @@ const router = (name: string, more: object = {}) => ({
 });
 
 /** Traefik 3.7 with its paging: `per_page` is honoured up to the size given here. */
-function traefik(of: { routers?: object[]; services?: object[]; certificates?: object[]; pageSize?: number } = {}) {
+interface Proxy {
+  routers?: object[];
+  services?: object[];
+  certificates?: object[];
+  /** By path below /api: what is listed there, all of it bad. */
+  bad?: Record<string, object[]>;
+  pageSize?: number;
+}
+
+function traefik(of: Proxy = {}) {
   const paged = (items: object[], { query }: ApiRequest) => {
     const size = of.pageSize ?? Number(query.get('per_page') ?? 100);
     const page = Number(query.get('page') ?? 1);
@@ -36,8 +49,22 @@ function traefik(of: { routers?: object[]; services?: object[]; certificates?: o
   return (request: ApiRequest) => {
     if (request.path === '/api/http/routers') return paged(of.routers ?? [router('app@docker')], request);
     if (request.path === '/api/http/services') return paged(of.services ?? [], request);
+    if (request.path === '/api/overview') return { body: overviewOf(of.bad ?? {}) };
+    const bad = of.bad?.[request.path.slice('/api/'.length)];
+    if (bad !== undefined) return paged(bad, request);
     return request.path === '/api/certificates' && of.certificates ? { body: of.certificates } : undefined;
   };
+}
+
+function overviewOf(bad: Record<string, object[]>): object {
+  const counts = (path: string) => ({ total: 3, warnings: 0, errors: bad[path]?.length ?? 0 });
+  const section = (protocol: string) => ({
+    routers: counts(`${protocol}/routers`),
+    services: counts(`${protocol}/services`),
+    middlewares: counts(`${protocol}/middlewares`),
+  });
+  const { middlewares: _none, ...udp } = section('udp');
+  return { http: section('http'), tcp: section('tcp'), udp, features: {}, providers: ['File', 'Docker'] };
 }
 
 describe('Traefik', () => {
@@ -47,6 +74,7 @@ describe('Traefik', () => {
       'traefik-down traefik ok',
       'traefik-router-bad routers ok',
       'traefik-service-bad services ok',
+      'traefik-middleware-bad overview ok',
     ]);
   });
 
@@ -84,17 +112,49 @@ describe('Traefik', () => {
     ]);
   });
 
-  test('tells certificates that expired', async () => {
-    const certificate = (commonName: string, status: string) => ({
+  test('tells middlewares and what is bad of TCP and UDP, and lists only that', async () => {
+    const bad = {
+      'http/middlewares': [
+        { name: 'auth@file', status: 'disabled', error: ['secret file is missing'], type: 'basicauth' },
+      ],
+      'tcp/routers': [
+        { name: 'ssh@file', status: 'warning', error: ['no service'] },
+        { name: 'db@file', status: 'enabled' },
+      ],
+    };
+    await using api = await startFakeApi(traefik({ bad }));
+    expect(problems(await look({ url: api.url }))).toEqual([
+      'critical traefik-middleware-bad: http middleware auth@file is disabled: secret file is missing',
+      'warning traefik-router-bad: tcp router ssh@file is warning: no service',
+    ]);
+    expect(api.requests.map(({ path }) => path)).not.toContain('/api/udp/routers');
+    expect(problems(await look({ url: api.url, ignore: ['auth@file', 'ssh@file'] }))).toEqual([]);
+  });
+
+  test('tells certificates that end, by the share of their life, the first to end of each name', async () => {
+    const certificate = (commonName: string, notAfter: string, notBefore?: string) => ({
       commonName,
-      status,
-      notAfter: '2026-11-19T00:00:00Z',
+      sans: [`${commonName}.example`],
+      status: 'enabled',
+      notAfter,
+      ...(notBefore !== undefined && { notBefore }),
     });
-    const certificates = [certificate('a.example', 'enabled'), certificate('b.example', 'expired')];
+    const certificates = [
+      certificate('good', '2027-01-20T00:00:00Z', '2026-10-22T00:00:00Z'),
+      certificate('ended', '2026-11-19T00:00:00Z'),
+      certificate('ended', '2027-01-19T00:00:00Z'),
+      certificate('soon', '2026-11-30T12:00:00Z', '2026-09-01T12:00:00Z'),
+      // Of step-ca, for a day: half of it is left.
+      certificate('short', '2026-11-21T00:00:00Z', '2026-11-20T00:00:00Z'),
+      certificate('', '2026-11-22T12:00:00Z', '2026-09-01T12:00:00Z'),
+      certificate('TRAEFIK DEFAULT CERT', '2026-11-19T00:00:00Z'),
+    ];
     await using api = await startFakeApi(traefik({ certificates }));
-    expect((await look({ url: api.url })).at(-1)?.summary).toBe(
-      'the certificate b.example of Traefik ended 2026-11-19T00:00:00Z',
-    );
+    expect(problems(await look({ url: api.url }))).toEqual([
+      'critical certificate-expiring: ended: the certificate ended 1d12h ago (2026-11-19T00:00:00.000Z)',
+      'warning certificate-expiring: soon: the certificate ends in 10d (2026-11-30T12:00:00.000Z)',
+      'critical certificate-expiring: .example: the certificate ends in 2d (2026-11-22T12:00:00.000Z)',
+    ]);
   });
 
   test('behind basic authentication is asked with it', async () => {

@@ -11,8 +11,10 @@ import {
   presence,
   secretHeaders,
 } from '#agents/sentinel/probes/api.ts';
+import { observeLifetime } from '#agents/sentinel/probes/certificate.ts';
 import { state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { counted, evidenceOf } from '#agents/sentinel/probes/text.ts';
+import { lookAtOverview } from '#agents/sentinel/probes/traefik-overview.ts';
 
 const Options = z.strictObject({
   ...apiOptions,
@@ -22,7 +24,9 @@ const Options = z.strictObject({
     .array(z.string().max(200))
     .max(200)
     .default([])
-    .describe('Routers and services that may be bad, as app@docker.'),
+    .describe(
+      'Routers, services and middlewares that may be bad, as app@docker, and certificates that may end, by their name.',
+    ),
 });
 type Options = z.output<typeof Options>;
 
@@ -39,14 +43,19 @@ const Services = z.array(
   }),
 );
 const Certificates = z.array(
-  z.object({ commonName: z.string().default(''), notAfter: z.string(), status: z.string() }),
+  z.object({
+    commonName: z.string().default(''),
+    sans: z.array(z.string()).nullish(),
+    notBefore: z.string().optional(),
+    notAfter: z.string(),
+  }),
 );
 
 const maximumPages = 20;
 
 export const check = defineCheck({
   kind: 'traefik',
-  about: 'Whether Traefik answers; routers and services with errors, dead servers, certificates that expired.',
+  about: 'Whether Traefik answers; routers, services and middlewares with errors, dead servers, certificates that end.',
   options: Options,
   reach: 'network',
   resourceOf: () => 'traefik',
@@ -70,7 +79,8 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
     ...(services.is === 'value'
       ? [...faults('traefik-service-bad', services.value, options), ...deadServers(services.value, options)]
       : [unseen({ condition: 'traefik-service-bad', resource: 'services', hidesRest: true }, services.reason)]),
-    ...certificatesOf(certificates),
+    ...(await lookAtOverview(api, { headers, ignore: options.ignore })),
+    ...certificatesOf(certificates, { ignore: options.ignore, now: context.clock.now() }),
   ];
 }
 
@@ -151,26 +161,34 @@ function deadServers(services: z.output<typeof Services>, { ignore }: Options): 
   });
 }
 
+/** Shown to whoever asks for a name that it has no certificate for. */
+const ownDefault = 'TRAEFIK DEFAULT CERT';
+/** Where the beginning is not told: the life that Let's Encrypt gives. */
+const usualLifeMs = 90 * 86_400_000;
+
 /** The route came with 3.7; before, and where it is refused, the certificates are seen from outside. */
-function certificatesOf(answer: ApiAnswer<z.output<typeof Certificates>>): Observation[] {
+function certificatesOf(
+  answer: ApiAnswer<z.output<typeof Certificates>>,
+  { ignore, now }: { ignore: readonly string[]; now: number },
+): Observation[] {
   const said = { condition: 'certificate-expiring', resource: 'certificates' };
   if (answer.is === 'refused') return [];
   if (answer.is !== 'value') return [unseen(said, answer.reason)];
-  const bad = new Map(answer.value.filter(({ status }) => status === 'expired').map((one) => [one.commonName, one]));
+  const named = answer.value.filter(({ commonName }) => commonName !== ownDefault && !ignore.includes(commonName));
+  // Of several for one name the one that ends first: which of them is shown is up to Traefik.
+  const latestFirst = named.toSorted((one, other) => Date.parse(other.notAfter) - Date.parse(one.notAfter));
+  const byName = new Map(latestFirst.map((one) => [one.commonName || one.sans?.[0] || 'without a name', one]));
   const summary = `looked at ${counted(answer.value.length, 'certificate')}`;
   return [
     state({ ...said, summary, ok: true, severity: 'critical' }),
-    ...[...bad].slice(0, 200).map(([name, { notAfter }]) =>
-      state({
-        ...said,
-        resource: name,
-        labels: { domain: name.slice(0, 200) },
-        summary: `the certificate ${name} of Traefik ended ${notAfter}`,
-        ok: false,
-        severity: 'critical',
-        holdMs: 0,
-      }),
-    ),
+    ...[...byName].slice(0, 200).flatMap(([name, { notBefore, notAfter }]) => {
+      const end = Date.parse(notAfter);
+      const chain = [
+        { name, notBefore: Date.parse(notBefore ?? '') || end - usualLifeMs, notAfter: end, fingerprint: '' },
+      ];
+      const labels = { domain: name.slice(0, 200) };
+      return observeLifetime(chain, { resource: name, now }).map((observation) => ({ ...observation, labels }));
+    }),
   ];
 }
 
