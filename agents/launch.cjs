@@ -46,10 +46,17 @@ function commandLine(argv) {
   return [path.join(__dirname, 'main.ts')].concat(argv);
 }
 
+// glibc reads these once, when a process starts. One arena for all threads, and what is freed given back: 12 MB less.
+var allocator = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '131072' };
+
+function withAllocator(env) {
+  return Object.assign({}, allocator, env);
+}
+
 function reexecute(node, argv) {
-  var env = Object.assign({}, process.env);
+  var env = withAllocator(process.env);
   env.PATH = path.dirname(node) + path.delimiter + (env.PATH || '');
-  var child = childProcess.spawn(node, commandLine(argv), { stdio: 'inherit', env: env });
+  var child = childProcess.spawn(node, [__filename].concat(argv), { stdio: 'inherit', env: env });
   ['SIGINT', 'SIGTERM', 'SIGHUP'].forEach(function (signal) {
     process.on(signal, function () {
       // A terminal sends Ctrl-C to the whole group, so the child has it already.
@@ -67,11 +74,66 @@ function reexecute(node, argv) {
 }
 
 // Types are stripped once and kept: doing it at each start takes half a second and, as long as the process lives, 22 MB.
-// Never in a folder where others may write: what is kept there is run.
-function keepCompiled() {
-  var enable = require('module').enableCompileCache;
-  var home = path.join(require('os').homedir(), '.cache', 'lares');
-  if (enable(path.join(root, 'node_modules', '.cache', 'lares')).status === 0) enable(home);
+// Node's compile cache would do it too, but holds a copy of all that it read: 6 MB, for 50 ms of the start.
+function stripOnce() {
+  require('module').registerHooks({
+    load: function (url, context, next) {
+      if (!/^file:.*\.ts$/.test(url)) return next(url, context);
+      return { format: 'module', source: stripped(require('url').fileURLToPath(url)), shortCircuit: true };
+    },
+  });
+}
+
+// Never a folder where others may write: what is kept there is run.
+var installation = path.join(root, 'node_modules', '.cache', 'lares');
+
+function stripped(file) {
+  var source = fs.readFileSync(file, 'utf8');
+  var name = require('crypto').hash('sha256', process.version + source) + '.js';
+  var folders = [installation, path.join(require('os').homedir(), '.cache', 'lares')];
+  for (var index = 0; index < folders.length; index += 1) {
+    var known = kept(path.join(folders[index], name));
+    if (known !== undefined) return known;
+  }
+  var text = strip(source);
+  folders.some(function (folder) {
+    return keep(folder, name, text);
+  });
+  return text;
+}
+
+function kept(file) {
+  try {
+    return fs.readFileSync(file, 'utf8');
+  } catch (error) {
+    if (error.code === undefined) throw error;
+    return undefined;
+  }
+}
+
+// Node calls the function experimental, but not that it does the same by itself with each .ts file.
+function strip(source) {
+  var warn = process.emitWarning;
+  process.emitWarning = function () {};
+  try {
+    return require('module').stripTypeScriptTypes(source);
+  } finally {
+    process.emitWarning = warn;
+  }
+}
+
+// False when it cannot be kept there. Renamed into place, so that nobody reads half of it.
+function keep(folder, name, text) {
+  var unfinished = path.join(folder, name + '.' + process.pid);
+  try {
+    fs.mkdirSync(folder, { recursive: true });
+    fs.writeFileSync(unfinished, text);
+    fs.renameSync(unfinished, path.join(folder, name));
+    return true;
+  } catch (error) {
+    if (error.code === undefined) throw error;
+    return false;
+  }
 }
 
 // Left alone, the young generation grows to 64 MB in the first second and stays so. 1 MB costs no CPU that shows.
@@ -79,34 +141,31 @@ function staySmall() {
   require('v8').setFlagsFromString('--semi-space-growth-factor=1');
 }
 
-// Loads every module once, so that the first start finds them stripped and compiled.
+// The first start then finds every module stripped.
 function warm() {
-  staySmall();
-  keepCompiled();
-  var load = function (file) {
-    return import(require('url').pathToFileURL(file).href);
-  };
-  var main = path.join(__dirname, 'main.ts');
-  var modules = ['agents', 'bus', 'config', 'playbooks', 'skills'].flatMap(function (folder) {
-    return fs.globSync(path.join(root, folder, '**', '*.ts')).filter(function (file) {
-      return !file.endsWith('.test.ts') && file !== main;
+  fs.rmSync(installation, { recursive: true, force: true });
+  ['agents', 'bus', 'config', 'playbooks', 'skills'].forEach(function (folder) {
+    fs.globSync(path.join(root, folder, '**', '*.ts')).forEach(function (file) {
+      if (!file.endsWith('.test.ts')) stripped(file);
     });
-  });
-  process.argv = [process.execPath, main, '--version'];
-  void Promise.allSettled(modules.map(load)).then(function () {
-    return load(main);
   });
 }
 
 function runHere(argv) {
   var line = commandLine(argv);
   process.argv = [process.execPath].concat(line);
+  if (argv[0] !== '--tool') stripOnce();
   if (argv[0] !== '--tool' && argv[0] !== '--script') staySmall();
-  keepCompiled();
   import(require('url').pathToFileURL(line[0]).href).catch(function (error) {
     process.stderr.write(String((error && error.stack) || error) + '\n');
     process.exitCode = 1;
   });
+}
+
+// The same process, begun anew: who started it keeps its id.
+function startAgain(argv) {
+  var line = [process.execPath].concat(process.execArgv, __filename, argv);
+  process.execve(process.execPath, line, withAllocator(process.env));
 }
 
 function main(argv) {
@@ -117,7 +176,11 @@ function main(argv) {
     return;
   }
   if (argv[0] === '--warm') return warm();
-  if (node === process.execPath) return runHere(argv);
+  if (node === process.execPath) {
+    var isTool = argv[0] === '--tool' || argv[0] === '--script';
+    if (isTool || process.env.MALLOC_ARENA_MAX !== undefined || !process.execve) return runHere(argv);
+    return startAgain(argv);
+  }
   if (node) return reexecute(node, argv);
   process.stderr.write(
     'Lares needs Node.js >= ' +
