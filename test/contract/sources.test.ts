@@ -18,7 +18,7 @@ const overHttp: Record<string, (url: string) => object> = {
   proxmox: (url) => ({ url, token: secret }),
   prometheus: (url) => ({ url }),
   headscale: (url) => ({ url, token: secret }),
-  homelable: (url) => ({ url, key: secret }),
+  homelable: (url) => ({ url, token: secret }),
 };
 const others: Record<string, object> = { docker: {}, ansible: { inventory: '/nowhere/hosts' } };
 

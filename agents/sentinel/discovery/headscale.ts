@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { SecretRef } from '#config/schema.ts';
 import { type Discovered, defineSource, type Thing } from '../inventory/source.ts';
-import { apiOptions, createApi, secretOf } from '../probes/api.ts';
+import { apiOptions, createApi, secretHeaders } from '../probes/api.ts';
 
 const Node = z.object({
   id: z.coerce.string(),
@@ -19,9 +19,8 @@ export const source = defineSource({
   about: 'Machines of a Headscale network. Needs an API key, which expires.',
   options: z.object({ ...apiOptions, token: SecretRef.describe('API key of `headscale apikeys create`.') }),
   async discover(options, context): Promise<Discovered> {
-    const token = secretOf(options.token, context);
-    if (!token.ok) return { is: 'silent', reason: token.reason };
-    const headers = { authorization: `Bearer ${token.value}` };
+    const headers = secretHeaders(options.token, context);
+    if (typeof headers === 'string') return { is: 'silent', reason: headers };
     const answer = await createApi(options, context).json(Nodes, { path: '/api/v1/node', headers });
     if (answer.is !== 'value') return { is: 'silent', reason: answer.reason };
     return { is: 'answered', things: (answer.value.nodes ?? []).map(thingOf), notes: [] };

@@ -6,7 +6,7 @@ import { discover, thingsOf } from '../../../test/parts/discovery-context.ts';
 import { startFakeApi } from '../../../test/parts/fake-api.ts';
 import { source } from './homelable.ts';
 
-const key = { env: 'LARES_TEST_HOMELABLE' };
+const token = { env: 'LARES_TEST_HOMELABLE' };
 beforeEach(() => void vi.stubEnv('LARES_TEST_HOMELABLE', 'live-planted'));
 afterEach(() => void vi.unstubAllEnvs());
 
@@ -75,19 +75,19 @@ describe('a live view', () => {
         ? { body: { nodes, edges: [] } }
         : { status: 403 },
     );
-    const things = thingsOf(await discover(source, { url: fake.url, key }));
+    const things = thingsOf(await discover(source, { url: fake.url, token }));
     expect(things.map(({ name, type, on }) => [name, type, on])).toEqual([
       ['pve2', 'node', undefined],
       ['traefik', 'guest', 'pve2'],
     ]);
     vi.stubEnv('LARES_TEST_HOMELABLE', 'other-planted');
-    const refused = await discover(source, { url: fake.url, key });
+    const refused = await discover(source, { url: fake.url, token });
     expect(refused).toMatchObject({ is: 'silent', reason: expect.stringContaining('403') });
     expect(JSON.stringify(refused)).not.toContain('planted');
   });
 
   test('of another shape says nothing', async () => {
     await using fake = await startFakeApi(() => ({ body: { nodes: [{ name: 'x' }] } }));
-    expect(await discover(source, { url: fake.url, key })).toMatchObject({ is: 'silent' });
+    expect(await discover(source, { url: fake.url, token })).toMatchObject({ is: 'silent' });
   });
 });

@@ -33,16 +33,16 @@ export const source = defineSource({
   options: z.object({
     ...apiOptions,
     url: apiOptions.url.optional().describe('Address of Homelable.'),
-    key: SecretRef.optional().describe('Key of the live view. Homelable takes it in the address only.'),
+    token: SecretRef.optional().describe('Key of the live view. Homelable takes it in the address only.'),
     design: z.string().max(100).optional().describe('Identity of the design. Default: the first.'),
     file: z.string().max(1_000).optional().describe('Exported topology (JSON) instead of the live view.'),
   }),
-  async discover({ url, key, design, file, ...rest }, context): Promise<Discovered> {
+  async discover({ url, token, design, file, ...rest }, context): Promise<Discovered> {
     if (file !== undefined) return fromFile(file, context);
-    if (url === undefined || key === undefined) {
-      return { is: 'silent', reason: 'it needs "url" and "key", or "file"' };
+    if (url === undefined || token === undefined) {
+      return { is: 'silent', reason: 'it needs "url" and "token", or "file"' };
     }
-    const secret = secretOf(key, context);
+    const secret = secretOf(token, context);
     if (!secret.ok) return { is: 'silent', reason: secret.reason };
     const query = { key: secret.value, ...(design !== undefined && { design_id: design }) };
     const answer = await createApi({ ...rest, url }, context).json(LiveView, { path: '/api/v1/liveview', query });

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { describeWith } from '../../../test/parts/daemon.ts';
 import { discover, thingsOf } from '../../../test/parts/discovery-context.ts';
 import { startFakeApi } from '../../../test/parts/fake-api.ts';
@@ -40,6 +40,20 @@ describe('targets', () => {
       ['127.0.0.1', '127.0.0.1', ['prometheus']],
     ]);
     expect(answer).toMatchObject({ notes: ['1 target without the address of a machine'] });
+  });
+
+  test('are asked for with the login of a proxy in front', async () => {
+    vi.stubEnv('LARES_TEST_PROMETHEUS', 'planted');
+    await using fake = await startFakeApi(({ headers }) =>
+      headers.authorization === `Basic ${Buffer.from('me:planted').toString('base64')}`
+        ? { body: { status: 'success', data: { activeTargets: [target('node', '10.0.0.5:9100')] } } }
+        : { status: 401, body: 'Unauthorized' },
+    );
+    const login = { user: 'me', password: { env: 'LARES_TEST_PROMETHEUS' } };
+    expect(thingsOf(await discover(source, { url: fake.url, ...login }))).toHaveLength(1);
+    const refused = await discover(source, { url: fake.url });
+    vi.unstubAllEnvs();
+    expect(refused).toMatchObject({ is: 'silent', reason: expect.stringContaining('401') });
   });
 
   test('may be none', async () => {

@@ -1,8 +1,8 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { SecretRef } from '#config/schema.ts';
 import { type Discovered, defineSource, type Thing } from '../inventory/source.ts';
-import { apiOptions, createApi, secretOf } from '../probes/api.ts';
+import { apiOptions, createApi } from '../probes/api.ts';
+import { loginHeaders, loginOptions } from '../probes/api-login.ts';
 import { counted } from '../probes/text.ts';
 
 const Target = z.object({
@@ -20,15 +20,11 @@ const maximumTargets = 2_000;
 export const source = defineSource({
   source: 'prometheus',
   about: 'Machines whose exporters a Prometheus or VictoriaMetrics scrapes.',
-  options: z.object({
-    ...apiOptions,
-    token: SecretRef.optional().describe('Bearer token, where the API asks for one.'),
-  }),
+  options: z.object({ ...apiOptions, ...loginOptions }),
   async discover(options, context): Promise<Discovered> {
-    const token = options.token === undefined ? undefined : secretOf(options.token, context);
-    if (token !== undefined && !token.ok) return { is: 'silent', reason: token.reason };
-    const headers = token === undefined ? {} : { authorization: `Bearer ${token.value}` };
-    const call = { path: '/api/v1/targets', query: { state: 'active' }, headers };
+    const login = loginHeaders(options, context);
+    if (!login.ok) return { is: 'silent', reason: login.reason };
+    const call = { path: '/api/v1/targets', query: { state: 'active' }, headers: login.headers };
     const answer = await createApi(options, context).json(Targets, call);
     if (answer.is !== 'value') return { is: 'silent', reason: answer.reason };
     const rows = answer.value.data.activeTargets ?? [];

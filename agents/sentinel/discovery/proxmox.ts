@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { SecretRef } from '#config/schema.ts';
 import { defineSource, type Discovered, type Thing } from '../inventory/source.ts';
-import { type ApiAnswer, type ApiFault, apiOptions, createApi, secretOf } from '../probes/api.ts';
+import { type ApiAnswer, type ApiFault, apiOptions, createApi, secretHeaders } from '../probes/api.ts';
 import { fewAtOnce } from '../probes/few-at-once.ts';
 import { counted } from '../probes/text.ts';
 
@@ -34,10 +34,9 @@ export const source = defineSource({
     token: SecretRef.describe('API token as USER@REALM!ID=UUID.'),
   }),
   async discover(options, context): Promise<Discovered> {
-    const token = secretOf(options.token, context);
-    if (!token.ok) return { is: 'silent', reason: token.reason };
+    const headers = secretHeaders(options.token, context, (token) => ({ authorization: `PVEAPIToken=${token}` }));
+    if (typeof headers === 'string') return { is: 'silent', reason: headers };
     const api = createApi(options, { ...context, timeoutMs: Math.min(context.timeoutMs, callMs) });
-    const headers = { authorization: `PVEAPIToken=${token.value}` };
     const get: Get = (schema, path) => api.json(schema, { path: `/api2/json${path}`, headers });
     const status = await get(envelope(z.array(z.unknown())), '/cluster/status');
     if (status.is !== 'value') return silent(status);
