@@ -2,12 +2,14 @@ import type { Proposal } from '#bus/messages/proposal.ts';
 import type { RateLimit } from '#agents/runtime/rate-limit.ts';
 import type { Board } from './board.ts';
 import { tooMany } from './pace.ts';
+import type { Dropped } from './dropped.ts';
 import { makePlan, type PlannerContext, refusedPlan } from './plan.ts';
 import type { StoredPlan } from './store/plans.ts';
 
 interface PlanningContext extends PlannerContext {
   board: Board;
   limit: RateLimit;
+  dropped: Dropped;
   stopping: AbortSignal;
   /** Takes work in the background and sees to its failures. */
   track: (work: Promise<void>) => void;
@@ -35,7 +37,16 @@ export class Planning {
       const known = store.plans.planOfProposal(proposal.id);
       if (known !== undefined) board.plan(known.id);
     } else if (limit.take('proposal')) this.#begin(proposal);
-    else this.#keep({ plan: refusedPlan(this.#by, proposal, tooMany('proposals')), alertnames: [] }, proposal.by);
+    else this.#turnAway(proposal);
+  }
+
+  /** Answered like any other, but not each is written down: the journal is never cut, so nobody may fill it. */
+  #turnAway(proposal: Proposal): void {
+    const { store, board, dropped } = this.#by;
+    const plan = refusedPlan(this.#by, proposal, tooMany('proposals'));
+    store.plans.savePlan({ plan, alertnames: [] });
+    dropped.note({ kind: 'proposal-dropped', subject: plan.id, body: { playbook: plan.playbook, by: proposal.by } });
+    board.plan(plan.id);
   }
 
   /** What was accepted and not answered, because the process or the world failed meanwhile. */

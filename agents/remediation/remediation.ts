@@ -82,6 +82,7 @@ class Remediation implements Agent {
       board: this.#board,
       findings: this.#findings,
       limit: this.#limit,
+      dropped,
       stopping: this.#stopping.signal,
       track: (work) => this.#track(work),
       withdrawOver: () => this.#withdrawOver(),
