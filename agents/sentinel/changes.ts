@@ -12,6 +12,9 @@ const timeoutMs = 4_500;
 const maximumOutputBytes = 524_288;
 const maximumHosts = 1_000;
 
+/** What the question needs of a look. */
+export type OnHost = Pick<CheckContext, 'host' | 'probe' | 'clock' | 'signal'>;
+
 interface Asked {
   at: number;
   changes: Promise<HostChange[]>;
@@ -26,7 +29,7 @@ export class HostChanges {
    * answer, or that nobody may log in to, changed nothing that is known. `signal` is the sentinel's own: one answer
    * serves many findings, so none of them may call it off.
    */
-  async before(onset: number, context: CheckContext, signal: AbortSignal): Promise<Evidence[]> {
+  async before(onset: number, context: OnHost, signal: AbortSignal): Promise<Evidence[]> {
     const { host } = context;
     if (host === undefined || (host.config.via !== 'local' && host.config.read === undefined)) return [];
     const changes = await this.#changesOf(host.name, { ...context, signal });
@@ -42,7 +45,7 @@ export class HostChanges {
     ];
   }
 
-  #changesOf(host: string, context: CheckContext): Promise<HostChange[]> {
+  #changesOf(host: string, context: OnHost): Promise<HostChange[]> {
     const now = context.clock.now();
     const known = this.#asked.get(host);
     if (known !== undefined && Math.abs(now - known.at) < freshMs) return known.changes;
@@ -55,7 +58,7 @@ export class HostChanges {
   }
 }
 
-async function ask(context: CheckContext): Promise<HostChange[]> {
+async function ask(context: OnHost): Promise<HostChange[]> {
   const answer = await askHost(
     { ...context, timeoutMs: timeoutMs + 500 },
     { script: changeScript, maximumOutputBytes, timeoutMs },

@@ -2,9 +2,10 @@ import { messageOf } from '#bus/failure.ts';
 import type { Evidence, Finding } from '#bus/messages/finding.ts';
 import { scrub } from '#bus/scrub.ts';
 import { formatDuration } from '#config/duration.ts';
+import type { Config } from '#config/schema.ts';
 import { toInstant } from '#agents/runtime/clock.ts';
 import { Slots } from '#agents/runtime/slots.ts';
-import { HostChanges } from './changes.ts';
+import { HostChanges, type OnHost } from './changes.ts';
 import type { CheckContext } from './check.ts';
 import { byItself, type History, type PastOccurrence } from './history.ts';
 import { type LedgerEvent, seriesOf } from './ledger.ts';
@@ -24,6 +25,7 @@ const occurrencesShown = 5;
 interface EvidenceOptions extends LookOptions {
   history: History;
   memories: Memories;
+  hosts: Config['hosts'];
 }
 
 /**
@@ -45,15 +47,32 @@ export class EvidenceGatherer {
   }
 
   /** Best effort: what cannot be had in time is left out. Rejects only when the signal aborts. */
-  async gather(event: LedgerEvent, signal: AbortSignal): Promise<Evidence[]> {
+  gather(event: LedgerEvent, signal: AbortSignal): Promise<Evidence[]> {
+    return this.#inTurn(signal, async () => {
+      const own = [...this.#values(event), ...pastOf(event.finding, this.#options.history)];
+      const context = this.#contextFor(event, signal);
+      const [found, changes] = await Promise.all([this.#ofKind(event, signal), this.#before(event.finding, context)]);
+      const room = maximumPieces - own.length - changes.length;
+      return [...found.slice(0, room), ...changes, ...own];
+    });
+  }
+
+  /** For what another program reports of a host of the inventory: what changed there. As `gather`. */
+  async gatherForeign(finding: Finding, signal: AbortSignal): Promise<Evidence[]> {
+    const { hosts, probes, clock } = this.#options;
+    const name = finding.host ?? '';
+    const config = hosts[name];
+    if (config === undefined) return [];
+    const context = { host: { name, config }, probe: probes.runnerFor(name), clock, signal };
+    return this.#inTurn(signal, () => this.#before(finding, context));
+  }
+
+  async #inTurn(signal: AbortSignal, work: () => Promise<Evidence[]>): Promise<Evidence[]> {
     this.#waiting += 1;
     try {
       const leave = await this.#slots.take(signal);
       try {
-        const own = [...this.#values(event), ...pastOf(event.finding, this.#options.history)];
-        const [found, changes] = await Promise.all([this.#ofKind(event, signal), this.#before(event, signal)]);
-        const room = maximumPieces - own.length - changes.length;
-        return [...found.slice(0, room), ...changes, ...own].map(bounded);
+        return (await work()).map(bounded);
       } finally {
         leave();
       }
@@ -66,14 +85,14 @@ export class EvidenceGatherer {
     const { check } = event.watch;
     const { last } = event.track;
     if (last === undefined) return Promise.resolve([]);
-    return this.#inTime(event, signal, (inner) =>
+    return this.#inTime(check.id, signal, (inner) =>
       check.definition.evidence.gather(check.options, this.#contextFor(event, inner), last),
     );
   }
 
-  #before(event: LedgerEvent, signal: AbortSignal): Promise<Evidence[]> {
-    const onset = Date.parse(event.finding.startsAt);
-    return this.#inTime(event, signal, () => this.#changes.before(onset, this.#contextFor(event, signal), signal));
+  #before({ startsAt, check }: Finding, context: OnHost): Promise<Evidence[]> {
+    const { signal } = context;
+    return this.#inTime(check, signal, () => this.#changes.before(Date.parse(startsAt), context, signal));
   }
 
   #contextFor({ watch: { check } }: LedgerEvent, signal: AbortSignal): CheckContext {
@@ -83,7 +102,7 @@ export class EvidenceGatherer {
 
   /** What work finds within the time for it; nothing when it is late or fails. */
   async #inTime(
-    { watch }: LedgerEvent,
+    check: string,
     signal: AbortSignal,
     work: (inner: AbortSignal) => Promise<Evidence[]>,
   ): Promise<Evidence[]> {
@@ -98,7 +117,7 @@ export class EvidenceGatherer {
       .then(() => work(inner))
       .catch((error: unknown) => {
         if (!inner.aborted) {
-          this.#options.log.warn({ check: watch.check.id, reason: messageOf(error) }, 'evidence could not be gathered');
+          this.#options.log.warn({ check, reason: messageOf(error) }, 'evidence could not be gathered');
         }
         return [];
       });

@@ -49,7 +49,7 @@ interface Assembly {
   lasting: AbortSignal;
   onEvent: (event: LedgerEvent) => void;
   /** For a finding that another program reports; stored already. */
-  onForeign: (finding: Finding) => void;
+  onForeign: (event: FindingEvent, finding: Finding) => void;
 }
 
 /** Opens the state and puts the parts together; nothing looks or speaks yet. */
@@ -93,7 +93,7 @@ export function assemble(context: AgentContext, assembly: Assembly): Parts {
       journal.append({ at: clock.now(), kind: 'verdict', subject: run, body: { outcome } });
     },
   });
-  const evidence = new EvidenceGatherer({ ...looking, history, memories });
+  const evidence = new EvidenceGatherer({ ...looking, history, memories, hosts: config.hosts });
   const publisher = new Publisher({ bus, store, board, clock, log, hosts: Object.keys(config.hosts) });
   return { store, history, journal, probes, ledger, foreign, board, runner, evidence, rechecks, publisher };
 }

@@ -1,9 +1,11 @@
 import { Failure, messageOf } from '#bus/failure.ts';
 import { emptyHead, type JournalHead } from '#bus/journal.ts';
+import type { Evidence, Finding } from '#bus/messages/finding.ts';
 import { run } from '#bus/messages/run.ts';
 import { resolveSecret } from '#config/secrets.ts';
 import type { Agent, AgentContext } from '#agents/runtime/agent.ts';
 import type { CheckDefinition } from './check.ts';
+import type { FindingEvent } from './finding.ts';
 import { bindIntakes } from './foreign/bind.ts';
 import { openReception, type Reception } from './foreign/reception.ts';
 import type { Source } from './foreign/source.ts';
@@ -19,7 +21,7 @@ import { type RoundSummary, summarize } from './round.ts';
 import { serveIntakes } from './intake-verbs.ts';
 import { serveVerbs } from './verbs.ts';
 
-interface SentinelOptions {
+export interface SentinelOptions {
   /** Ways to look at hosts; by default this machine and SSH with the `read` logins. Closed by whoever made them. */
   probes?: Probes;
   /** The kinds of checks; by default those that ship. */
@@ -69,7 +71,7 @@ class SentinelAgent implements Sentinel {
       lasting: this.#lasting.signal,
       ...(this.#options.probes !== undefined && { probes: this.#options.probes }),
       onEvent: (event) => this.#onEvent(event),
-      onForeign: (finding) => this.#parts?.publisher.tell(finding),
+      onForeign: (event, finding) => this.#onForeign(event, finding),
     });
     this.#parts = parts;
     this.#listen(parts);
@@ -184,15 +186,31 @@ class SentinelAgent implements Sentinel {
     if (parts === undefined) return;
     parts.publisher.tell(event.finding);
     if (event.event !== 'fired') return;
-    const work = this.#gather(parts, event).finally(() => this.#gathering.delete(work));
-    this.#gathering.add(work);
+    this.#enrich(parts.evidence.gather(event, this.#stopping.signal), (found) => {
+      parts.ledger.addEvidence(event, found);
+    });
+  }
+
+  #onForeign(event: FindingEvent, finding: Finding): void {
+    const parts = this.#parts;
+    if (parts === undefined) return;
+    parts.publisher.tell(finding);
+    if (event !== 'fired') return;
+    this.#enrich(parts.evidence.gatherForeign(finding, this.#stopping.signal), (found) => {
+      parts.foreign.addEvidence(finding, found);
+    });
   }
 
   /** The finding is out; its evidence follows as an update. */
-  async #gather({ evidence, ledger }: Parts, event: LedgerEvent): Promise<void> {
+  #enrich(gathering: Promise<Evidence[]>, add: (found: Evidence[]) => void): void {
+    const work = this.#whenGathered(gathering, add).finally(() => this.#gathering.delete(work));
+    this.#gathering.add(work);
+  }
+
+  async #whenGathered(gathering: Promise<Evidence[]>, add: (found: Evidence[]) => void): Promise<void> {
     try {
-      const found = await evidence.gather(event, this.#stopping.signal);
-      if (found.length > 0 && !this.#stopping.signal.aborted) ledger.addEvidence(event, found);
+      const found = await gathering;
+      if (found.length > 0 && !this.#stopping.signal.aborted) add(found);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       this.#context.log.debug({ reason: messageOf(error) }, 'evidence was not gathered');

@@ -15,7 +15,7 @@ import { createLog } from '#agents/runtime/log.ts';
 import { createMetrics } from '#agents/runtime/metrics.ts';
 import { createVirtualClock, type VirtualClock } from './virtual-clock.ts';
 import { type CheckDefinition, defineCheck, type Observation } from '#agents/sentinel/check.ts';
-import { createSentinel, type Sentinel } from '#agents/sentinel/sentinel.ts';
+import { createSentinel, type Sentinel, type SentinelOptions } from '#agents/sentinel/sentinel.ts';
 import { startTestBroker, type TestBroker } from './broker.ts';
 
 /** What a test makes a check see. */
@@ -98,7 +98,7 @@ export class SentinelStage implements AsyncDisposable {
   }
 
   /** Starts a sentinel with the folder of the one before, and waits for its first round. */
-  async start(input: ConfigInput): Promise<Sentinel> {
+  async start(input: ConfigInput, more: Pick<SentinelOptions, 'probes'> = {}): Promise<Sentinel> {
     await this.stop();
     const config = ConfigSchema.parse({ defaultChecks: false, ...input });
     const log = createLog({ level: 'silent', name: 'test' });
@@ -118,7 +118,7 @@ export class SentinelStage implements AsyncDisposable {
         metrics: this.metrics,
         http,
       },
-      { checks: this.#kinds() },
+      { checks: this.#kinds(), ...more },
     );
     await sentinel.start();
     this.port = (await http.listen()).port;

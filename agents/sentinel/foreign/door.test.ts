@@ -36,7 +36,7 @@ async function openAlone() {
     log,
     hostOf: () => undefined,
     journal: () => undefined,
-    tell: (finding) => told.push(finding),
+    tell: (_event, finding) => told.push(finding),
   });
   const complaints = new Complaints(log, clock);
   const metrics = createMetrics();

@@ -76,6 +76,11 @@ export function retold(finding: Finding, alert: ForeignAlert, now: number): Find
   return { ...finding, severity: alert.severity, condition, summary, updatedAt: after(finding, now) };
 }
 
+/** The same finding with more evidence behind what it has; a message has room for eight pieces. */
+export function withMore(finding: Finding, evidence: Finding['evidence'], now: number): Finding {
+  return { ...finding, evidence: [...finding.evidence, ...evidence].slice(0, 8), updatedAt: after(finding, now) };
+}
+
 /** The same finding when it goes bad and well again and again. */
 export function flappingFinding(finding: Finding, now: number): Finding {
   return finding.condition === 'flapping'

@@ -9,15 +9,14 @@ import type { SentinelStore } from '#agents/sentinel/store.ts';
 import type { ForeignAlert } from './alert.ts';
 import { evidenceFor } from './evidence.ts';
 import type { HostFinder } from './hosts.ts';
-import { type Claim, ForeignRows } from './rows.ts';
+import { ForeignRows } from './rows.ts';
 import { floodOf, ownLabels, type Word } from './own-word.ts';
 import type { OpenAlert, Source } from './source.ts';
-import { isAnothers, deadlineOf, dismissed, ended, type Held, reported, type Step, withdrawn } from './steps.ts';
+import { type Stand, standOf } from './stand.ts';
+import { dismissed, ended, enriched, type Held, renewed, reported, soonestEnd, type Step, withdrawn } from './steps.ts';
 
 /** Over all sources, so that a manifest has room for them and for what Lares sees itself. */
 const maximumOpen = 1_500;
-/** After a start a sender gets as long as it had to tell its alerts again, and no longer than this. */
-const graceAfterStartMs = 15 * 60_000;
 /** Alerts that end within so short a time are told together. */
 const sweepMs = 1_000;
 /** After the disk refused that. */
@@ -33,7 +32,7 @@ interface ForeignOptions {
   /** Appends to the audit journal; called inside the transaction that stores the finding. */
   journal: (event: FindingEvent, finding: Finding, endedBy: string) => void;
   /** Contract: called after the finding was stored. */
-  tell: (finding: Finding) => void;
+  tell: (event: FindingEvent, finding: Finding) => void;
 }
 
 export interface Taken {
@@ -41,15 +40,6 @@ export interface Taken {
   resolved: number;
   /** Beyond what may be open at once. */
   leftOut: number;
-}
-
-/** How an alert of a delivery stands to what is held. */
-interface Stand {
-  /** `taken`: that fingerprint is Lares' own, or that of other labels. */
-  is: 'over' | 'known' | 'new' | 'taken';
-  fingerprint: string;
-  alert: ForeignAlert;
-  until: number | undefined;
 }
 
 /**
@@ -142,6 +132,13 @@ export class Foreign {
     return { firing: stands.length - over.length - leftOut, resolved: over.length, leftOut };
   }
 
+  /** Adds what was found out about an occurrence after it was told; nothing when that is over meanwhile. */
+  addEvidence({ fingerprint, occurrence }: Finding, evidence: Finding['evidence']): void {
+    const held = this.#held.get(fingerprint);
+    if (held?.finding.occurrence !== occurrence) return;
+    this.#guarded(() => this.#commit([enriched(held, evidence, this.#options.clock.now())]));
+  }
+
   /** A person's word that these are over; tells how many were reported. Whoever reports one again opens it again. */
   dismiss(fingerprints: readonly string[], by: string): number {
     const now = this.#options.clock.now();
@@ -151,23 +148,11 @@ export class Foreign {
     return steps.length;
   }
 
-  #standOf(fingerprint: string, alert: ForeignAlert, { source, now }: { source: Source; now: number }): Stand {
-    const until = deadlineOf(alert, source, now);
-    const of = { fingerprint, alert, until };
-    if (this.#isTaken(fingerprint, alert)) return { ...of, is: 'taken' };
-    if (alert.status === 'resolved' || (until !== undefined && until <= now)) return { ...of, is: 'over' };
-    if (this.#held.get(fingerprint)?.claims.has(source.name) === true) return { ...of, is: 'known' };
-    if (this.#isPast(fingerprint, alert)) return { ...of, is: 'over' };
-    return { ...of, is: 'new' };
-  }
-
-  /**
-   * Lares' own words may come back through somebody who watches Lares: the check that said them ends them. And two label
-   * sets with one of Alertmanager's fingerprints are easily made: a sender speaks of no alert that is not theirs.
-   */
-  #isTaken(fingerprint: string, { labels }: ForeignAlert): boolean {
-    if (this.#options.store.subject(fingerprint) !== undefined) return true;
-    return isAnothers(this.#held.get(fingerprint), labels);
+  #standOf(fingerprint: string, alert: ForeignAlert, at: { source: Source; now: number }): Stand {
+    const { history, store } = this.#options;
+    const held = this.#held.get(fingerprint);
+    const isOurs = store.subject(fingerprint) !== undefined;
+    return standOf({ fingerprint, alert, held, isOurs }, { ...at, lastEnd: () => history.lastEnd(fingerprint) });
   }
 
   /** A check of Lares found what goes by this fingerprint: from now on only that check speaks of it. */
@@ -200,11 +185,6 @@ export class Foreign {
     return reported(this.#held.get(fingerprint), alert, report);
   }
 
-  /** A message that comes late or again, about what has ended since. */
-  #isPast(fingerprint: string, { saidAt }: ForeignAlert): boolean {
-    return saidAt !== undefined && saidAt <= (this.#options.history.lastEnd(fingerprint) ?? Number.NEGATIVE_INFINITY);
-  }
-
   #roomFor(source: Source): number {
     const open = this.openOf(source.name).length;
     return Math.min(source.config.maximumOpen - open, maximumOpen - this.#held.size);
@@ -219,7 +199,7 @@ export class Foreign {
   #commit(steps: readonly Step[], endedBy = byItself): void {
     const told = steps.filter(({ event }) => event !== undefined).map((step) => this.#withEvidence(step));
     const stored = steps.flatMap((step) => step.stored);
-    if (stored.length > 0) {
+    if (stored.length + told.length > 0) {
       this.#options.store.rows.transaction(() => {
         this.#rows.save(
           stored,
@@ -230,7 +210,7 @@ export class Foreign {
     }
     for (const step of [...steps, ...told]) this.#keep(step);
     this.#guarded(() => this.#remember(told, endedBy));
-    for (const { finding } of told) this.#options.tell(finding);
+    for (const { event, finding } of told) if (event !== undefined) this.#options.tell(event, finding);
   }
 
   #withEvidence(step: Step): Step {
@@ -270,11 +250,7 @@ export class Foreign {
   #arm(soonestMs = sweepMs): void {
     this.#cancelSweep?.();
     if (this.#isStopped) return;
-    const deadlines = [...this.#held.values()].flatMap(({ claims }) => [...claims.values()].map(({ until }) => until));
-    const soonest = deadlines.reduce<number>(
-      (least, until) => Math.min(least, until ?? least),
-      Number.POSITIVE_INFINITY,
-    );
+    const soonest = soonestEnd(this.#held.values());
     if (soonest === Number.POSITIVE_INFINITY) return;
     const waitMs = Math.max(soonestMs, soonest - this.#options.clock.now());
     this.#cancelSweep = this.#options.clock.after(waitMs, () => this.#sweep());
@@ -291,9 +267,4 @@ export class Foreign {
       return false;
     }
   }
-}
-
-function renewed(claim: Claim, now: number): Claim {
-  if (claim.until === undefined) return claim;
-  return { ...claim, until: Math.max(claim.until, now + Math.min(claim.graceMs ?? 0, graceAfterStartMs)) };
 }

@@ -2,7 +2,7 @@ import type { Finding } from '#bus/messages/finding.ts';
 import type { FindingEvent } from '#agents/sentinel/finding.ts';
 import type { History } from '#agents/sentinel/history.ts';
 import type { ForeignAlert } from './alert.ts';
-import { endedFinding, flappingFinding, foreignFinding, type Making, retold } from './finding.ts';
+import { endedFinding, flappingFinding, foreignFinding, type Making, retold, withMore } from './finding.ts';
 import { openAlert, openLabels } from './open-alert.ts';
 import type { Claim, ClaimChange } from './rows.ts';
 import type { Source } from './source.ts';
@@ -99,6 +99,30 @@ export function dismissed(held: Held | undefined, now: number): Step | undefined
     claims: new Map(),
     stored: [...held.claims.keys()].map((source) => ({ fingerprint, source })),
   };
+}
+
+/** The same finding with what was found out about it since. */
+export function enriched({ finding, claims }: Held, evidence: Finding['evidence'], now: number): Step {
+  const { fingerprint } = finding;
+  return { fingerprint, event: 'updated', finding: withMore(finding, evidence, now), claims, stored: [] };
+}
+
+/** When the first of them is over unless it is told again; infinity when only words end them. */
+export function soonestEnd(all: Iterable<Held>): number {
+  let soonest = Number.POSITIVE_INFINITY;
+  for (const { claims } of all) {
+    for (const { until } of claims.values()) soonest = Math.min(soonest, until ?? soonest);
+  }
+  return soonest;
+}
+
+/** After a start a sender gets as long as it had to tell its alerts again, and no longer than this. */
+const graceAfterStartMs = 15 * 60_000;
+
+/** The claim when nobody listened until now. */
+export function renewed(claim: Claim, now: number): Claim {
+  if (claim.until === undefined) return claim;
+  return { ...claim, until: Math.max(claim.until, now + Math.min(claim.graceMs ?? 0, graceAfterStartMs)) };
 }
 
 /** An alert that ended so often within the span flaps. */

@@ -35,7 +35,7 @@ rpm_list() { limit 3 rpm -qa --qf '%{INSTALLTIME} %{NAME} %{VERSION}-%{RELEASE}\
 generations() { limit 2 stat -c '%Y %n' /nix/var/nix/profiles/system-*-link | sort -rn | head -n 5; }
 units() { limit 3 journalctl --no-pager -q -o json --output-fields=MESSAGE_ID,MESSAGE,UNIT,USER_ID,COREDUMP_COMM,COREDUMP_SIGNAL_NAME --since=-24h -n 400 ${matches}; }
 containers() { limit 3 docker events --since 24h --until "$(date +%s)" --filter type=container --filter event=create --filter event=start --filter event=die --filter event=oom --format '{{.Time}} {{.Action}} {{.Actor.Attributes.name}} {{.Actor.Attributes.exitCode}}' | tail -n 60; }
-etc() { limit 3 nice -n 19 find /etc -xdev -type f -cmin -1440 -printf '%C@ %p\0' | tr '\n\0' '?\n' | sort -rn | head -n 40; }
+etc() { limit 3 nice -n 19 find /etc -xdev -path /etc/lvm/backup -prune -o -path /etc/lvm/archive -prune -o -type f -cmin -1440 -printf '%C@ %p\0' | tr '\n\0' '?\n' | sort -rn | head -n 40; }
 logins() { limit 2 last -w -n 20 --time-format iso; }
 part time date '+%s %z'
 part uptime cat /proc/uptime

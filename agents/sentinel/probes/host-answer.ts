@@ -24,7 +24,7 @@ part() { part_name=$1; shift; echo; echo "@@$part_name"; "$@" 2>&1; part_code=$?
  * is no answer: a cut one would look like a host that lacks the rest.
  */
 export async function askHost(
-  context: CheckContext,
+  context: Pick<CheckContext, 'probe' | 'timeoutMs' | 'signal'>,
   of: { script: string; values?: readonly string[]; maximumOutputBytes?: number; timeoutMs?: number },
 ): Promise<HostAnswer> {
   const end = await context.probe.run(
