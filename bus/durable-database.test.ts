@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -24,6 +24,21 @@ function open(more = ''): { database: DurableDatabase; seen: () => number } {
 async function durable(database: DurableDatabase): Promise<Error | null | undefined> {
   return new Promise((resolve) => database.whenDurable(resolve));
 }
+
+it.each([0, 5_000])('a file that is damaged from byte %d on is set aside and a new one begun', (from) => {
+  const { database } = open();
+  for (let index = 0; index < 500; index += 1) database.write('INSERT INTO note VALUES (?)', 'x'.repeat(100));
+  database.close();
+  const file = join(folder, 'test.db');
+  const bytes = readFileSync(file);
+  bytes.fill(0xa5, from);
+  writeFileSync(file, bytes);
+  const again = open();
+  expect(again.seen()).toBe(0);
+  again.database.write('INSERT INTO note VALUES (?)', 'new');
+  again.database.close();
+  expect(readdirSync(folder)).toContain('test.db.damaged');
+});
 
 it('what was called back is there for everybody, and many share one commit', async () => {
   const { database, seen } = open();

@@ -1,3 +1,4 @@
+import { existsSync, renameSync } from 'node:fs';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { messageOf } from './failure.ts';
 import type { BusLog } from './log.ts';
@@ -7,6 +8,41 @@ type Done = (error?: Error | null) => void;
 
 /** What nobody waits for is on the disk at the latest then. */
 const lazyCommitMs = 50;
+
+/** SQLITE_CORRUPT and SQLITE_NOTADB, https://sqlite.org/rescode.html. */
+const damaged = new Set([11, 26]);
+
+/**
+ * A damaged file is set aside: what the bus holds is a view of its agents' stores, which tell it again, and without a bus
+ * nobody would hear of anything.
+ */
+function openUndamaged(file: string, options: { schema: string; log: BusLog }): DatabaseSync {
+  try {
+    return openFile(file, options.schema);
+  } catch (error) {
+    if (!(error instanceof Error && 'errcode' in error && damaged.has(Number(error.errcode) & 0xff))) throw error;
+    const aside = `${file}.damaged`;
+    for (const ending of ['', '-wal', '-shm']) {
+      if (existsSync(file + ending)) renameSync(file + ending, aside + ending);
+    }
+    options.log.error({ file, aside, error: messageOf(error) }, 'The bus begins anew: its file is damaged');
+    return openFile(file, options.schema);
+  }
+}
+
+function openFile(file: string, schema: string): DatabaseSync {
+  const database = new DatabaseSync(file, { timeout: 5_000 });
+  try {
+    database.exec('PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA journal_size_limit=67108864');
+    const fault = database.prepare('PRAGMA quick_check(1)').get()?.['quick_check'];
+    if (fault !== 'ok') throw Object.assign(new Error(String(fault)), { errcode: 11 });
+    database.exec(schema);
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
 
 /**
  * One SQLite file with group commit. A change joins the open transaction and is visible at once; who calls
@@ -26,9 +62,7 @@ export class DurableDatabase {
 
   constructor(file: string, options: { schema: string; log: BusLog }) {
     this.#log = options.log;
-    this.#database = new DatabaseSync(file, { timeout: 5_000 });
-    this.#database.exec('PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA journal_size_limit=67108864');
-    this.#database.exec(options.schema);
+    this.#database = openUndamaged(file, options);
   }
 
   /** Returns the number of changed rows. */

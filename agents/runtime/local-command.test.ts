@@ -50,6 +50,28 @@ describe('a command on this machine', () => {
     });
   });
 
+  test('that the kernel refuses to start never started', async () => {
+    expect(await run(['true', 'x'.repeat(300_000)])).toMatchObject({
+      end: 'unreachable',
+      reason: expect.stringContaining('E2BIG') as string,
+    });
+    const script = `
+      import { openSync } from 'node:fs';
+      const { localRunner } = await import(${JSON.stringify(new URL('./local-command.ts', import.meta.url).href)});
+      try { for (;;) openSync('/dev/null'); } catch {}
+      const signal = new AbortController().signal;
+      const end = await localRunner.run(['true'], { timeoutMs: 20_000, signal });
+      process.stdout.write(JSON.stringify(end));`;
+    const node = [process.execPath, '--input-type=module', '-e', script];
+    // Far below what this machine allows, so that all are taken at once.
+    const ended = await run(['sh', '-c', 'ulimit -n 60 && exec "$@"', 'sh', ...node]);
+    expect(ended).toMatchObject({ end: 'exited', code: 0 });
+    expect('output' in ended && JSON.parse(ended.output.stdout)).toMatchObject({
+      end: 'unreachable',
+      reason: expect.stringContaining('EMFILE') as string,
+    });
+  });
+
   test('that dies of a signal says which', async () => {
     expect(await run(['sh', '-c', 'kill -9 $$'])).toMatchObject({ end: 'killed', signal: 'SIGKILL' });
   });

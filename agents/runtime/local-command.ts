@@ -43,22 +43,35 @@ class LocalCommand {
   #start(argv: readonly string[]): void {
     const [program, ...rest] = argv;
     if (program === undefined) throw new TypeError('Cannot run an empty argv');
-    const child = spawn(program, rest, {
-      cwd: '/',
-      detached: true,
-      env: environment(),
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const child = this.#spawned(program, rest);
+    if (child === undefined) return;
     this.#child = child;
-    child.stdout.on('data', (chunk: Buffer) => this.#streams.stdout.push(chunk));
-    child.stderr.on('data', (chunk: Buffer) => this.#streams.stderr.push(chunk));
     child.on('error', (error) => this.#end({ end: 'unreachable', reason: startFailure(program, error) }));
+    // Without a free file descriptor there are no pipes: the error comes afterwards.
+    child.stdout?.on('data', (chunk: Buffer) => this.#streams.stdout.push(chunk));
+    child.stderr?.on('data', (chunk: Buffer) => this.#streams.stderr.push(chunk));
     child.on('exit', (code, signal) => this.#after(pipeGraceMs, () => this.#exited(code, signal)));
     child.on('close', (code, signal) => this.#exited(code, signal));
     this.#after(this.#options.timeoutMs, () => this.#stop('timed-out'));
     const abort = (): void => this.#stop('aborted');
     this.#options.signal.addEventListener('abort', abort, { once: true });
     this.#cancels.push(() => this.#options.signal.removeEventListener('abort', abort));
+  }
+
+  /** Node throws some of what the kernel refuses, as too long arguments and too little memory, and tells the rest later. */
+  #spawned(program: string, rest: string[]): ChildProcess | undefined {
+    try {
+      return spawn(program, rest, {
+        cwd: '/',
+        detached: true,
+        env: environment(),
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+    } catch (error) {
+      if (!(error instanceof Error) || !('syscall' in error)) throw error;
+      this.#end({ end: 'unreachable', reason: startFailure(program, error) });
+      return undefined;
+    }
   }
 
   #stop(as: 'timed-out' | 'aborted'): void {

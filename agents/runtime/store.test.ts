@@ -153,7 +153,7 @@ describe('what the disk refuses is a Failure that names the file', () => {
     for (let row = 0; row < 500; row += 1) insert(store, `${row} ${'x'.repeat(200)}`);
     store.close();
     truncateSync(file(), 8_192);
-    expect(() => count(open())).toThrow(/is damaged$/);
+    expect(() => count(open())).toThrow(/is damaged; put a backup/);
   });
 
   test('a folder that cannot be made', () => {
@@ -172,6 +172,21 @@ describe('what the disk refuses is a Failure that names the file', () => {
     expect(count(store)).toBe(1);
   });
 });
+
+test.each(['state.db', 'state.db state.db-wal state.db-shm', '.'])(
+  'what is deleted while it is open (%s) is written anew, with all that was in it',
+  (names) => {
+    const store = open();
+    store.run(`INSERT INTO entry (text) VALUES ('before')`);
+    for (const name of names.split(' ')) rmSync(join(folder, 'agent', name), { recursive: true, force: true });
+    store.transaction(() => store.run(`INSERT INTO entry (text) VALUES ('after')`));
+    store.close();
+    const texts = open()
+      .all('SELECT text FROM entry ORDER BY id')
+      .map(({ text }) => text);
+    expect(texts).toEqual(['before', 'after']);
+  },
+);
 
 test('closing twice is closing', () => {
   const store = open();

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { Failure } from '#bus/failure.ts';
@@ -8,7 +8,7 @@ const refusals: Record<number, { reason: string; recoverable: boolean }> = {
   5: { reason: 'is locked by another process', recoverable: true },
   8: { reason: 'is read-only', recoverable: true },
   10: { reason: 'cannot be read or written', recoverable: true },
-  11: { reason: 'is damaged', recoverable: false },
+  11: { reason: 'is damaged; put a backup in its place, or move it away and begin anew', recoverable: false },
   13: { reason: 'is full: no space is left for it', recoverable: true },
   14: { reason: 'cannot be opened', recoverable: true },
   26: { reason: 'is not a database', recoverable: false },
@@ -16,7 +16,8 @@ const refusals: Record<number, { reason: string; recoverable: boolean }> = {
 
 /**
  * One SQLite file: WAL, `synchronous=FULL` (what was committed survives a power cut), numbered migrations. Rows have
- * null prototypes; the agent's own `store.ts` turns them into domain values. A full disk throws a recoverable Failure.
+ * null prototypes; the agent's own `store.ts` turns them into domain values. A full disk throws a recoverable Failure. A
+ * file that somebody deletes meanwhile is written anew before the next transaction.
  */
 export interface Store {
   run(sql: string, ...values: SQLInputValue[]): { changes: number };
@@ -41,27 +42,28 @@ interface StoreOptions {
 }
 
 export function openStore(options: StoreOptions): Store {
-  makeFolder(options.path);
-  const database = guarded(options.path, () => {
-    const opened = new DatabaseSync(options.path, { timeout: 5_000, defensive: true });
+  const store = new SqliteStore(options);
+  try {
+    guarded(options.path, () => migrate(store, options));
+  } catch (error) {
+    store.close();
+    throw error;
+  }
+  return store;
+}
+
+function openDatabase({ path, synchronous = 'FULL' }: StoreOptions): DatabaseSync {
+  makeFolder(path);
+  return guarded(path, () => {
+    const opened = new DatabaseSync(path, { timeout: 5_000, defensive: true });
     try {
-      opened.exec(
-        `PRAGMA journal_mode=WAL; PRAGMA synchronous=${options.synchronous ?? 'FULL'}; PRAGMA foreign_keys=ON`,
-      );
+      opened.exec(`PRAGMA journal_mode=WAL; PRAGMA synchronous=${synchronous}; PRAGMA foreign_keys=ON`);
       return opened;
     } catch (error) {
       opened.close();
       throw error;
     }
   });
-  const store = new SqliteStore(database, options.path);
-  try {
-    guarded(options.path, () => migrate(store, database, options));
-  } catch (error) {
-    store.close();
-    throw error;
-  }
-  return store;
 }
 
 function makeFolder(path: string): void {
@@ -76,7 +78,16 @@ function makeFolder(path: string): void {
   }
 }
 
-function migrate(store: Store, database: DatabaseSync, options: StoreOptions): void {
+/** A disk that does not answer is not missing. */
+function isMissing(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) === undefined;
+  } catch {
+    return false;
+  }
+}
+
+function migrate(store: SqliteStore, options: StoreOptions): void {
   const version = Number(store.get('PRAGMA user_version')?.['user_version'] ?? 0);
   if (version > options.migrations.length) {
     throw new Failure(`Cannot open "${options.path}": it was written by a newer Lares (schema ${version})`, {
@@ -86,21 +97,23 @@ function migrate(store: Store, database: DatabaseSync, options: StoreOptions): v
   for (const [index, sql] of options.migrations.entries()) {
     if (index < version) continue;
     store.transaction(() => {
-      database.exec(sql);
-      database.exec(`PRAGMA user_version=${index + 1}`);
+      store.exec(sql);
+      store.exec(`PRAGMA user_version=${index + 1}`);
     });
   }
 }
 
 class SqliteStore implements Store {
-  readonly #database: DatabaseSync;
+  #database: DatabaseSync;
+  readonly #options: StoreOptions;
   readonly #path: string;
   readonly #statements = new Map<string, StatementSync>();
   #depth = 0;
 
-  constructor(database: DatabaseSync, path: string) {
-    this.#database = database;
-    this.#path = path;
+  constructor(options: StoreOptions) {
+    this.#options = options;
+    this.#path = options.path;
+    this.#database = openDatabase(options);
   }
 
   run(sql: string, ...values: SQLInputValue[]): { changes: number } {
@@ -117,13 +130,14 @@ class SqliteStore implements Store {
 
   transaction<T>(work: () => T): T {
     if (this.#depth > 0) return work();
-    this.#exec('BEGIN IMMEDIATE');
+    this.#keepFile();
+    this.exec('BEGIN IMMEDIATE');
     this.#depth = 1;
     try {
       const result = work();
       if (result instanceof Promise)
         throw new TypeError('Cannot wait inside a transaction: its work must be synchronous');
-      this.#exec('COMMIT');
+      this.exec('COMMIT');
       return result;
     } catch (error) {
       // SQLite may have rolled back by itself, as it does when the disk is full.
@@ -139,8 +153,26 @@ class SqliteStore implements Store {
     if (this.#database.isOpen) this.#database.close();
   }
 
-  #exec(sql: string): void {
+  exec(sql: string): void {
     guarded(this.#path, () => this.#database.exec(sql));
+  }
+
+  /** What was deleted lives on for as long as it is open, and would be gone with the process. */
+  #keepFile(): void {
+    const path = this.#path;
+    if (path === ':memory:' || !isMissing(path)) return;
+    makeFolder(path);
+    const half = `${path}.new`;
+    // A log of the deleted file would be played into the new one.
+    for (const rest of [half, `${path}-wal`, `${path}-shm`]) rmSync(rest, { force: true });
+    guarded(path, () => {
+      this.#database.prepare('VACUUM INTO ?').run(half);
+      renameSync(half, path);
+      const old = this.#database;
+      this.#database = openDatabase(this.#options);
+      this.#statements.clear();
+      old.close();
+    });
   }
 
   #statement(sql: string): StatementSync {
