@@ -7,6 +7,7 @@ import type { People } from '#config/people.ts';
 import type { Clock } from '#agents/runtime/clock.ts';
 import type { Dropped } from './dropped.ts';
 import type { RemediationStore } from './store.ts';
+import { notBelieved } from './trusted-keys.ts';
 
 export interface FreezeContext {
   store: RemediationStore;
@@ -136,9 +137,7 @@ export class FreezeGate {
 
   #refusalOf(message: Freeze, own: Stored, retained: boolean): { why: string; isSigned: boolean } | undefined {
     const { store, clock, people, trustedKeys } = this.#by;
-    if (!verifyThaw(message, trustedKeys())) {
-      return { why: 'it is not signed by a key that the worker knows', isSigned: false };
-    }
+    if (!verifyThaw(message, trustedKeys())) return { why: notBelieved, isSigned: false };
     const refuse = (why: string): { why: string; isSigned: boolean } => ({ why, isSigned: true });
     if (!people.may(message.by, 'approver')) return refuse(`"${message.by}" is no approver here`);
     if (store.guards.knowsThaw(digestOf(message))) return refuse('it was said before');

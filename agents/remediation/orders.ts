@@ -6,6 +6,7 @@ import type { People } from '#config/people.ts';
 import type { Clock } from '#agents/runtime/clock.ts';
 import type { Dropped } from './dropped.ts';
 import type { RemediationStore } from './store.ts';
+import { notBelieved } from './trusted-keys.ts';
 
 export interface OrderContext {
   store: RemediationStore;
@@ -47,7 +48,7 @@ export function takeOrder<S extends z.ZodType>(
 }
 
 function refusalOf({ clock, people, trustedKeys }: OrderContext, order: Order, verb: string): string | undefined {
-  if (!verifyOrder(order, trustedKeys())) return 'it is not signed by a key that the worker knows';
+  if (!verifyOrder(order, trustedKeys())) return notBelieved;
   if (order.verb !== verb) return `it is an order to "${order.verb}"`;
   if (!people.may(order.by, 'approver')) return `"${order.by}" is no approver here`;
   const [now, at, expiresAt] = [clock.now(), Date.parse(order.at), Date.parse(order.expiresAt)];
