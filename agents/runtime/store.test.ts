@@ -179,6 +179,7 @@ test.each(['state.db', 'state.db state.db-wal state.db-shm', '.'])(
     const store = open();
     store.run(`INSERT INTO entry (text) VALUES ('before')`);
     for (const name of names.split(' ')) rmSync(join(folder, 'agent', name), { recursive: true, force: true });
+    expect(count(store)).toBe(1);
     store.transaction(() => store.run(`INSERT INTO entry (text) VALUES ('after')`));
     store.close();
     const texts = open()

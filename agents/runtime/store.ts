@@ -17,7 +17,7 @@ const refusals: Record<number, { reason: string; recoverable: boolean }> = {
 /**
  * One SQLite file: WAL, `synchronous=FULL` (what was committed survives a power cut), numbered migrations. Rows have
  * null prototypes; the agent's own `store.ts` turns them into domain values. A full disk throws a recoverable Failure. A
- * file that somebody deletes meanwhile is written anew before the next transaction.
+ * file that somebody deletes meanwhile is written anew before it is used the next time.
  */
 export interface Store {
   run(sql: string, ...values: SQLInputValue[]): { changes: number };
@@ -117,14 +117,17 @@ class SqliteStore implements Store {
   }
 
   run(sql: string, ...values: SQLInputValue[]): { changes: number } {
+    this.#keepFile();
     return guarded(this.#path, () => ({ changes: Number(this.#statement(sql).run(...values).changes) }));
   }
 
   get(sql: string, ...values: SQLInputValue[]): Record<string, unknown> | undefined {
+    this.#keepFile();
     return guarded(this.#path, () => this.#statement(sql).get(...values));
   }
 
   all(sql: string, ...values: SQLInputValue[]): Record<string, unknown>[] {
+    this.#keepFile();
     return guarded(this.#path, () => this.#statement(sql).all(...values));
   }
 
@@ -160,7 +163,7 @@ class SqliteStore implements Store {
   /** What was deleted lives on for as long as it is open, and would be gone with the process. */
   #keepFile(): void {
     const path = this.#path;
-    if (path === ':memory:' || !isMissing(path)) return;
+    if (this.#depth > 0 || path === ':memory:' || !isMissing(path)) return;
     makeFolder(path);
     const half = `${path}.new`;
     // A log of the deleted file would be played into the new one.
