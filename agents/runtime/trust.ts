@@ -29,6 +29,7 @@ export function distrustIn(answer: unknown, { name, keyId, file }: OwnKey): Dist
   };
 }
 
+/** In two lines: the second is the command, to be run on the machine of that key with the worker's name in it. */
 export function distrustText({ text, mend }: Distrust): string {
-  return `${text}; on that machine, with the worker's name for WORKER: ${mend}`;
+  return `${text}; run there, with the worker's name for WORKER:\n${mend}`;
 }

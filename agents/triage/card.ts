@@ -141,7 +141,9 @@ function newsOf({ incident, planned, obstacle, timeZone, now }: CardFacts): stri
 
 function waitingOf({ plan, approval }: PlanFacts, obstacle: string | undefined): string[] {
   if (approval?.decision !== 'approve' || (plan.status !== 'pending' && plan.status !== 'approved')) return [];
-  return [obstacle === undefined ? 'Waiting for the worker' : `Waiting for the worker: ${obstacle}`];
+  // A line of its own for the command that mends it: a long line is cut.
+  const [what, ...mends] = obstacle?.split('\n') ?? [];
+  return [what === undefined ? 'Waiting for the worker' : `Waiting for the worker: ${what}`, ...mends];
 }
 
 /** Where a run is, step by step, with what a failed step said last; once all went well nothing is left to tell. */

@@ -93,7 +93,10 @@ export function tellUnheard(desk: Desk): void {
     const why = obstacleOf(desk) ?? 'nothing is known of why';
     const id = redraw(desk, approval);
     if (id !== undefined) {
-      desk.change(id, { type: 'noted', text: `The worker never took the ${word} of ${approval.name}: ${why}` });
+      desk.change(id, {
+        type: 'noted',
+        text: `The worker never took the ${word} of ${approval.name}: ${why.split('\n')[0]}`,
+      });
     }
     const incident = id === undefined ? undefined : desk.world.incident(id);
     const title = incident?.title ?? desk.store.plans.plan(approval.plan)?.title ?? approval.plan;
