@@ -47,7 +47,7 @@ export async function embedBroker(loaded: LoadedConfig, folders: StateFolders, l
 export function reachBroker(loaded: LoadedConfig, folders: StateFolders, log: Log): BusAccess {
   const { config } = loaded;
   if (config.bus.url === undefined) return reachEmbedded(loaded, folders, log);
-  const { url, username, password, caFile } = config.bus;
+  const { url, user, password, caFile } = config.bus;
   return {
     url,
     connect: (agent) =>
@@ -56,7 +56,7 @@ export function reachBroker(loaded: LoadedConfig, folders: StateFolders, log: Lo
         agent,
         site: config.site,
         version,
-        ...(username !== undefined && { username: username.replaceAll('{agent}', agent) }),
+        ...(user !== undefined && { username: user.replaceAll('{agent}', agent) }),
         ...(password !== undefined && { password: resolveSecret(forAgent(password, agent), loaded.baseFolder) }),
         ...(caFile !== undefined && { ca: readAuthority(caFile) }),
         log,

@@ -9,7 +9,7 @@ export const DiscoveryCommon = z.looseObject({
   id: HostName.optional().describe('Unique name of this entry. Default: the source.'),
   every: durationOr('6h').describe('Interval between looks.'),
   timeout: durationOr('60s').describe('A look that takes longer did not happen; what it said last is kept.'),
-  exclude: z
+  ignore: z
     .array(z.union([z.string().max(255), z.number().int()], { error: 'must be a text or a whole number' }))
     .max(500)
     .default([])

@@ -137,7 +137,7 @@ const BusConfig = z.strictObject({
     .refine(hasNoPassword, withoutPassword)
     .optional()
     .describe('External broker. Absent: the embedded one.'),
-  username: z.string().optional().describe('Login at the external broker; `{agent}` stands for the name of the agent.'),
+  user: z.string().optional().describe('Login at the external broker; `{agent}` stands for the name of the agent.'),
   password: SecretRef.optional(),
   caFile: z.string().optional().describe('Certificate authority of the external broker.'),
   port: z

@@ -12,7 +12,7 @@ story('a broker that is killed', (stage) => {
     `between the finding and the tap, and after it, loses and repeats nothing${hasMosquitto ? '' : ' (SKIPPED: no mosquitto)'}`,
     async () => {
       await using broker = await startMosquitto();
-      const bus = { url: broker.url, username: '{agent}', password: { file: '{agent}.password' } };
+      const bus = { url: broker.url, user: '{agent}', password: { file: '{agent}.password' } };
       await using play = await stage.play({ config: { bus } });
       for (const [agent, password] of Object.entries(broker.credentials)) {
         writeFileSync(join(play.lares.folder, `${agent}.password`), password, { mode: 0o600 });

@@ -46,7 +46,7 @@ class House implements AsyncDisposable {
     const secret = { token: { file: 'intake.token' } };
     this.lares = new Lares({
       http: { port: of.port },
-      bus: { url: of.bus.url, username: '{agent}', password: { file: '{agent}.password' } },
+      bus: { url: of.bus.url, user: '{agent}', password: { file: '{agent}.password' } },
       defaultChecks: false,
       digest: { enabled: false },
       terminal: false,

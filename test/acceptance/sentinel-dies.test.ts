@@ -88,7 +88,7 @@ function configOf(parts: { shared: Folder; telegram: TelegramPart; site: Site; u
   return {
     state,
     defaultChecks: false,
-    bus: { url, username: '{agent}', password: { file: join(shared.path, '{agent}.password') } },
+    bus: { url, user: '{agent}', password: { file: join(shared.path, '{agent}.password') } },
     hosts: { here: { via: 'local' } },
     checks: [{ id: 'site', kind: 'http', host: 'here', url: site.url, every: '1s', for: '1s', clearAfter: 1 }],
     people: { approvers: [101] },

@@ -19,7 +19,7 @@ export interface TriageStand extends AsyncDisposable {
 
 export async function startTriage(folder: string, config: object): Promise<TriageStand> {
   const broker = await startTestBroker();
-  const bus = { url: broker.url, username: '{agent}', password: { env: 'BENCH_BUS_PASSWORD' } };
+  const bus = { url: broker.url, user: '{agent}', password: { env: 'BENCH_BUS_PASSWORD' } };
   const file = join(folder, 'lares.yaml');
   writeFileSync(
     file,

@@ -41,7 +41,7 @@ test.each([...sources.keys()])('%s describes each of its options, and takes none
   const shape = sources.get(name)?.options.shape ?? {};
   for (const [key, schema] of Object.entries(shape)) {
     expect.soft((schema as z.ZodType).description, key).toBeTruthy();
-    expect.soft(['source', 'id', 'every', 'timeout', 'exclude', 'aliases']).not.toContain(key);
+    expect.soft(['source', 'id', 'every', 'timeout', 'ignore', 'aliases']).not.toContain(key);
   }
   expect(boundTo(name, { urll: 'x' }).faults.some(({ message }) => message.includes('no option of this source'))).toBe(
     true,

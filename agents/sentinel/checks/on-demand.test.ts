@@ -89,7 +89,7 @@ describe('in a window in which it is wanted', () => {
   });
 
   test('times are of its zone', async () => {
-    const { look } = watcher({ ...silent, awake: [{ ...backup, zone: 'Europe/Paris' }] });
+    const { look } = watcher({ ...silent, awake: [{ ...backup, timezone: 'Europe/Paris' }] });
     expect(badOnes(await look(midnight - 45 * minuteMs))).toEqual(['critical on-demand-not-awake 127.0.0.1']);
   });
 

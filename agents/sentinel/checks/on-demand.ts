@@ -157,8 +157,8 @@ function minutes(ms: number): number {
 
 async function gather(options: Options, context: CheckContext): Promise<Evidence[]> {
   const windows = options.awake.map(
-    ({ cron, zone, for: length, owner }) =>
-      `wanted at "${cron}" (${zone}) for ${formatDuration(length)}${owner === undefined ? '' : ` by ${owner}`}`,
+    ({ cron, timezone, for: length, owner }) =>
+      `wanted at "${cron}" (${timezone}) for ${formatDuration(length)}${owner === undefined ? '' : ` by ${owner}`}`,
   );
   const since = context.memory.get('presentSince');
   const ready = context.memory.get('readyAt');

@@ -21,7 +21,7 @@ export const brokerOptions = {
     )
     .optional()
     .describe('Address of the broker. Absent: the broker of the bus, when that is one of your own.'),
-  username: z.string().max(200).optional().describe('Login at the broker.'),
+  user: z.string().max(200).optional().describe('Login at the broker.'),
   password: SecretRef.optional().describe('Password at the broker.'),
   caFile: z.string().optional().describe("Certificate authority of the broker's certificate."),
   topics: z.array(Filter).min(1).max(50).describe('Topic filters to listen to.'),
@@ -29,19 +29,19 @@ export const brokerOptions = {
 
 interface BrokerOptions {
   url?: string | undefined;
-  username?: string | undefined;
+  user?: string | undefined;
   password?: SecretRef | undefined;
   caFile?: string | undefined;
   topics: readonly string[];
 }
 
-export function subscriptionOf({ url, username, password, caFile, topics }: BrokerOptions): Subscription {
+export function subscriptionOf({ url, user, password, caFile, topics }: BrokerOptions): Subscription {
   if (url === undefined) return { broker: undefined, topics };
   return {
     topics,
     broker: {
       url,
-      ...(username !== undefined && { username }),
+      ...(user !== undefined && { user }),
       ...(password !== undefined && { password }),
       ...(caFile !== undefined && { caFile }),
     },

@@ -48,7 +48,7 @@ export interface OpenAlert {
 /** Where a source that listens by itself is. */
 export interface Subscription {
   /** Absent: the broker of the bus. */
-  broker: { url: string; username?: string; password?: SecretRef; caFile?: string } | undefined;
+  broker: { url: string; user?: string; password?: SecretRef; caFile?: string } | undefined;
   topics: readonly string[];
 }
 

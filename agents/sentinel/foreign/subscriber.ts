@@ -41,6 +41,7 @@ const sessionSeconds = 7 * 24 * 3_600;
 /** CONNACK codes for "unacceptable protocol version", of MQTT 3.1.1 and of MQTT 5. */
 const wrongProtocol = new Set([1, 132]);
 const unreachable = 'intake-unreachable';
+const deaf = 'an intake cannot listen at its broker';
 
 /**
  * Listens at a broker for one source, for ever. Retained and repeated messages change nothing. Contract: a message is
@@ -104,6 +105,7 @@ class MqttSubscriber implements Subscriber {
   #seeing(): void {
     this.#cancelPatience?.();
     this.#cancelPatience = undefined;
+    this.#options.complaints.settle(this.#source.name, deaf);
     this.#options.foreign.unsay(this.#source, unreachable);
   }
 
@@ -112,7 +114,7 @@ class MqttSubscriber implements Subscriber {
   }
 
   #blind(reason: string): void {
-    this.#options.complaints.tell(this.#source.name, 'an intake cannot listen at its broker', reason);
+    this.#options.complaints.tell(this.#source.name, deaf, reason);
     this.#options.foreign.say(this.#source, {
       alertname: unreachable,
       severity: 'warning',
@@ -170,12 +172,12 @@ type Broker = NonNullable<Subscription['broker']>;
 
 function brokerOf(wanted: Subscription, source: Source, { config }: SubscriberOptions): Broker {
   if (wanted.broker !== undefined) return wanted.broker;
-  const { url, username, password, caFile } = config.bus;
+  const { url, user, password, caFile } = config.bus;
   if (url === undefined) throw new TypeError(`Cannot listen for "${source.name}": no broker was bound to it`);
   const forSentinel = (text: string): string => text.replaceAll('{agent}', 'sentinel');
   return {
     url,
-    ...(username !== undefined && { username: forSentinel(username) }),
+    ...(user !== undefined && { user: forSentinel(user) }),
     ...(password !== undefined && {
       password: password.file === undefined ? password : { ...password, file: forSentinel(password.file) },
     }),
@@ -184,7 +186,7 @@ function brokerOf(wanted: Subscription, source: Source, { config }: SubscriberOp
 }
 
 function clientOptions(source: Source, broker: Broker, options: SubscriberOptions): IClientOptions {
-  const { username, password, caFile } = broker;
+  const { user, password, caFile } = broker;
   return {
     // One name each, so that the broker keeps what comes while Lares is away.
     clientId: `lares-${options.config.site}-intake-${source.name}`.slice(0, 100),
@@ -200,7 +202,7 @@ function clientOptions(source: Source, broker: Broker, options: SubscriberOption
     reconnectOnConnackError: true,
     connectTimeout: 10_000,
     keepalive: 20,
-    ...(username !== undefined && { username }),
+    ...(user !== undefined && { username: user }),
     ...(password !== undefined && { password: options.secret(password) }),
     ...(caFile !== undefined && { ca: authority(absolutePath(caFile, options.baseFolder)) }),
   };

@@ -68,9 +68,9 @@ describe('a thing that was found', () => {
   });
 
   test('is left out by its identity, also after it got another name', () => {
-    const source = { ...said('pve', guest('secret', { id: '666' }), guest('web', { id: '100' })), exclude: ['666'] };
+    const source = { ...said('pve', guest('secret', { id: '666' }), guest('web', { id: '100' })), ignore: ['666'] };
     expect(merge(written({}), [source]).nodes.map(({ name }) => name)).toEqual(['web']);
-    const renamed = { ...said('pve', guest('renamed', { id: '666' })), exclude: ['666'] };
+    const renamed = { ...said('pve', guest('renamed', { id: '666' })), ignore: ['666'] };
     expect(merge(written({}), [renamed]).nodes).toEqual([]);
   });
 });

@@ -10,7 +10,7 @@ import type { KnownThing, Said } from './remember.ts';
 export interface SourceSaid {
   id: string;
   said: Said;
-  exclude?: readonly string[];
+  ignore?: readonly string[];
   aliases?: Readonly<Record<string, string>>;
 }
 
@@ -31,8 +31,8 @@ const writtenSource = 'written';
 export function merge(config: Pick<Config, 'hosts' | 'services'>, sources: readonly SourceSaid[]): Merged {
   const matcher = new Matcher(config);
   for (const source of sources) {
-    const excluded = new Set(source.exclude ?? []);
-    const things = source.said.things.filter(({ id }) => !excluded.has(id));
+    const ignored = new Set(source.ignore ?? []);
+    const things = source.said.things.filter(({ id }) => !ignored.has(id));
     matcher.take(source.id, things, source.aliases ?? {});
   }
   const entities = matcher.named();

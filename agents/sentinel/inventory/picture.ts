@@ -22,7 +22,7 @@ export function pictureOf(of: {
   const told = of.sources.map(({ id, config }) => ({
     id,
     said: of.said.get(id) ?? nothingSaid,
-    exclude: config.exclude.map(String),
+    ignore: config.ignore.map(String),
     aliases: config.aliases,
   }));
   const merged = merge(of.config, told);
