@@ -28,6 +28,8 @@ export interface ModelGuest {
   hastate?: string;
   /** Share of its disk that is used, 0 to 1. */
   disk: number;
+  /** Percent of the time that it waits for memory; absent: Proxmox VE 8, which does not tell. */
+  memoryPressure?: number;
   /** `net0` and so on, as its configuration has them. */
   networks?: Record<string, string>;
 }

@@ -121,6 +121,8 @@ const nodePaths: Record<string, (of: NodeRequest) => unknown> = {
       .slice(0, Number(query.get('limit') ?? 50))
       .map(taskOf);
   },
+  '/lxc': ({ node, model }) =>
+    model.guests.filter((guest) => guest.node === node && guest.type === 'lxc').map(listedOf),
   '/firewall/options': ({ node, model }) => ({ digest, ...model.firewalls.nodes.get(node) }),
   '/storage': ({ node, model }) => nodeStorages(model, node),
   '/replication': ({ node, model }) => model.replications.filter((job) => job.source === node),
@@ -155,6 +157,12 @@ function configOf(guest: ModelGuest): object {
     ...(guest.lock !== undefined && { lock: guest.lock }),
     ...(guest.tags !== undefined && { tags: guest.tags }),
   };
+}
+
+/** As a container stands in the list of its node; Perl turned its numbers into texts on the way. */
+function listedOf({ memoryPressure, ...guest }: ModelGuest): object {
+  const pressure = memoryPressure === undefined ? {} : { pressurememoryfull: memoryPressure.toFixed(2) };
+  return { ...statusOf(guest), vmid: String(guest.vmid), type: 'lxc', ...pressure };
 }
 
 function statusOf(guest: ModelGuest): object {

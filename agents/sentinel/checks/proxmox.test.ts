@@ -29,7 +29,7 @@ describe('a cluster of four nodes and fifty-three guests', () => {
     expect(badOnes(found)).toEqual([]);
     expect(oneOf(found, 'proxmox-down')?.summary).toContain('4 nodes, 53 guests');
     expect(found.filter(({ condition }) => condition === 'guest-down')).toHaveLength(53);
-    expect(proxmox.requests.length).toBeLessThanOrEqual(15);
+    expect(proxmox.requests.length).toBeLessThanOrEqual(18);
     expect(proxmox.requests.every(({ method }) => method === 'GET')).toBe(true);
   });
 

@@ -2,6 +2,7 @@ import type { Observation } from '#agents/sentinel/check.ts';
 import { fewAtOnce } from './few-at-once.ts';
 import { guestTasks, isStopTask } from './proxmox-guest-tasks.ts';
 import { type Blind, called, callsAtOnce, type Guest, isAsleep, type ProxmoxLook, type Seen } from './proxmox-look.ts';
+import { observePressure } from './proxmox-pressure.ts';
 import { GuestConfig, GuestStatus, type Task, Tasks } from './proxmox-shapes.ts';
 import { asleep, level, state } from './reading.ts';
 import { remember } from './remembered.ts';
@@ -40,6 +41,7 @@ export async function observeGuests(look: ProxmoxLook): Promise<Seen> {
     observations: [
       ...verdicts.map(({ observation }) => observation),
       ...known.flatMap((guest) => [...lockOf(guest, tasks), ...levelsOf(guest, look)]),
+      ...(await observePressure(look)),
       ...guests.flatMap((guest) => (isAsleep(look, guest.node) && !known.includes(guest) ? [resting(guest)] : [])),
     ],
     blind: unreported(look, known),

@@ -60,6 +60,9 @@ export const GuestConfig = z.object({
 
 export const GuestStatus = z.object({ status: z.string(), lock: Name.optional(), uptime: Numeric.optional() });
 
+/** An item of `/nodes/N/lxc`; the pressures are shares of the last 10 s in percent, told from version 9 on. */
+export const ContainerPressures = z.array(z.object({ vmid: Numeric, pressurememoryfull: Numeric.optional() }));
+
 /** One task. While it runs it has neither an end nor a status. */
 export const Task = z.object({
   upid: z.string().max(500),
