@@ -76,4 +76,15 @@ describe('what a person types', () => {
     expect(await story.chat.command('snooze 2h', 'telegram:2')).toBe('Snoozed.');
     expect(await story.chat.command('plan')).toBe('No plan waits for a decision.');
   });
+
+  test('a command about one of several incidents asks which, and about none says so', async () => {
+    const id = await withIncident();
+    await story.fire({ name: 'disk-full', host: 'nas' });
+    await story.clock.advance(minute);
+    const asked = await story.chat.command('ack', 'telegram:2');
+    expect(asked.split('\n')).toHaveLength(3);
+    expect(asked).toContain(`${id} http-down of web`);
+    expect(await story.chat.command('snooze zzz 1h', 'telegram:2')).toBe('There is no such incident.');
+    expect(story.chat.cards().map(({ state }) => state)).toEqual(['firing', 'firing']);
+  });
 });

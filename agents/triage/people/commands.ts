@@ -8,6 +8,7 @@ import type { Assessor } from '../assess/assess.ts';
 import { cardPlan } from '../card.ts';
 import type { Person } from '../channel.ts';
 import type { Desk } from '../desk.ts';
+import type { IncidentRecord } from '../incident/incident.ts';
 import type { Nightly } from '../digest/nightly.ts';
 import type { Publishing } from '../publishing.ts';
 import { countsText, spentText } from '../digest/text.ts';
@@ -44,10 +45,11 @@ type Handler = (options: CommandOptions, call: Call) => string;
 const handlers: Record<CommandName, Handler> = {
   status,
   incidents,
-  ack: ({ desk }, { person, argument }) => acknowledge(desk, desk.world.matching(argument), person),
+  ack: ({ desk }, { person, argument }) =>
+    onIncident(desk, argument, (incident) => acknowledge(desk, incident, person)),
   snooze: snoozeOne,
   resolve: ({ desk, resolve }, { person, argument }) =>
-    resolveOne(desk, { incident: desk.world.matching(argument), person, resolve }),
+    onIncident(desk, argument, (incident) => resolveOne(desk, { incident, person, resolve })),
   freeze: freezeAll,
   unfreeze,
   run,
@@ -103,8 +105,7 @@ function agentLine({ agent, state, announcedAt, health }: Watched): string {
 
 function incidents({ desk }: CommandOptions, { argument }: Call): string {
   if (argument !== '') {
-    const found = desk.world.matching(argument);
-    return found === undefined ? 'There is no such incident.' : detailsText(desk, found);
+    return onIncident(desk, argument, (incident) => detailsText(desk, incident));
   }
   const open = desk.world.open();
   if (open.length === 0) return 'Nothing is open.';
@@ -116,11 +117,21 @@ function incidents({ desk }: CommandOptions, { argument }: Call): string {
   return [...lines, ...(open.length > 20 ? [`and ${open.length - 20} more`] : [])].join('\n');
 }
 
+/** The one that is meant: by id, by the beginning of one, or the only open one. Several are listed to choose from. */
+function onIncident(desk: Desk, text: string, work: (incident: IncidentRecord) => string): string {
+  const found = desk.world.matching(text);
+  if (found !== undefined) return work(found);
+  const wanted = text.trim().toLowerCase();
+  const candidates = desk.world.open().filter(({ id }) => id.startsWith(wanted));
+  if (candidates.length === 0) return wanted === '' ? 'Nothing is open.' : 'There is no such incident.';
+  return ['Say which:', ...candidates.slice(0, 10).map(({ id, title }) => `${id} ${title}`)].join('\n');
+}
+
 function snoozeOne({ desk }: CommandOptions, { person, argument }: Call): string {
   const words = argument.split(/\s+/).filter((word) => word !== '');
   const duration = words.map(parseDuration).find((ms) => ms !== undefined);
   const id = words.find((word) => parseDuration(word) === undefined) ?? '';
-  return snooze(desk, desk.world.matching(id), { person, forMs: duration ?? snoozeMs });
+  return onIncident(desk, id, (incident) => snooze(desk, incident, { person, forMs: duration ?? snoozeMs }));
 }
 
 function freezeAll({ desk, publishing }: CommandOptions, { person, argument }: Call): string {
