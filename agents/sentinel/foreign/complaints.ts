@@ -31,6 +31,11 @@ export class Complaints {
     return this.#last.get(intake);
   }
 
+  /** The world has mended it: it is the last word about this source no more. */
+  settle(intake: string, what: string): void {
+    if (this.#last.get(intake)?.text.startsWith(what) === true) this.#last.delete(intake);
+  }
+
   tell(intake: string, what: string, reason?: string): void {
     const key = `${intake}\0${what}`;
     const now = this.#clock.now();

@@ -17,6 +17,8 @@ export interface AskedToResolve {
 
 const Answer = z.object({ resolved: z.number(), left: z.number() });
 const answerMs = 15_000;
+/** A question must fit into one message; who asks again gets the rest. */
+const maximumAsked = 500;
 
 /** Some senders never say that an alert is over: a person does. Answers in words; call inside a transaction. */
 export function resolveOne(
@@ -26,7 +28,7 @@ export function resolveOne(
   const { incident, person, resolve } = of;
   if (incident === undefined) return 'There is no such incident.';
   if (isOver(incident)) return 'This incident is over.';
-  const firing = incident.members.filter(({ status }) => status === 'firing');
+  const firing = incident.members.filter(({ status }) => status === 'firing').slice(0, maximumAsked);
   const fingerprints = firing.map(({ fingerprint }) => fingerprint);
   desk.journal('incident', incident.id, { event: 'resolve-asked', by: person.id });
   desk.afterCommit(() => resolve({ person, incident: incident.id, fingerprints }));
