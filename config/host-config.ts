@@ -6,7 +6,10 @@ import { Watches } from './watch.ts';
 
 const HostKey = z
   .string()
-  .regex(/^SHA256:[A-Za-z0-9+/]{43}$/, 'must be a fingerprint as "ssh-keygen -lf" prints it: SHA256:...');
+  .regex(
+    /^SHA256:[A-Za-z0-9+/]{43}$/,
+    'must be a fingerprint as "ssh-keygen -lf" prints it: SHA256:... (leave hostKeys out, and "lares doctor" prints what the host shows)',
+  );
 
 const Login = z
   .strictObject({

@@ -97,7 +97,7 @@ function report(context: CommandContext, looks: readonly Look[]): number {
       check: check.id,
       condition: observation.condition,
       resource: observation.resource,
-      state: stateOf(observation),
+      state: isAbsent(check, observations) ? 'absent' : stateOf(observation),
       summary: observation.summary,
     })),
   );
@@ -108,7 +108,17 @@ function report(context: CommandContext, looks: readonly Look[]): number {
     if (silent.length > 0) context.print(`nothing to look at for: ${silent.join(', ')}`);
   }
   if (rows.some((row) => row.state === 'warning' || row.state === 'critical')) return exitStatus.wrong;
-  return rows.some((row) => row.state === 'unknown') ? exitStatus.unable : exitStatus.well;
+  return looks.some(isBlind) ? exitStatus.unable : exitStatus.well;
+}
+
+/** A guardian tries what it may; what it cannot see of that is shown and is no failure. */
+function isBlind({ check, observations }: Look): boolean {
+  return !check.isTried && observations.some(({ reading }) => reading.is === 'unknown');
+}
+
+/** What only a guardian looks for, and what this host has none of: no ZFS, no sensors. `lares up` keeps silent about it. */
+function isAbsent({ isTried }: BoundCheck, observations: readonly Observation[]): boolean {
+  return isTried && observations.every(({ reading }) => reading.is === 'unknown');
 }
 
 function stateOf({ reading }: Observation): string {

@@ -1,10 +1,14 @@
 import type { Command } from 'commander';
+import type { Plan } from '#bus/messages/plan.ts';
+import type { Proposal } from '#bus/messages/proposal.ts';
 import { formatDuration } from '#config/duration.ts';
 import { openCatalogue } from '../crew.ts';
 import type { BoundCheck } from '../sentinel/registry.ts';
+import { visibleLine } from '../triage/render/visible.ts';
 import { bindLoaded } from './checks-of.ts';
 import { addCommand, type CommandContext, exitStatus } from './command.ts';
 import { withConsole } from './console.ts';
+import { hintsFor } from './plan-hint.ts';
 import { printPlan, proposalOf, requestPlan } from './planning.ts';
 
 /** `lares plan`: what this configuration would do; `lares plan <playbook>`: the exact commands, without running them. */
@@ -24,10 +28,18 @@ export const planningOptions = [
 ] as const satisfies readonly (readonly [string, string, (string | string[] | boolean)?])[];
 
 async function renderPlan(context: CommandContext): Promise<number> {
-  const plan = await withConsole(context, (bus) => requestPlan(bus, context, proposalOf(context)));
+  const asked = proposalOf(context);
+  const plan = await withConsole(context, (bus) => requestPlan(bus, context, asked));
   if (context.json) context.printJson(plan);
-  else printPlan(context, plan);
+  else await showPlan(context, plan, asked);
   return plan.status === 'pending' ? exitStatus.well : exitStatus.wrong;
+}
+
+/** With what to type instead, when what was typed cannot be planned. */
+export async function showPlan(context: CommandContext, plan: Plan, asked: Proposal): Promise<void> {
+  printPlan(context, plan);
+  const hints = hintsFor(plan, asked, await openCatalogue(context.loaded));
+  for (const hint of hints) context.print(`  ${visibleLine(hint)}`);
 }
 
 async function describeConfig(context: CommandContext): Promise<number> {
@@ -55,7 +67,9 @@ async function describeConfig(context: CommandContext): Promise<number> {
     return exitStatus.well;
   }
   context.print('Watched:');
-  for (const check of checks) context.print(`  ${watchedLine(check)}`);
+  for (const check of checks.filter(({ kind }) => kind !== 'guardian')) context.print(`  ${watchedLine(check)}`);
+  const guardians = checks.flatMap(({ kind, id }) => (kind === 'guardian' ? [id] : []));
+  if (guardians.length > 0) context.print(`Guardians that tell when they cannot look: ${guardians.join(', ')}`);
   const providers = config.llm.providers.map((provider) => `${provider.name} (${provider.model})`);
   context.print(
     `Asked: ${providers.length === 0 ? 'rules only, no model' : `${providers.join(', then ')}; at most ${config.llm.monthlyCapEuro} euro a month`}`,

@@ -78,6 +78,7 @@ export function printPlan(context: CommandContext, plan: Plan): void {
   context.print(`${visibleLine(plan.title)} (${visibleLine(plan.playbook)}, risk ${plan.risk})`);
   if (plan.reason !== undefined) context.print(`  ${plan.status}: ${visibleLine(plan.reason)}`);
   if (plan.body !== undefined) for (const line of commandLines(plan.body)) context.print(`  ${line}`);
+  if (plan.body === undefined) return;
   if (plan.blastRadius.length > 0) context.print(`  hangs on it: ${visibleLine(plan.blastRadius.join(', '))}`);
   if (plan.digest !== undefined) context.print(`  plan ${plan.id}, digest ${plan.digest}, until ${plan.expiresAt}`);
 }

@@ -7,8 +7,8 @@ import { addCommand, type CommandContext, exitStatus } from './command.ts';
 export function addPresets(program: Command): void {
   addCommand(program, {
     name: 'presets',
-    about: 'List the presets, or show the parameters and checks of one',
-    arguments: [['[preset]', 'name of a preset']],
+    about: 'List the presets, or those about a word, or show the parameters and checks of one',
+    arguments: [['[preset]', 'name of a preset, or a word such as dns, backup or photos']],
     run: (context) => Promise.resolve(show(context)),
   });
 }
@@ -16,26 +16,50 @@ export function addPresets(program: Command): void {
 function show(context: CommandContext): number {
   const presets = new Presets(context.loaded.config.presets);
   const [name] = context.arguments;
-  if (name === undefined) return list(presets, context);
+  const all = readAll(presets);
+  if (name === undefined) return list(context, all);
   const preset = presets.get(name);
-  if (typeof preset === 'string') throw new Failure(`Cannot show it: ${preset}`, { recoverable: false });
-  if (context.json) context.printJson(preset);
-  else for (const line of pageOf(preset)) context.print(line);
-  return exitStatus.well;
+  if (typeof preset !== 'string') return page(context, preset);
+  // A broken preset has a name too: why it is broken comes before what else has the word.
+  const about = presets.names().includes(name) ? [] : all.whole.filter((one) => isAbout(one, name));
+  if (about.length === 0) throw new Failure(`Cannot show it: ${preset}`, { recoverable: false });
+  return list(context, { whole: about, broken: [] });
 }
 
-function list(presets: Presets, context: CommandContext): number {
-  const read = presets.names().map((name) => [name, presets.get(name)] as const);
-  const broken = read.flatMap(([, preset]) => (typeof preset === 'string' ? [preset] : []));
-  const whole = read.flatMap(([, preset]) => (typeof preset === 'string' ? [] : [preset]));
+interface Read {
+  whole: Preset[];
+  /** Why each of the others cannot be read. */
+  broken: string[];
+}
+
+function readAll(presets: Presets): Read {
+  const read = presets.names().map((name) => presets.get(name));
+  return {
+    whole: read.filter((preset) => typeof preset !== 'string'),
+    broken: read.filter((preset) => typeof preset === 'string'),
+  };
+}
+
+function isAbout({ preset, title, about }: Preset, word: string): boolean {
+  return `${preset} ${title} ${about}`.toLowerCase().includes(word.toLowerCase());
+}
+
+function list(context: CommandContext, { whole, broken }: Read): number {
   if (context.json) {
     context.printJson({ presets: whole.map(({ preset, title, about }) => ({ preset, title, about })), broken });
   } else {
     const width = Math.max(...whole.map(({ preset }) => preset.length));
     for (const { preset, title } of whole) context.print(`${preset.padEnd(width)}  ${title}`);
     for (const fault of broken) context.print(`broken: ${fault}`);
+    context.print('"lares presets <name>" shows what one must be told; "lares presets <word>" finds those about it.');
   }
   return broken.length === 0 ? exitStatus.well : exitStatus.wrong;
+}
+
+function page(context: CommandContext, preset: Preset): number {
+  if (context.json) context.printJson(preset);
+  else for (const line of pageOf(preset)) context.print(line);
+  return exitStatus.well;
 }
 
 function pageOf(preset: Preset): string[] {

@@ -16,8 +16,8 @@ import { askPerson } from './ask.ts';
 import { addCommand, type CommandContext, exitStatus } from './command.ts';
 import { withConsole } from './console.ts';
 import { consoleSigner, personHere } from './person.ts';
-import { planningOptions } from './plan.ts';
-import { printPlan, proposalOf, requestPlan } from './planning.ts';
+import { planningOptions, showPlan } from './plan.ts';
+import { proposalOf, requestPlan } from './planning.ts';
 import { mustBeBelieved } from './trusted.ts';
 
 /** How long an approval that was just given may travel. */
@@ -45,7 +45,7 @@ async function planAndRun(bus: Bus, context: CommandContext): Promise<number> {
   const shown = context.option('approve');
   const asked = proposalOf(context);
   const plan = shown === undefined ? await requestPlan(bus, context, asked) : await waitingPlan(bus, asked, shown);
-  if (!context.json) printPlan(context, plan);
+  if (!context.json) await showPlan(context, plan, asked);
   if (plan.status !== 'pending' || plan.digest === undefined) {
     if (context.json) context.printJson({ plan });
     return exitStatus.wrong;

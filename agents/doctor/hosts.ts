@@ -1,12 +1,17 @@
+import { existsSync } from 'node:fs';
 import type { HostConfig } from '#config/schema.ts';
 import type { CommandContext } from '../commands/command.ts';
 import { systemClock } from '../runtime/clock.ts';
+import type { CommandRunner } from '../runtime/command.ts';
 import { messageOf } from '#bus/failure.ts';
 import { createSshPool, type SshPool } from '../runtime/ssh.ts';
 import { scanHostKey } from '../runtime/ssh-host-key.ts';
+import { readCredentials } from '../runtime/ssh-login.ts';
 import type { Finding } from './finding.ts';
 
 const lookMs = 10_000;
+
+type Login = NonNullable<HostConfig['read']>;
 
 export async function* examineHosts(context: CommandContext): AsyncGenerator<Finding> {
   const pool = createSshPool({ log: context.log, clock: systemClock });
@@ -76,12 +81,46 @@ async function examineLogin({ name, host, pool, context }: Examined, purpose: 'r
     passphraseFile: login.passphraseFile,
   });
   const end = await runner.run(['true'], { timeoutMs: lookMs, signal: context.signal });
-  if (end.end === 'exited' && end.code === 0) return { subject, ok: true, text: `${login.user} can log in` };
+  if (end.end === 'exited' && end.code === 0) {
+    const needsSudo = purpose === 'act' && host.sudo && login.user !== 'root';
+    return needsSudo
+      ? examineSudo(runner, { subject, user: login.user, signal: context.signal })
+      : canLogIn(subject, login.user);
+  }
   const reason = end.end === 'unreachable' || end.end === 'lost' ? end.reason : `"true" ended: ${end.end}`;
+  return { subject, ok: false, text: reason, mend: await mendOf(login, { name, purpose, host }) };
+}
+
+function canLogIn(subject: string, user: string): Finding {
+  return { subject, ok: true, text: `${user} can log in` };
+}
+
+/** Sudo lists what it allows without a password as soon as that is anything; it never says so of one command safely. */
+async function examineSudo(
+  runner: CommandRunner,
+  { subject, user, signal }: { subject: string; user: string; signal: AbortSignal },
+): Promise<Finding> {
+  const end = await runner.run(['sudo', '-n', '-l'], { timeoutMs: lookMs, signal });
+  if (end.end === 'exited' && end.code === 0) return { subject, ok: true, text: `${user} can log in and use sudo` };
+  const text = `${user} can log in, but sudo allows it nothing without a password`;
   return {
     subject,
     ok: false,
-    text: reason,
-    mend: `ssh-copy-id -i <key>.pub -p ${host.port} ${login.user}@${host.address ?? name}`,
+    text,
+    mend: 'allow the commands of the playbooks you want: playbooks/README.md, "Sudo"',
   };
+}
+
+/** A key that cannot be used here is no business of the host. */
+async function mendOf(
+  login: Login,
+  { name, purpose, host }: { name: string; purpose: 'read' | 'act'; host: HostConfig },
+): Promise<string> {
+  const credentials = await readCredentials(login);
+  const key = login.keyFile ?? '<key>';
+  if (credentials.ok) return `ssh-copy-id -i ${key}.pub -p ${host.port} ${login.user}@${host.address ?? name}`;
+  const at = `hosts.${name}.${purpose}`;
+  if (login.keyFile === undefined) return `set ${at}.keyFile, or start Lares where SSH_AUTH_SOCK points to an agent`;
+  if (!existsSync(key)) return `ssh-keygen -t ed25519 -f ${key} -N '', or set ${at}.keyFile to the key that is there`;
+  return `for a key with a passphrase set ${at}.passphraseFile; else a private OpenSSH key that this user can read`;
 }

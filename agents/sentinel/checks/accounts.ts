@@ -108,7 +108,9 @@ function sudoers(options: Options, sections: Sections, context: CheckContext): O
   const [modes, sums] = [sections.get('modes'), sections.get('sums')];
   if (modes === undefined) return [];
   if (!isReadable(modes) || !isReadable(sums)) {
-    return [unseen({ condition: 'sudoers-changed', resource: 'sudoers' }, refusal(modes, 'the rules of sudo'))];
+    // Everybody may list the folder and see the modes; what the files say only root may read.
+    const refused = isReadable(modes) ? sums : modes;
+    return [unseen({ condition: 'sudoers-changed', resource: 'sudoers' }, refusal(refused, 'the rules of sudo'))];
   }
   const files = parseSudoers(modes.text, sums?.text ?? '');
   const values = new Map([...files].map(([path, value]) => [`sudoers:${path}`, value]));

@@ -48,7 +48,7 @@ nginx: configuration file /etc/nginx/nginx.conf test failed`;
     const refused = { text: 'nginx: [emerg] open() "/run/nginx.pid" failed (13: Permission denied)', code: 1 };
     const probe = answering(sectionsText({ id: '1000', there: '', test: refused, done: '' }));
     expect(problems(await look({ program: 'nginx' }, probe))).toEqual([
-      'unknown config-invalid nginx: only root may read the whole configuration of nginx: set "sudo: true" and allow the read login the commands that this option names',
+      'unknown config-invalid nginx: only root may read the whole configuration of nginx: set "sudo: true" and allow the read login the commands that the kind names for it in agents/sentinel/checks/README.md',
     ]);
   });
 

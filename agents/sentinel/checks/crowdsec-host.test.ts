@@ -103,8 +103,8 @@ describe('engines and bouncers', () => {
       '{"level":"fatal","msg":"unable to create new database client: unable to set perms on /var/lib/crowdsec/data/crowdsec.db: chmod /var/lib/crowdsec/data/crowdsec.db: operation not permitted"}';
     const refused = { text, code: 1 };
     expect(namedProblems(await look({ machines: refused, bouncers: refused }))).toEqual([
-      'unknown machine-silent engines: only root may read the engines of CrowdSec: set "sudo: true" and allow the read login the commands that this option names',
-      'unknown bouncer-silent bouncers: only root may read the bouncers of CrowdSec: set "sudo: true" and allow the read login the commands that this option names',
+      'unknown machine-silent engines: only root may read the engines of CrowdSec: set "sudo: true" and allow the read login the commands that the kind names for it in agents/sentinel/checks/README.md',
+      'unknown bouncer-silent bouncers: only root may read the bouncers of CrowdSec: set "sudo: true" and allow the read login the commands that the kind names for it in agents/sentinel/checks/README.md',
     ]);
     expect(namedProblems(await look({ none: '' }))).toEqual([
       'unknown machine-silent engines: there is no /usr/bin/cscli on this host',

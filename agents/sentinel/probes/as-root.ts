@@ -31,7 +31,7 @@ export function sudoValue(sudo: boolean): string {
 
 /** What a person does about something that only root may read. */
 export function rootHint(what: string): string {
-  return `only root may read ${what}: set "sudo: true" and allow the read login the commands that this option names`;
+  return `only root may read ${what}: set "sudo: true" and allow the read login the commands that the kind names for it in agents/sentinel/checks/README.md`;
 }
 
 /** Whether a command was refused for want of rights, by itself or by sudo. */
