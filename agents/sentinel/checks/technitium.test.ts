@@ -65,7 +65,7 @@ describe('Technitium', () => {
     ];
     await using api = await startFakeApi(technitium({ zones }));
     const found = await look({ url: api.url });
-    expect(words(found).slice(3)).toEqual([
+    expect(words(found).slice(4)).toEqual([
       'dns-zone-failed a.example critical',
       'dns-zone-failed b.example warning',
       'dns-zone-failed c.example warning',
@@ -77,6 +77,27 @@ describe('Technitium', () => {
       found[0] as Observation,
     );
     expect(evidence?.lines[1]).toBe('b.example Secondary serial 7 cannot be fetched from its primary');
+  });
+
+  test('tells block lists of which half is gone, until a week is over', async () => {
+    const stats = { blockListZones: 0 };
+    await using api = await startFakeApi((request) => technitium({ stats })(request));
+    let now = Date.parse('2026-11-20T12:00:00Z');
+    const context = { ...checkContext(), clock: { ...checkContext().clock, now: () => now } };
+    const blocked = async () => {
+      const found = await check.observe(check.options.parse({ token, url: api.url }), context);
+      return found.find(({ condition }) => condition === 'dns-blocklist-empty');
+    };
+    expect(await blocked()).toBeUndefined();
+    stats.blockListZones = 650_000;
+    expect(await blocked()).toMatchObject({ summary: 'the block lists hold 650000 names' });
+    stats.blockListZones = 90_000;
+    expect(await blocked()).toMatchObject({
+      summary: 'the block lists hold 90000 names, they held 650000',
+      reading: { value: 90_000, bad: 'below', warning: { trigger: 325_000 } },
+    });
+    now += 8 * 86_400_000;
+    expect(await blocked()).toMatchObject({ reading: { warning: { trigger: 45_000 } } });
   });
 
   test('counts failures as a share, and a quiet hour says nothing', async () => {

@@ -11,6 +11,7 @@ import {
   secretHeaders,
 } from '#agents/sentinel/probes/api.ts';
 import { level, state, unseen } from '#agents/sentinel/probes/reading.ts';
+import { remember } from '#agents/sentinel/probes/remembered.ts';
 import { counted, evidenceOf } from '#agents/sentinel/probes/text.ts';
 
 const Options = z.strictObject({
@@ -26,7 +27,9 @@ const Options = z.strictObject({
     .int()
     .nonnegative()
     .default(0)
-    .describe('Fewer names in the block lists are a warning: a list did not load. 0: no block lists are used.'),
+    .describe(
+      'Fewer names in the block lists are a warning: a list did not load. So are fewer than half of what there was in the last week.',
+    ),
 });
 type Options = z.output<typeof Options>;
 
@@ -63,7 +66,7 @@ const holdMs = 5 * 60_000;
 export const check = defineCheck({
   kind: 'technitium',
   about:
-    'Technitium DNS: whether it answers, queries that fail, block lists that are empty, zones that are behind or expired.',
+    'Technitium DNS: whether it answers, queries that fail, block lists that did not load, zones that are behind or expired.',
   options: Options,
   reach: 'network',
   resourceOf: () => 'technitium',
@@ -87,7 +90,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const behind = { condition: 'dns-zone-failed', resource: 'zones' };
   return [
     there,
-    ...judgeStats(stats.value.stats, options),
+    ...judgeStats(stats.value.stats, options, context),
     ...(zones.is === 'value' ? judgeZones(zones.value.zones) : [unseen(behind, zones.reason)]),
   ];
 }
@@ -108,7 +111,7 @@ async function ask<T>(api: Api, schema: z.ZodType<T>, call: Parameters<Api['json
   };
 }
 
-function judgeStats(stats: z.output<typeof Stats>['stats'], options: Options): Observation[] {
+function judgeStats(stats: z.output<typeof Stats>['stats'], options: Options, context: CheckContext): Observation[] {
   const share = stats.totalQueries < fewQueries ? 0 : (stats.totalServerFailure / stats.totalQueries) * 100;
   const failing = level({
     condition: 'dns-queries-failing',
@@ -119,19 +122,37 @@ function judgeStats(stats: z.output<typeof Stats>['stats'], options: Options): O
     bad: 'above',
     warning: options.failuresAbove,
   });
-  if (options.blockedZonesBelow === 0) return [failing];
+  const usual = usualBlocked(stats.blockListZones, context);
+  const limit = Math.max(options.blockedZonesBelow, usual / 2);
+  if (limit === 0) return [failing];
   const blocked = level({
     condition: 'dns-blocklist-empty',
     resource: 'block lists',
-    summary: `the block lists hold ${stats.blockListZones} names`,
+    summary: `the block lists hold ${stats.blockListZones} names${stats.blockListZones < usual ? `, they held ${usual}` : ''}`,
     value: stats.blockListZones,
     unit: 'names',
     bad: 'below',
-    warning: options.blockedZonesBelow,
+    warning: limit,
     // They are empty for some minutes after a start.
     holdMs: 30 * 60_000,
   });
   return [failing, blocked];
+}
+
+/** Fewer names for so long is how it is wished. */
+const acceptedMs = 7 * 86_400_000;
+const hourMs = 3_600_000;
+const Blocked = z.object({ most: z.number(), at: z.number() });
+
+/** The most names that the block lists held lately: when a list cannot be fetched, the others still block. */
+function usualBlocked(count: number, { clock, memory }: CheckContext): number {
+  const now = clock.now();
+  const before = Blocked.safeParse(memory.get('blocked'));
+  const isUsual = !before.success || count >= before.data.most || now - before.data.at > acceptedMs;
+  // By the hour, so that a look of each minute is not stored each minute.
+  const usual = isUsual ? { most: count, at: Math.floor(now / hourMs) * hourMs } : before.data;
+  remember(memory, 'blocked', usual);
+  return usual.most;
 }
 
 function judgeZones(zones: readonly Zone[]): Observation[] {
