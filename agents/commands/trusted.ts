@@ -11,6 +11,10 @@ import { consoleSigner } from './person.ts';
 export async function mustBeBelieved(bus: Bus, context: CommandContext): Promise<void> {
   const { keyId } = consoleSigner(context);
   const file = join(stateFolders(context.loaded).keys, 'console.pub');
-  const distrust = distrustIn(await ask(bus, context, { verb: 'signers', data: {} }), { name: 'console', keyId, file });
+  const answer = await ask(bus, context, { verb: 'signers', data: {} }).catch((error: unknown) => {
+    if (!(error instanceof Failure) || !error.recoverable) throw error;
+    throw new Failure('Cannot run: remediation does not answer', { recoverable: true, cause: error });
+  });
+  const distrust = distrustIn(answer, { name: 'console', keyId, file });
   if (distrust !== undefined) throw new Failure(`Cannot run: ${distrustText(distrust)}`, { recoverable: false });
 }

@@ -45,7 +45,8 @@ async function examineTrust(bus: Bus, context: CommandContext): Promise<Finding[
     return ours.map((name) => examineKey(answer, { name, file: join(folder, `${name}.pub`) }));
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    return [{ subject: 'approvals', ok: false, text: error.message, mend: 'look at the log of remediation' }];
+    const text = error.recoverable ? 'remediation does not answer' : error.message;
+    return [{ subject: 'approvals', ok: false, text, mend: 'look at the log of remediation' }];
   }
 }
 
