@@ -114,7 +114,7 @@ async function lookAtDownloads(api: Api, options: Options, headers: Headers): Pr
     queue.is === 'value' ? judgeQueue(queue.value, options, stuck) : unseen(stuck, queue.reason),
     ...(disks.is === 'value'
       ? judgeDisks(disks.value, options)
-      : [unseen({ condition: 'arr-disk-low', resource: 'disks' }, disks.reason)]),
+      : [unseen({ condition: 'arr-disk-full', resource: 'disks' }, disks.reason)]),
   ];
 }
 
@@ -133,7 +133,7 @@ function judgeDisks(all: z.output<typeof Disks>, { product, freeBelow }: Options
   const disks = new Map(all.filter(({ totalSpace }) => totalSpace > 0).map((disk) => [disk.path, disk]));
   return [...disks.values()].slice(0, maximumDisks).map(({ path, freeSpace, totalSpace }) =>
     level({
-      condition: 'arr-disk-low',
+      condition: 'arr-disk-full',
       resource: path,
       summary: `${product} has ${formatBytes(freeSpace)} of ${formatBytes(totalSpace)} free at ${path}`,
       value: freeSpace / gibibyte,

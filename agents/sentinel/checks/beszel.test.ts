@@ -132,6 +132,9 @@ describe('Beszel', () => {
       'critical disk-failing: the disk /dev/sdb (WDC WD40) of nas says of its health: FAILED',
       'warning disk-failing: the disk /dev/mmcblk0 (unknown) of nas says of its health: WARNING',
     ]);
+    // No playbook restarts a container of this name on the host of the hub.
+    const own = found.filter(({ condition }) => condition === 'container-unhealthy' || condition === 'disk-failing');
+    expect(own.every(({ foreign }) => foreign === true)).toBe(true);
   });
 
   test('that refuses the password is unknown inside and asked once for minutes', async () => {

@@ -101,7 +101,7 @@ describe('the token', () => {
     const house: House = { token: { expires_on: '2026-11-25T12:00:00Z' } };
     await using api = await startFakeApi(cloudflare(house));
     expect(problems(await look({ url: api.url }))).toEqual([
-      'warning cloudflare-token-ending: the token ends at 2026-11-25T12:00:00.000Z, 5 days left',
+      'warning cloudflare-token-expiring: the token ends at 2026-11-25T12:00:00.000Z, 5 days left',
     ]);
     house.token = { expires_on: '2026-11-25T12:00:00Z', not_before: '2026-11-18T12:00:00Z' };
     expect(problems(await look({ url: api.url }))).toEqual([]);

@@ -134,7 +134,7 @@ function judgeToken(
   const left = (endsAt - now) / dayMs;
   const ends = level({
     ...said,
-    condition: 'cloudflare-token-ending',
+    condition: 'cloudflare-token-expiring',
     summary: `the token ends at ${timeText(endsAt)}, ${counted(Math.max(0, Math.floor(left)), 'day')} left`,
     value: Math.round(left * 10) / 10,
     unit: 'd',

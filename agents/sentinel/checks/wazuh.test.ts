@@ -151,7 +151,7 @@ describe('the manager', () => {
     api.requests.length = 0;
     const found = await look();
     expect(problems(found)).toEqual([
-      'unknown sca-score-drop agents: version 5 keeps benchmarks and looks through files in the indexer: leave them out of `look`',
+      'unknown wazuh-score-dropped agents: version 5 keeps benchmarks and looks through files in the indexer: leave them out of `look`',
     ]);
     expect(api.requests.filter(({ path }) => /^\/(?:manager|sca|syscheck)/.test(path))).toEqual([]);
   });
@@ -192,7 +192,9 @@ describe('benchmarks and files', () => {
     const [web] = model.agents;
     if (web !== undefined) web.scores = { cis_debian12: 57 };
     const dropped = await look(now + day);
-    expect(problems(dropped)).toEqual(['warning sca-score-drop: web scores 57 of 100 in CIS Debian 12, it was 62']);
+    expect(problems(dropped)).toEqual([
+      'warning wazuh-score-dropped: web scores 57 of 100 in CIS Debian 12, it was 62',
+    ]);
     const evidence = await check.evidence.gather(
       check.options.parse({ ...given, password }),
       checkContext({ clock: createVirtualClock(now + day) }),
@@ -209,8 +211,8 @@ describe('benchmarks and files', () => {
     if (db !== undefined) delete db.scannedAt;
     await using api = await startFakeWazuh(model);
     expect(problems(await watcher({ url: api.url, look: ['files'] })(now + day))).toEqual([
-      'warning fim-scan-old: the files of web were looked through 1d4h ago',
-      'warning fim-scan-old: the files of db were never looked through',
+      'warning wazuh-file-scan-old: the files of web were looked through 1d4h ago',
+      'warning wazuh-file-scan-old: the files of db were never looked through',
     ]);
   });
 });

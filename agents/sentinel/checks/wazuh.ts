@@ -100,12 +100,17 @@ async function lookAtPosture(
   if (!wanted.benchmarks && !wanted.files) return [];
   if (major >= 5) {
     const reason = 'version 5 keeps benchmarks and looks through files in the indexer: leave them out of `look`';
-    return [unseen({ condition: wanted.benchmarks ? 'sca-score-drop' : 'fim-scan-old', resource: 'agents' }, reason)];
+    return [
+      unseen(
+        { condition: wanted.benchmarks ? 'wazuh-score-dropped' : 'wazuh-file-scan-old', resource: 'agents' },
+        reason,
+      ),
+    ];
   }
   const query = { status: 'active', select: 'id,name', limit: 500 };
   const agents = await wazuh.items(z.object({ id: z.string(), name: z.string() }), { path: '/agents', query });
   if (agents.is !== 'value')
-    return [unseen({ condition: 'sca-score-drop', resource: 'agents', hidesRest: true }, agents.reason)];
+    return [unseen({ condition: 'wazuh-score-dropped', resource: 'agents', hidesRest: true }, agents.reason)];
   const of = { agents: agents.value.filter(({ name }) => !matchesAny(name, options.ignoreAgents)), context };
   return [
     ...(wanted.benchmarks ? await lookAtBenchmarks(wazuh, of, options.scoreDrop) : []),
@@ -116,7 +121,7 @@ async function lookAtPosture(
 async function gather(options: Options, context: CheckContext, observation: Observation): Promise<Evidence[]> {
   const { answer, wazuh } = await openWazuh(createApi(options, context), options, context);
   if (answer.is !== 'value') return [];
-  return observation.condition === 'sca-score-drop' ? failedChecks(wazuh, observation) : lastErrors(wazuh);
+  return observation.condition === 'wazuh-score-dropped' ? failedChecks(wazuh, observation) : lastErrors(wazuh);
 }
 
 async function failedChecks(wazuh: Wazuh, { labels, resource }: Observation): Promise<Evidence[]> {

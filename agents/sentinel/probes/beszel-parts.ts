@@ -29,7 +29,7 @@ interface Hub {
 
 /** Containers whose own health check says that they are sick, on all systems. */
 export async function lookAtContainers(hub: Hub): Promise<Observation[]> {
-  const said = { condition: 'container-unhealthy', resource: 'containers' };
+  const said = { condition: 'container-unhealthy', resource: 'containers', foreign: true as const };
   const found = await sickOnes(hub, { schema: Containers, of: 'containers', filter: `health=${unhealthy}` });
   if (typeof found === 'string') return [unseen(said, found)];
   const own = found?.filter(({ system }) => hub.systems.has(system));
@@ -51,7 +51,7 @@ export async function lookAtContainers(hub: Hub): Promise<Observation[]> {
 
 /** Disks that SMART gives up, on all systems whose agents may ask it. */
 export async function lookAtDisks(hub: Hub): Promise<Observation[]> {
-  const said = { condition: 'disk-failing', resource: 'disks' };
+  const said = { condition: 'disk-failing', resource: 'disks', foreign: true as const };
   const filter = "state='FAILED'||state='WARNING'";
   const found = await sickOnes(hub, { schema: Disks, of: 'smart_devices', filter });
   if (typeof found === 'string') return [unseen(said, found)];

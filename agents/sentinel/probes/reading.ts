@@ -10,6 +10,8 @@ export interface Said {
   labels?: Labels;
   clues?: Labels;
   holdMs?: number;
+  /** It is about another machine, or in the words of another program: its labels choose no playbook, and no target. */
+  foreign?: true;
   /** While this is bad or unknown nothing else could be looked at: what was found before stays as it is. */
   hidesRest?: boolean;
 }

@@ -29,7 +29,7 @@ interface Of {
 
 /** Scores of the hardening benchmarks against the best that was seen lately. */
 export async function lookAtBenchmarks(wazuh: Wazuh, { agents, context }: Of, drop: number): Promise<Observation[]> {
-  const condition = 'sca-score-drop';
+  const condition = 'wazuh-score-dropped';
   const before = Scores.safeParse(context.memory.get('scores'));
   const known = before.success ? before.data : {};
   const scores: z.output<typeof Scores> = { ...known };
@@ -62,7 +62,7 @@ export async function lookAtBenchmarks(wazuh: Wazuh, { agents, context }: Of, dr
 
 /** When the files of each agent were last looked through. */
 export async function lookAtFileScans(wazuh: Wazuh, { agents, context }: Of, limitMs: number): Promise<Observation[]> {
-  const condition = 'fim-scan-old';
+  const condition = 'wazuh-file-scan-old';
   const found = await fewAtOnce(agents.slice(0, maximumAgents), atOnce, async ({ id, name }) => {
     const said = { condition, resource: `${id} ${name}`, labels: { agent: id.slice(0, 20) }, holdMs: 0 };
     const answer = await wazuh.items(Scan, { path: `/syscheck/${encodeURIComponent(id)}/last_scan` });
