@@ -115,5 +115,5 @@ function isOther(agent: string): boolean {
 function goneText({ agent }: Watched): string {
   return agent === 'sentinel'
     ? 'The agent "sentinel" is offline: nothing is being checked. What it found last is kept as it was.'
-    : `The agent "${agent}" is offline: approved plans wait until it is back.`;
+    : `The agent "${agent}" is offline: nothing is planned or run. An approval waits for it for 15 minutes.`;
 }
