@@ -1,6 +1,7 @@
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
 import { writeToStream } from 'mqtt-packet';
 import { messageOf } from './failure.ts';
+import { maximumMessageBytes } from './message.ts';
 
 /** MQTT 5 where the broker speaks it, else 3.1.1. Nothing in Lares depends on 5. */
 export type Protocol = 4 | 5;
@@ -49,6 +50,8 @@ export interface Link {
 /** Queued messages of an absent agent are kept for a week by brokers that expire sessions (MQTT 5, 3.1.2.11.2). */
 const sessionExpirySeconds = 7 * 24 * 3_600;
 const keepaliveSeconds = 20;
+/** A broker that takes whatever comes keeps back what is larger (MQTT 5, 3.1.2.11.4): somebody's 200 MB are not read here. */
+const maximumPacketSize = 4 * maximumMessageBytes;
 const connectTimeoutMs = 10_000;
 const closeTimeoutMs = 1_000;
 /** CONNACK codes for "unacceptable protocol version", of MQTT 3.1.1 and of MQTT 5. */
@@ -81,7 +84,9 @@ function clientOptions(settings: LinkSettings): IClientOptions {
     keepalive: keepaliveSeconds,
     connectTimeout: connectTimeoutMs,
     will: { ...settings.will, qos: 1, retain: true },
-    ...(protocol === 5 && !settings.clean && { properties: { sessionExpiryInterval: sessionExpirySeconds } }),
+    ...(protocol === 5 && {
+      properties: { maximumPacketSize, ...(!settings.clean && { sessionExpiryInterval: sessionExpirySeconds }) },
+    }),
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
     ...(ca !== undefined && { ca }),

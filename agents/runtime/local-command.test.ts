@@ -55,6 +55,7 @@ describe('a command on this machine', () => {
       end: 'unreachable',
       reason: expect.stringContaining('E2BIG') as string,
     });
+    expect(await run(['true', 'a\0b'])).toMatchObject({ end: 'unreachable' });
     const script = `
       import { openSync } from 'node:fs';
       const { localRunner } = await import(${JSON.stringify(new URL('./local-command.ts', import.meta.url).href)});

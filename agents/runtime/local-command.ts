@@ -68,7 +68,9 @@ class LocalCommand {
         stdio: ['ignore', 'pipe', 'pipe'],
       });
     } catch (error) {
-      if (!(error instanceof Error) || !('syscall' in error)) throw error;
+      // A name from the world may hold a NUL, which no argument can.
+      const isRefused = error instanceof Error && ('syscall' in error || codeOf(error) === 'ERR_INVALID_ARG_VALUE');
+      if (!isRefused) throw error;
       this.#end({ end: 'unreachable', reason: startFailure(program, error) });
       return undefined;
     }

@@ -40,6 +40,8 @@ const connackWords: Record<number, [MqttRefusal['sort'], string]> = {
 
 const keepaliveSeconds = 30;
 const refusedFrom = 128;
+/** In 3.1.1 nobody can say how much they read, and a packet may have 256 MB. A picture of a camera has one or two. */
+const maximumPacketBytes = 16 * 1_048_576;
 
 /** One connection to a broker, without a session that would stay there. Contract: `close` and the signal end it. */
 export class MqttConversation {
@@ -72,7 +74,22 @@ export class MqttConversation {
     });
     client.connect();
     setNoDelay(client);
+    conversation.#boundPackets();
     return promise;
+  }
+
+  #boundPackets(): void {
+    const client = this.#client;
+    let unread = 0;
+    client.on('packetreceive', () => {
+      unread = 0;
+    });
+    client.stream.on('data', (chunk: Buffer) => {
+      unread += chunk.length;
+      if (unread <= maximumPacketBytes) return;
+      this.#fault ??= new MqttRefusal('broker', `it sends a message of more than ${maximumPacketBytes} bytes`);
+      client.stream.destroy();
+    });
   }
 
   /** From now on it keeps no process from ending. */
