@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import ssh2, { type Connection, type ServerChannel } from 'ssh2';
 import { systemClock } from '../runtime/clock.ts';
 import { fingerprintOfKey } from '../runtime/ssh-host-key.ts';
+import { newKeyPair } from './key-pair.ts';
 
 const tools = join(import.meta.dirname, 'host');
 /** So long after its end the output of a command may still be on its way through a pipe. */
@@ -24,8 +25,8 @@ export interface DemoHost {
 
 export async function startDemoHost(folder: string): Promise<DemoHost> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const hostPair = ssh2.utils.generateKeyPairSync('ed25519');
-  const loginPair = ssh2.utils.generateKeyPairSync('ed25519');
+  const hostPair = newKeyPair();
+  const loginPair = newKeyPair();
   const keyFile = join(folder, 'id_ed25519');
   writeFileSync(keyFile, loginPair.private, { mode: 0o600 });
   const servicePort = await freePort();

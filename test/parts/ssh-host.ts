@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import ssh2, { type Connection, type ServerChannel } from 'ssh2';
+import { newKeyPair } from '#agents/demo/key-pair.ts';
 import { fingerprintOfKey } from '#agents/runtime/ssh-host-key.ts';
 
 /** What goes wrong with the next connections. */
@@ -37,7 +38,7 @@ interface SshHost extends AsyncDisposable {
 
 export async function startSshHost(): Promise<SshHost> {
   const folder = mkdtempSync(join(tmpdir(), 'lares-ssh-host-'));
-  const hostKey = ssh2.utils.generateKeyPairSync('ed25519');
+  const hostKey = newKeyPair();
   const keyFile = join(folder, 'login');
   // An RSA key in PEM: another format than the one that ssh-keygen writes.
   const login = generateKeyPairSync('rsa', { modulusLength: 2_048 }).privateKey;
