@@ -34,6 +34,9 @@ checks:
     'preset: kiosk\ntitle: x\nabout: x\nparameters: { token: { type: secret, about: Its key. } }\nchecks:\n';
   const checks = "  - { suffix: front, kind: tcp }\n  - { suffix: orders, kind: tcp, dependsOn: ['{name}-front'] }\n";
   writeFileSync(join(presets, 'kiosk.yaml'), kiosk + checks);
+  const deep =
+    "preset: deep\ntitle: x\nabout: x\nchecks: [{ suffix: a, kind: b, limits: { warning: '{limit}' }, list: [{ of: '{limit}' }] }]\n";
+  writeFileSync(join(presets, 'deep.yaml'), deep);
   writeFileSync(join(presets, 'broken.yaml'), 'preset: other\ntitle: x\nabout: x\nchecks: [{ suffix: a, kind: b }]\n');
 });
 afterAll(() => rmSync(presets, { recursive: true }));
@@ -118,6 +121,12 @@ describe('a preset on a service', () => {
     expect(faults[0]?.path).toEqual(['services', 'shop', 'watch', 0, ...below]);
     expect(`${faults[0]?.message} ${faults[0]?.hint ?? ''}`).toContain(message);
     expect(JSON.stringify(faults)).not.toContain('hunter2');
+  });
+
+  test('that names a parameter it does not have is wrong, however deep', () => {
+    expect(plan(withWatch({ preset: 'deep' })).faults).toMatchObject([
+      { message: expect.stringContaining('names no parameter: "limit"') as string },
+    ]);
   });
 
   test('used twice with the same checks is a fault, not a silent loss, until one has a name of its own', () => {

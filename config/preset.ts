@@ -55,7 +55,7 @@ export const Preset = z
   })
   .superRefine(({ parameters, checks }, context) => {
     for (const [index, { needs, ...check }] of checks.entries()) {
-      const names = [...needs, ...Object.values(check).flatMap((value) => nameIn(value) ?? [])];
+      const names = [...needs, ...namesIn(check)];
       const stranger = names.find((name) => !(name in parameters) && !placeNames.has(name));
       if (stranger === undefined) continue;
       context.addIssue({ code: 'custom', path: ['checks', index], message: `names no parameter: "${stranger}"` });
@@ -215,6 +215,12 @@ function fillText(text: string, values: ReadonlyMap<string, unknown>): unknown {
 /** The parameter that a value of a template is, whole. */
 export function nameIn(template: unknown): string | undefined {
   return typeof template === 'string' ? /^\{([a-z][A-Za-z0-9]*)\}$/.exec(template)?.[1] : undefined;
+}
+
+/** The parameters that values of a template are, at any depth. */
+function namesIn(template: unknown): string[] {
+  if (typeof template !== 'object' || template === null) return [nameIn(template) ?? []].flat();
+  return Object.values(template).flatMap((value) => namesIn(value));
 }
 
 /** The values with a mark for each parameter that was not given, so that `fillIn` leaves out what is only that. */
