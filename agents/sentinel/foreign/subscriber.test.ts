@@ -16,7 +16,7 @@ import { Complaints } from './complaints.ts';
 import { startSubscriber } from './subscriber.ts';
 
 /** One source at a broker, whose messages go to `receive`; resolves once it listens. */
-async function subscribed(url: string, receive: (text: string) => void): Promise<AsyncDisposable> {
+async function subscribed(url: string, receive: (text: string) => unknown): Promise<AsyncDisposable> {
   const config = ConfigSchema.parse({
     intake: { house: { kind: 'mqtt', url, topics: ['#'], map: { title: 'what' } } },
   });
@@ -92,6 +92,18 @@ describeWith(['mosquitto'], 'a source at a broker', () => {
     await broker.publish('alarm', { what: 'smoke' });
     await until(() => got.at(-1)?.includes('smoke') === true, 'the next');
     expect(got.slice(refused)).toEqual(['{"what":"leak"}', '{"what":"smoke"}']);
+  }, 60_000);
+
+  test('goes on for ever: what was stored makes room at the broker for what waits there', async () => {
+    await using broker = await PlainMosquitto.start();
+    const got: string[] = [];
+    await using _ = await subscribed(broker.url, (text) => got.push(text));
+    const client = await mqtt.connectAsync(broker.url);
+    const numbers = Array.from({ length: 450 }, (_one, index) => String(index));
+    await Promise.all(numbers.map((text) => client.publishAsync('alarm', text, { qos: 1 })));
+    await client.endAsync();
+    await until(() => got.length >= numbers.length, 'all of them', 30_000);
+    expect(got).toEqual(numbers);
   }, 60_000);
 
   test('is sent no message that is too large to be read, and goes on with the next', async () => {

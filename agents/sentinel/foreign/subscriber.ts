@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { generate } from 'mqtt-packet';
 import mqtt, { type IClientOptions, type IPublishPacket, type MqttClient } from 'mqtt';
 import { Failure, messageOf } from '#bus/failure.ts';
 import { absolutePath } from '#config/paths.ts';
@@ -27,6 +28,10 @@ export interface Subscriber {
   stop(): Promise<void>;
 }
 
+/** Messages within so short a time share one transaction. */
+const gatherMs = 50;
+/** So many may be unacknowledged, where the broker speaks MQTT 5; with 3.1.1 it decides itself, Mosquitto for 20. */
+const receiveMaximum = 100;
 /** In pieces of a message. */
 const rate = { perSecond: 100, burst: 2_000 };
 const pieceBytes = 16_384;
@@ -51,6 +56,13 @@ export function startSubscriber(source: Source, options: SubscriberOptions): Sub
   return new MqttSubscriber(source, options);
 }
 
+/** A message that is not stored yet. */
+interface Waiting {
+  incoming: Incoming;
+  /** Says on the connection that it came over that it is; nothing for QoS 0. */
+  acknowledge: () => void;
+}
+
 class MqttSubscriber implements Subscriber {
   readonly #source: Source;
   readonly #options: SubscriberOptions;
@@ -58,6 +70,8 @@ class MqttSubscriber implements Subscriber {
   readonly #limit;
   #cancelPatience: (() => void) | undefined;
   #reason = 'it does not answer';
+  #waiting: Waiting[] = [];
+  #cancelFlush: (() => void) | undefined;
   #isStopped = false;
 
   constructor(source: Source, options: SubscriberOptions) {
@@ -75,6 +89,7 @@ class MqttSubscriber implements Subscriber {
   }
 
   async stop(): Promise<void> {
+    this.#flush();
     this.#isStopped = true;
     this.#cancelPatience?.();
     this.#client.removeAllListeners('close');
@@ -124,12 +139,34 @@ class MqttSubscriber implements Subscriber {
   }
 
   /** What is too large or too much is gone: the broker would send it again and again. */
-  #arrived({ topic, payload }: IPublishPacket, done: () => void): void {
+  #arrived(packet: IPublishPacket, done: (error?: Error) => void): void {
     if (this.#isStopped) return;
+    const { topic, payload } = packet;
     const bytes = Buffer.isBuffer(payload) ? payload : Buffer.from(payload);
     if (!this.#isWelcome(bytes)) return done();
-    // mqtt.js empties a full socket in one go otherwise, with a write to the disk for each message.
-    if (this.#isStored({ topic, bytes, headers: {} })) setImmediate(done);
+    this.#waiting.push({ incoming: { topic, bytes, headers: {} }, acknowledge: this.#acknowledgement(packet) });
+    if (this.#waiting.length >= receiveMaximum) this.#flush();
+    else this.#cancelFlush ??= this.#options.clock.after(gatherMs, () => this.#flush());
+    // mqtt.js takes one message at a time, acknowledges it before the next, and nothing that came with an error.
+    done(new Error('It is acknowledged when it is stored'));
+  }
+
+  #acknowledgement({ qos, messageId }: IPublishPacket): () => void {
+    const { stream, options } = this.#client;
+    const { protocolVersion } = options;
+    return () => {
+      if (qos !== 1 || messageId === undefined || stream.destroyed) return;
+      stream.write(generate({ cmd: 'puback', messageId, reasonCode: 0 }, { protocolVersion }));
+    };
+  }
+
+  #flush(): void {
+    this.#cancelFlush?.();
+    this.#cancelFlush = undefined;
+    const waiting = this.#waiting.splice(0);
+    if (waiting.length === 0) return;
+    const isStored = this.#isStored(waiting.map(({ incoming }) => incoming));
+    if (isStored) for (const { acknowledge } of waiting) acknowledge();
     // Nothing else makes a broker send again: a new connection to the same session.
     else this.#client.stream.destroy();
   }
@@ -147,11 +184,11 @@ class MqttSubscriber implements Subscriber {
     return false;
   }
 
-  #isStored(incoming: Incoming): boolean {
+  #isStored(incoming: readonly Incoming[]): boolean {
     const { receiver, complaints } = this.#options;
     const { name } = this.#source;
     try {
-      const received = receiver.receive(this.#source, incoming);
+      const received = receiver.receive(this.#source, ...incoming);
       if (received.is === 'refused') complaints.tell(name, 'an intake got what it cannot take', received.reason);
       return true;
     } catch (error) {
@@ -195,6 +232,7 @@ function clientOptions(source: Source, broker: Broker, options: SubscriberOption
     protocolVersion: 5,
     properties: {
       sessionExpiryInterval: sessionSeconds,
+      receiveMaximum,
       maximumPacketSize: source.definition.maximumBytes + headBytes,
     },
     reconnectPeriod: reconnectMs,
