@@ -140,11 +140,14 @@ describe('a server that may sleep', () => {
     const { look } = watcher({ onDemand: true }, { clock, timeoutMs: 4_600 });
     model.forget('ct/104');
     model.backedUp('ct/104', 0, { verification: 'ok' });
-    await look();
+    const awake = await look();
     now += 24 * hourMs;
     const found = await look({ url: `http://127.0.0.1:${off.port}` });
     expect(asleepOnes(found)).toEqual([`127.0.0.1:${off.port}`]);
     expect(badOnes(found)).toEqual([100, 101, 102, 103].map((vmid) => `warning backup-old main ct/${vmid}`));
+    expect(oneOf(found, 'backup-old', 'main ct/100')?.labels).toEqual(
+      oneOf(awake, 'backup-old', 'main ct/100')?.labels,
+    );
   });
 
   test('whose machine is on and refuses is down', async () => {

@@ -14,6 +14,8 @@ const hourMs = 3_600_000;
 const callsAtOnce = 4;
 const maximumNamespaces = 50;
 const maximumGroups = 500;
+/** As many as a check's memory holds, with their names. */
+const maximumRemembered = 400;
 
 /** What is known of the backups of one guest in one store. */
 interface GroupState {
@@ -178,9 +180,11 @@ function ageText(ms: number): string {
   return formatDuration(Math.floor(ms / 60_000) * 60_000);
 }
 
-/** Title and newest snapshot of each group, for the time in which the server sleeps. */
+/** Title, newest snapshot and name of each group, for the time in which the server sleeps. */
 export function rememberGroups(look: PbsLook, groups: readonly GroupState[]): void {
-  const kept = groups.slice(0, maximumGroups).map(({ title, newestAt }) => [title.slice(0, 80), newestAt]);
+  const kept = groups
+    .slice(0, maximumRemembered)
+    .map(({ title, newestAt, comment }) => [title.slice(0, 80), newestAt, comment.slice(0, 40)]);
   remember(look.context.memory, 'groups', kept);
 }
 
@@ -190,11 +194,11 @@ export function judgeRemembered(look: PbsLook): Observation[] {
   if (!Array.isArray(value)) return [];
   return value.flatMap((entry: unknown) => {
     if (!Array.isArray(entry)) return [];
-    const [title, newestAt] = entry as unknown[];
-    if (typeof title !== 'string' || typeof newestAt !== 'number') return [];
+    const [title, newestAt, comment = ''] = entry as unknown[];
+    if (typeof title !== 'string' || typeof newestAt !== 'number' || typeof comment !== 'string') return [];
     const [store = '', ...rest] = title.split(' ');
     const id = rest.at(-1) ?? '';
-    const known = { title, store, id, comment: '', newestAt, verifiedAt: undefined, corrupt: 0, total: 0 };
+    const known = { title, store, id, comment, newestAt, verifiedAt: undefined, corrupt: 0, total: 0 };
     return [freshness(known, { options: look.options, now: look.now })];
   });
 }
