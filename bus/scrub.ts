@@ -54,11 +54,39 @@ const patterns: readonly (readonly [RegExp, string])[] = [
     /(?<![A-Za-z0-9])(?:gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|AIza|npm_|hf_|[rs]k_live_|dop_v1_)[\w-]{16,}/g,
     mask,
   ],
+  // Grafana, Tailscale, Headscale, Docker Hub, Vault, age, Slack apps, SendGrid, ntfy.
+  [
+    /(?<![A-Za-z0-9])(?:gl(?:sa|c)_|[th]skey-[a-z]{2,12}-|dckr_[op]at_|hv[sbr]\.|AGE-SECRET-KEY-1|xapp-|SG\.[\w-]{16,64}\.)[\w-]{16,}/g,
+    mask,
+  ],
+  [/(?<![A-Za-z0-9])tk_[a-z0-9]{29}(?![A-Za-z0-9])/g, mask],
+  // Addresses that are secrets themselves: whoever has one may post.
+  [
+    /((?:hooks\.slack\.com\/(?:services|workflows|triggers)|discord(?:app)?\.com\/api\/webhooks\/\d{5,25}|hc-ping\.com)\/)[\w/-]{8,}/gi,
+    `$1${mask}`,
+  ],
+  // Signed addresses of S3, Azure and Google, and ntfy's `auth`.
+  [
+    /([?&](?:sig|signature|auth|x-(?:amz|goog)-(?:signature|credential|security-token))=)[^\s&"'<>\\]{8,}/gi,
+    `$1${mask}`,
+  ],
+  // A PEM file in base64, as Kubernetes and cloud-init keep them; certificates are no secret.
+  [/(?<![A-Za-z0-9+/])LS0tLS1CRUdJTi(?!BDRVJU)[A-Za-z0-9+/=]{16,}/g, mask],
+  // Passwords in the arguments of commands.
+  [/(\s(?:-u|--user|--proxy-user)[\s=]\s{0,3}["']?[^\s:"'\\]{1,64}:)(?!\d{1,6}(?![^\s"'\\]))[^\s"'\\]+/g, `$1${mask}`],
+  [/(\b(?:sshpass\s{1,4}-p|redis-cli\s[^\n]{0,200}?-a)\s{0,4})[^\s"'\\]{4,}/g, `$1${mask}`],
+  [/(\b(?:mysql|mariadb)(?:-?dump|-?admin)?\s(?:[^\n|;&]{0,200}?\s)?-p)[^\s"'\\]{4,}/g, `$1${mask}`],
+  // Settings whose value follows a space: Redis, net-snmp, WireGuard, netrc.
+  [
+    /(\b(?:requirepass|masterauth|r[ow]community6?|preshared-key|login\s{1,4}[^\s"'\\]{1,64}\s{1,4}password)\s{1,4})[^\s"'\\]{4,}/gi,
+    `$1${mask}`,
+  ],
   // AWS key ids; the secret keys beside them stand in assignments.
   [/(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}/g, mask],
   // JSON Web Tokens.
   [/(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?/g, mask],
   // Proxmox VE: `PVEAPIToken=user@realm!name=uuid`; Proxmox Backup Server writes a colon before the uuid.
+  [/(?<![\w.-])([\w.-]{1,64}@[\w-]{1,32}![\w.-]{1,64}[=:])[0-9a-f]{8}-[0-9a-f-]{27}/gi, `$1${mask}`],
   [/(P[VB][ES]APIToken[= ][^\s"'=:!]{1,100}![^\s"'=:]{1,100}[=:])[^\s"'\\]+/g, `$1${mask}`],
   [
     /(authorization(?:\\{0,3}["']\s{0,4}:\s{0,4}\\{0,3}["']|\s{0,4}[:=]\s{0,4}\\{0,3}["']?)(?:[a-z-]{1,20}\s{1,4})?)[^\s"'\\,[]+/gi,
@@ -75,9 +103,12 @@ const patterns: readonly (readonly [RegExp, string])[] = [
   [/([a-z][a-z0-9+.-]{1,20}:\/\/)[^\s/"'<>@:[]{20,}@/gi, `$1${mask}@`],
 ];
 
-/** A name that says "secret" and a sign that a value follows; the name may have a prefix (`DB_PASSWORD`). */
+/**
+ * A name that says "secret" and a sign that a value follows; the name may have a prefix (`DB_PASSWORD`). Of keys only
+ * some are secret, but an environment variable that ends in one nearly always is.
+ */
 const assignment =
-  /(?:pass(?:word|wd|phrase|code)|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|signing[_-]?key|credentials?)(\\{0,3}["'])?(?:\s{0,8}[:=]\s{0,8}|(?<=--[a-z-]{0,20}[a-z])\s{1,4})/gi;
+  /(?:pass(?:word|wd|phrase|code)|(?<=[_-])pass|(?<![a-z])pass(?==)|pwd|psk|secret(?:[_-]?key[_-]?base)?|token|(?:api|access|private|signing|auth|encryption|account|pre-?shared)[_-]?key|(?-i:(?<=[A-Z0-9]_)(?<!PUBLIC_)KEY)|masterauth|credentials?)(\\{0,3}["'])?(?:\s{0,8}[:=]\s{0,8}|(?<=--[a-z-]{0,20}[a-z])\s{1,4})/gi;
 
 /** Values that tell nothing. */
 const harmless = /^(?:null|true|false|undefined|none|\[redacted\])(?![\w-])/i;
