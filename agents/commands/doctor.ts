@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { examine } from '../doctor/doctor.ts';
-import type { Finding } from '../doctor/finding.ts';
-import { visibleLine } from '../triage/render/visible.ts';
+import { type Finding, findingLines } from '../doctor/finding.ts';
 import { addCommand, type CommandContext, exitStatus } from './command.ts';
 
 /** `lares doctor`: what works, what does not, and the command that mends it. */
@@ -18,13 +17,8 @@ async function doctor(context: CommandContext): Promise<number> {
   const findings: Finding[] = [];
   for await (const finding of examine(context)) {
     findings.push(finding);
-    if (!context.json) print(context, finding);
+    if (!context.json) for (const line of findingLines(finding)) context.print(line);
   }
   if (context.json) context.printJson({ findings });
   return findings.every((finding) => finding.ok) ? exitStatus.well : exitStatus.wrong;
-}
-
-function print(context: CommandContext, finding: Finding): void {
-  context.print(`${finding.ok ? 'ok   ' : 'FAULT'}  ${finding.subject.padEnd(16)}  ${visibleLine(finding.text)}`);
-  if (finding.mend !== undefined) context.print(`       mend: ${visibleLine(finding.mend)}`);
 }

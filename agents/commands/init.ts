@@ -1,6 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { Finding } from '../doctor/finding.ts';
+import { type Finding, findingLines } from '../doctor/finding.ts';
 import { examineHosts } from '../doctor/hosts.ts';
 import { examineModels } from '../doctor/models.ts';
 import { examineState } from '../doctor/state.ts';
@@ -124,15 +124,10 @@ async function prove(context: CommandContext, file: string): Promise<Finding[]> 
   for (const examine of [examineState, examineHosts, examineTelegram, examineModels]) {
     for await (const finding of examine(written)) {
       findings.push(finding);
-      if (!context.json) tell(context, finding);
+      if (!context.json) for (const line of findingLines(finding)) context.print(line);
     }
   }
   return findings;
-}
-
-function tell(context: CommandContext, { ok, subject, text, mend }: Finding): void {
-  context.print(`${ok ? 'ok   ' : 'FAULT'}  ${subject.padEnd(16)}  ${visibleLine(text)}`);
-  if (mend !== undefined) context.print(`       mend: ${visibleLine(mend)}`);
 }
 
 function facts({ proposals, remarks }: Found): object {
