@@ -84,13 +84,13 @@ describe('what was missed', () => {
   });
 
   test('of the reminders that a channel missed only the last arrives', async () => {
-    const { chat, clock, ...story } = await parts();
+    const { chat, clock, ...story } = await parts({ config: { triage: { repeatInterval: '5m' } } });
     await story.fire({ name: 'http-down', host: 'web' });
     await clock.advance(minute);
     chat.refuse = () => new DeliveryFailure('no route', { recoverable: true });
-    await clock.advance(5 * 60 * minute);
+    await clock.advance(17 * minute);
     chat.refuse = undefined;
-    await clock.advance(3 * minute);
+    await clock.advance(2 * minute);
     expect(chat.notices().filter((text) => text.includes('Still open'))).toHaveLength(1);
   });
 

@@ -128,39 +128,14 @@ describe('reminders and quiet', () => {
     expect(chat.card()).toMatchObject({ state: 'acknowledged' });
   });
 
-  test('a critical one is told again each hour, and a warning that waits for long enough comes along in the same message', async () => {
-    const { chat, clock, ...story } = await parts();
+  test('what is due soon comes along in the same message', async () => {
+    const { chat, clock, ...story } = await parts({ config: { triage: { repeatInterval: '20m' } } });
     await story.fire({ name: 'http-down', host: 'web' });
+    await clock.advance(3 * minute);
     await story.fire({ name: 'disk-full', host: 'nas', severity: 'warning' });
-    await clock.advance(62 * minute);
-    expect(chat.notices()).toEqual(['Still open: http-down of web']);
-    await clock.advance(182 * minute);
-    expect(chat.notices()).toHaveLength(4);
-    expect(chat.notices()[1]).toBe('Still open: http-down of web');
-    expect(chat.notices()[2]).toBe('Still open: 2\n• critical: http-down of web\n• warning: disk-full of nas');
-    expect(chat.sounds()).toBe(6);
-  });
-
-  test('at night a warning is not told again, a critical one is, and in the morning both', async () => {
-    const startAt = Date.parse('2026-11-20T19:00:00Z');
-    const { chat, clock, ...story } = await parts({ startAt, config: { digest: { enabled: false } } });
-    await story.fire({ name: 'disk-full', host: 'nas', severity: 'warning' });
-    await clock.advance(11 * 60 * minute);
-    expect(chat.notices()).toEqual([]);
-    await clock.advance(62 * minute);
-    expect(chat.notices()).toEqual(['Still open: disk-full of nas']);
-    const late = await begunAt('2026-11-20T23:00:00Z');
-    expect(late).toEqual(['Still open: http-down of web', 'Still open: http-down of web']);
-  });
-
-  test('in quiet hours a reminder below the floor waits for their end', async () => {
-    const quietHours = { from: '13:00', to: '20:00', timezone: 'UTC' };
-    const { chat, clock, ...story } = await parts({ config: { triage: { quietHours } } });
-    await story.fire({ name: 'disk-full', host: 'nas', severity: 'warning' });
-    await clock.advance((7 * 60 + 59) * minute);
-    expect(chat.notices()).toEqual([]);
-    await clock.advance(2 * minute);
-    expect(chat.notices()).toEqual(['Still open: disk-full of nas']);
+    await clock.advance(18 * minute);
+    expect(chat.notices()).toEqual(['Still open: 2\n• critical: http-down of web\n• warning: disk-full of nas']);
+    expect(chat.sounds()).toBe(3);
   });
 
   test('in quiet hours a warning comes without a sound and a critical one with it', async () => {
@@ -185,14 +160,6 @@ describe('reminders and quiet', () => {
     expect([...(story?.bus.retained.keys() ?? [])]).toEqual([`incident/${chat.card().incident}`]);
   });
 });
-
-/** What a critical incident that began then said in the two hours after it. */
-async function begunAt(text: string): Promise<string[]> {
-  await using night = await Story.begin({ startAt: Date.parse(text), config: { digest: { enabled: false } } });
-  await night.fire({ name: 'http-down', host: 'web' });
-  await night.clock.advance(125 * minute);
-  return night.chat.notices();
-}
 
 /** The parts of a new story by name. */
 async function parts(options: StoryOptions = {}) {
