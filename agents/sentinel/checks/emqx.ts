@@ -9,7 +9,7 @@ import {
   basicHeaders,
   createApi,
   presence,
-  secretOf,
+  secretHeaders,
 } from '#agents/sentinel/probes/api.ts';
 import { ratesOf } from '#agents/sentinel/probes/counter-rate.ts';
 import { state, unseen } from '#agents/sentinel/probes/reading.ts';
@@ -61,12 +61,8 @@ function brokerOf({ url }: Options): string {
   return resourceName(new URL(url).host);
 }
 
-type Login = { ok: true; headers: Record<string, string> } | { ok: false; reason: string };
-
-function loginOf(options: Options, context: CheckContext): Login {
-  const secret = secretOf(options.tokenSecret, context);
-  if (!secret.ok) return secret;
-  return { ok: true, headers: basicHeaders(options.tokenKey, secret.value) };
+function headersOf({ tokenKey, tokenSecret }: Options, context: CheckContext): Record<string, string> | string {
+  return secretHeaders(tokenSecret, context, (secret) => basicHeaders(tokenKey, secret));
 }
 
 interface Asked {
@@ -89,9 +85,9 @@ async function ask(api: Api, headers: Record<string, string>): Promise<Asked> {
 async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
   const resource = brokerOf(options);
   const down = { condition: 'broker-down', resource };
-  const login = loginOf(options, context);
-  if (!login.ok) return [unseen(down, login.reason)];
-  const { nodes, alarms, metrics } = await ask(createApi(options, context), login.headers);
+  const headers = headersOf(options, context);
+  if (typeof headers === 'string') return [unseen(down, headers)];
+  const { nodes, alarms, metrics } = await ask(createApi(options, context), headers);
   const there = presence(nodes, { ...down, name: `EMQX at ${resource}` });
   if (nodes.is !== 'value') return [there];
   return [
@@ -176,9 +172,9 @@ function observeDropped(answer: Asked['metrics'], resource: string, context: Che
 }
 
 async function gather(options: Options, context: CheckContext): Promise<Evidence[]> {
-  const login = loginOf(options, context);
-  if (!login.ok) return [];
-  const { nodes, alarms } = await ask(createApi(options, context), login.headers);
+  const headers = headersOf(options, context);
+  if (typeof headers === 'string') return [];
+  const { nodes, alarms } = await ask(createApi(options, context), headers);
   const nodeLines = nodes.is !== 'value' ? [] : nodes.value;
   const alarmLines = alarms.is !== 'value' ? [] : alarms.value.data;
   return [

@@ -2,7 +2,14 @@ import { z } from 'zod';
 import type { Evidence } from '#bus/messages/finding.ts';
 import { SecretRef } from '#config/schema.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
-import { type Api, type ApiAnswer, apiOptions, createApi, presence, secretOf } from '#agents/sentinel/probes/api.ts';
+import {
+  type Api,
+  type ApiAnswer,
+  apiOptions,
+  createApi,
+  presence,
+  secretHeaders,
+} from '#agents/sentinel/probes/api.ts';
 import { alertOptions } from '#agents/sentinel/probes/foreign-alert.ts';
 import { withHeaders } from '#agents/sentinel/probes/prometheus-api.ts';
 import {
@@ -56,10 +63,10 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const health = await api.json(Health, { path: '/api/health' });
   const found = healthObservations(health);
   if (options.token === undefined || health.is !== 'value') return found;
-  const token = secretOf(options.token, context);
+  const headers = secretHeaders(options.token, context);
   const blind = { condition: 'grafana-rules', resource: name, hidesRest: true };
-  if (!token.ok) return [...found, unseen(blind, token.reason)];
-  const authorized = withHeaders(api, { authorization: `Bearer ${token.value}` });
+  if (typeof headers === 'string') return [...found, unseen(blind, headers)];
+  const authorized = withHeaders(api, headers);
   return [
     ...found,
     ...(options.rules || options.alerts ? await rules(options, authorized) : []),
@@ -104,9 +111,9 @@ async function gather(options: Options, context: CheckContext): Promise<Evidence
   const health = await api.json(Health, { path: '/api/health' });
   const state =
     health.is === 'value' ? [`version ${health.value.version}`, `database ${health.value.database}`] : [health.reason];
-  const token = options.token === undefined ? undefined : secretOf(options.token, context);
-  if (token?.ok !== true) return evidenceOf('state', 'Grafana', state);
-  const authorized = withHeaders(api, { authorization: `Bearer ${token.value}` });
+  const headers = secretHeaders(options.token, context);
+  if (options.token === undefined || typeof headers === 'string') return evidenceOf('state', 'Grafana', state);
+  const authorized = withHeaders(api, headers);
   const answer = await authorized.json(GrafanaRules, { path: '/api/prometheus/grafana/api/v1/rules' });
   const failing = answer.is === 'value' ? rulesOf(answer.value).filter(({ health }) => health !== 'ok') : [];
   return [

@@ -3,7 +3,7 @@ import type { Evidence } from '#bus/messages/finding.ts';
 import { durationOr, formatDuration } from '#config/duration.ts';
 import { SecretRef } from '#config/secret-ref.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
-import { type Api, apiOptions, createApi, presence, secretOf } from '#agents/sentinel/probes/api.ts';
+import { type Api, apiOptions, createApi, presence, secretHeaders } from '#agents/sentinel/probes/api.ts';
 import { asleep, state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { remember } from '#agents/sentinel/probes/remembered.ts';
 import { counted, evidenceOf, oneLine, timeText } from '#agents/sentinel/probes/text.ts';
@@ -72,10 +72,8 @@ async function listServices(
   ref: SecretRef,
   context: CheckContext,
 ): Promise<{ ok: true; value: Service[] } | { ok: false; reason: string }> {
-  const token = secretOf(ref, context);
-  if (!token.ok) return token;
-  // The proxy compares the whole header, to the letter.
-  const headers = { authorization: `Bearer ${token.value}` };
+  const headers = secretHeaders(ref, context);
+  if (typeof headers === 'string') return { ok: false, reason: headers };
   const answer = await api.json(Services, { path: statusPath, headers });
   if (answer.is !== 'value') return { ok: false, reason: answer.reason };
   const names = new Set<string>();

@@ -3,7 +3,7 @@ import { SecretRef } from '#config/schema.ts';
 import type { Severity } from '#bus/fields.ts';
 import type { Evidence } from '#bus/messages/finding.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
-import { apiOptions, basicHeaders, createApi, presence, secretOf } from '#agents/sentinel/probes/api.ts';
+import { apiOptions, basicHeaders, createApi, presence, secretHeaders } from '#agents/sentinel/probes/api.ts';
 import { matchesAny } from '#agents/sentinel/probes/glob.ts';
 import { spans } from '#agents/sentinel/probes/levels-option.ts';
 import { state, unseen } from '#agents/sentinel/probes/reading.ts';
@@ -90,8 +90,8 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
 
 function headersOf(options: Options, context: CheckContext): Record<string, string> | string {
   if (options.tokenSecret === undefined || options.tokenKey === undefined) return 'no key of a credential is given';
-  const secret = secretOf(options.tokenSecret, context);
-  return secret.ok ? basicHeaders(options.tokenKey, secret.value) : secret.reason;
+  const { tokenKey } = options;
+  return secretHeaders(options.tokenSecret, context, (secret) => basicHeaders(tokenKey, secret));
 }
 
 type Named = Host & { name: string };
