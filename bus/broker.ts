@@ -37,7 +37,12 @@ const maximumPacketBytes = maximumMessageBytes + 66_000;
 const drainTimeoutMs = 30_000;
 const connectTimeoutMs = 10_000;
 /** CONNACK return codes of MQTT 3.1.1, 3.2.2.3. */
+const unavailable = 3;
 const badLogin = 4;
+/** Beside those of the agents themselves: each is kept for ever and gets a copy of every message. */
+const maximumSessions = 32;
+/** Of one connection; an agent needs twenty. */
+const maximumFilters = 100;
 
 /**
  * The embedded broker. Contract: what it acknowledged at QoS 1 is on the disk before; it outlives `kill -9` for absent
@@ -141,6 +146,8 @@ class Gate {
   readonly #options: BrokerOptions;
   readonly #persistence: SqlitePersistence;
   readonly #agents = new WeakMap<Client, AgentName>();
+  /** Filters that a connection asked for. */
+  readonly #filters = new WeakMap<Client, number>();
   readonly #rejections = createPace(rejectionsPerSecond);
 
   constructor(options: BrokerOptions, persistence: SqlitePersistence) {
@@ -161,6 +168,7 @@ class Gate {
       authenticate: (client, ...[username, password, done]) => {
         const agent = this.#identify(client.id, username, password);
         if (agent === undefined) return done(refusal('Bad user name, password or client id', badLogin), null);
+        if (!this.#mayKeep(client, agent)) return done(refusal('Too many sessions are kept', unavailable), null);
         this.#agents.set(client, agent);
         this.#persistence.forgetMessageIds(client.id);
         done(null, true);
@@ -168,7 +176,7 @@ class Gate {
       authorizePublish: (client, packet, done) => this.#authorizePublish(client, packet, done),
       authorizeSubscribe: (client, subscription, done) => {
         const agent = this.#agents.get(client);
-        if (agent !== undefined && maySubscribe(this.#options.site, subscription.topic)) {
+        if (agent !== undefined && maySubscribe(this.#options.site, subscription.topic) && this.#isFew(client)) {
           done(null, subscription);
         } else {
           this.#options.log.warn({ agent, filter: subscription.topic.slice(0, 300) }, 'A subscription is refused');
@@ -193,13 +201,25 @@ class Gate {
     Object.assign(client, { duplicates });
   }
 
+  /** An agent's own session is never shut out by what somebody opened under its name. */
+  #mayKeep(client: Client, agent: AgentName): boolean {
+    if (client.clean || client.id === ownIdOf(this.#options.site, agent)) return true;
+    return this.#persistence.hasRoomForSession(client.id, maximumSessions);
+  }
+
+  #isFew(client: Client): boolean {
+    const asked = (this.#filters.get(client) ?? 0) + 1;
+    this.#filters.set(client, asked);
+    return asked <= maximumFilters;
+  }
+
   /** A session belongs to its agent: nobody else may take it over, with the messages that wait in it. */
   #identify(clientId: string, username: string | undefined, password: Buffer | undefined): AgentName | undefined {
     const agent = AgentName.safeParse(username);
     const expected = agent.success ? this.#options.credentials[agent.data] : '';
     const matches = timingSafeEqual(sha256(expected), sha256(password ?? ''));
     if (!agent.success || !matches || expected === '') return undefined;
-    const own = `lares-${this.#options.site}-${agent.data}`;
+    const own = ownIdOf(this.#options.site, agent.data);
     return clientId === own || clientId.startsWith(`${own}-`) ? agent.data : undefined;
   }
 
@@ -222,6 +242,9 @@ class Gate {
       return `${agent ?? 'nobody'} may not write this topic`;
     }
     if (packet.payload.length > maximumMessageBytes) return `larger than ${maximumMessageBytes} bytes`;
+    if (packet.retain && !this.#persistence.hasRoomFor(packet.topic, packet.payload.length)) {
+      return 'too much of this kind is retained';
+    }
     return undefined;
   }
 
@@ -244,6 +267,10 @@ class Gate {
       packet.payload = Buffer.alloc(0);
     }
   }
+}
+
+function ownIdOf(site: string, agent: AgentName): string {
+  return `lares-${site}-${agent}`;
 }
 
 function sha256(text: string | Buffer): Buffer {

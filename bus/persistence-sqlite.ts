@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { DurableDatabase, type Row } from './durable-database.ts';
 import type { BusLog } from './log.ts';
 import { OutgoingQueue, outgoingSchema, payloadOf, type StoredPacket } from './outgoing-queue.ts';
+import { RetainedSizes } from './retained-sizes.ts';
 import { type Match, type Subscription, SubscriptionTable, topicMatches } from './subscriptions.ts';
 
 interface Session {
@@ -35,6 +36,7 @@ const maximumAccepted = 10_000;
 export class SqlitePersistence {
   readonly #database: DurableDatabase;
   readonly #queue: OutgoingQueue;
+  readonly #retained: RetainedSizes;
   readonly #subscriptions = new SubscriptionTable();
   /** By counter: the clients whose queues hold the packet already. */
   readonly #accepted = new Map<number, Set<string>>();
@@ -44,6 +46,7 @@ export class SqlitePersistence {
   constructor(file: string, log: BusLog) {
     this.#database = new DurableDatabase(file, { schema: schema + outgoingSchema, log });
     this.#queue = new OutgoingQueue(this.#database, log);
+    this.#retained = new RetainedSizes(this.#database);
     for (const row of this.#database.all('SELECT client, fields FROM subscription ORDER BY rowid')) {
       this.#subscriptions.add(String(row['client']), JSON.parse(String(row['fields'])) as Subscription);
     }
@@ -57,6 +60,16 @@ export class SqlitePersistence {
   /** The conformance suite reads it. */
   get broker(): BrokerIdentity {
     return this.#broker;
+  }
+
+  /** Whether a message may be retained there beside what is. */
+  hasRoomFor(topic: string, bytes: number): boolean {
+    return this.#retained.hasRoomFor(topic, bytes);
+  }
+
+  /** Whether a session is kept for this client, or there is room for one more beside those that are. */
+  hasRoomForSession(clientId: string, most: number): boolean {
+    return this.#subscriptions.has(clientId) || this.#subscriptions.clients < most;
   }
 
   /**
@@ -229,6 +242,7 @@ export class SqlitePersistence {
   }
 
   #retain(packet: StoredPacket): void {
+    this.#retained.change(packet.topic, Buffer.byteLength(packet.payload));
     if (packet.payload.length === 0) {
       this.#database.write('DELETE FROM retained WHERE topic = ?', packet.topic);
       return;

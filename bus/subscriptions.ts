@@ -19,6 +19,14 @@ export class SubscriptionTable {
   readonly #clients = new Map<string, Map<string, Subscription>>();
   readonly #remembered = new Map<string, Match[]>();
 
+  get clients(): number {
+    return this.#clients.size;
+  }
+
+  has(clientId: string): boolean {
+    return this.#clients.has(clientId);
+  }
+
   add(clientId: string, subscription: Subscription): void {
     const own = this.#clients.get(clientId) ?? new Map<string, Subscription>();
     own.set(subscription.topic, subscription);
