@@ -10,8 +10,10 @@ const benches: Record<string, () => Promise<Bench>> = {
   'http-peer': async () => (await import('./http-peer.ts')).httpPeer,
   'finding-to-channel': async () => (await import('./finding-to-channel.ts')).findingToChannel,
   'findings-in': async () => (await import('./findings-in.ts')).findingsIn,
+  'alert-peer': async () => (await import('./alert-peer.ts')).alertPeer,
   failover: async () => (await import('./failover.ts')).failover,
   'playbook-ssh': async () => (await import('./playbook-ssh.ts')).playbookSsh,
+  'playbook-peer': async () => (await import('./playbook-peer.ts')).playbookPeer,
 };
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } });

@@ -7,7 +7,8 @@ import type { Bench } from './row.ts';
 import { interleave, median, timed } from './samples.ts';
 import { findingOf, startTriage, type TriageStand } from './triage-stand.ts';
 
-const batch = 1_000;
+/** So many at a time. */
+export const batch = 1_000;
 const rounds = 5;
 /** As many as may be on their way: what the bus client queues at most. */
 const inFlight = 200;
@@ -18,13 +19,11 @@ export const findingsIn: Bench = {
   async run() {
     using folder = temporaryFolder();
     await using stand = await startTriage(folder.path, {});
-    const database = new DatabaseSync(stand.database, { readOnly: true });
     const floorFile = join(folder.path, 'floor.db');
     const each = await interleave(rounds, {
-      ours: () => feed(stand, database),
+      ours: () => feed(stand),
       floor: async () => insertAll(floorFile),
     });
-    database.close();
     return [
       {
         name: 'findings-in',
@@ -41,13 +40,14 @@ export const findingsIn: Bench = {
 
 let fed = 0;
 
-/** Milliseconds until all are in the inbox or past it. */
-function feed(stand: TriageStand, database: DatabaseSync): Promise<number> {
+/** Milliseconds from the first publish until a batch is in the inbox or past it. */
+export async function feed(stand: TriageStand): Promise<number> {
+  using database = new DatabaseSync(stand.database, { readOnly: true });
   const counted = database.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'inbox'");
   const stored = (): number => Number(counted.get()?.['seq'] ?? 0);
   const before = stored();
   const messages = Array.from({ length: batch }, () => findingOf((fed += 1), 'flood'));
-  return timed(async () => {
+  return await timed(async () => {
     for (const [sent, message] of messages.entries()) {
       stand.sentinel.publish(findingKind, message);
       if ((sent + 1) % inFlight === 0) await stand.sentinel.flush(AbortSignal.timeout(60_000));

@@ -10,10 +10,11 @@ import { SshByHand } from './ssh-floor.ts';
 import { startWorker, type WorkerStand } from './worker-stand.ts';
 
 const rounds = 5;
-const command = ['sh', '-c', 'systemctl show -p ActiveState ssh.service || true'];
-const steps = ['one', 'two', 'three'];
+/** Of each step. */
+export const command = ['sh', '-c', 'systemctl show -p ActiveState ssh.service || true'];
+export const steps = ['one', 'two', 'three'];
 
-const playbook = `schema: lares.playbook/1
+export const playbook = `schema: lares.playbook/1
 id: bench
 title: Three steps
 about: What a restart costs without the restart.
@@ -24,7 +25,7 @@ limits: { targets: 20, concurrency: 20 }
 `;
 const byHand = steps.map(() => `sh -c '${command[2]}'`);
 
-interface Cost {
+export interface Cost {
   ms: number;
   cpuSeconds: number;
 }
@@ -69,7 +70,7 @@ async function compare(hosts: readonly SshHost[]): Promise<Row[]> {
   ];
 }
 
-async function runCold(folder: string, hosts: readonly SshHost[]): Promise<Cost> {
+export async function runCold(folder: string, hosts: readonly SshHost[]): Promise<Cost> {
   await using worker = await startWorker(mkdtempSync(join(folder, 'cold-')), { hosts, playbook });
   return await spend(
     () => worker.cpuSeconds(),
@@ -79,7 +80,7 @@ async function runCold(folder: string, hosts: readonly SshHost[]): Promise<Cost>
   );
 }
 
-async function runOurs(worker: WorkerStand, hosts: readonly SshHost[]): Promise<Cost> {
+export async function runOurs(worker: WorkerStand, hosts: readonly SshHost[]): Promise<Cost> {
   const plan = await worker.plan('bench', namesOf(hosts));
   return spend(
     () => worker.cpuSeconds(),
@@ -105,7 +106,7 @@ function handCost(ssh: SshByHand): Promise<Cost> {
   return spend(cpuSecondsOfEnded, () => ssh.run(byHand));
 }
 
-async function spend(cpuSeconds: () => number, work: () => Promise<void>): Promise<Cost> {
+export async function spend(cpuSeconds: () => number, work: () => Promise<void>): Promise<Cost> {
   const before = cpuSeconds();
   const began = performance.now();
   await work();

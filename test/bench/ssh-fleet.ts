@@ -37,7 +37,8 @@ async function openContainers(count: number): Promise<SshFleet> {
   return { kind: 'LXC containers', hosts, [Symbol.asyncDispose]: () => lab[Symbol.asyncDispose]() };
 }
 
-async function openServers(count: number): Promise<SshFleet> {
+/** Servers on this machine: what is installed here is installed there. */
+export async function openServers(count: number): Promise<SshFleet> {
   await using starting = new AsyncDisposableStack();
   const hosts: SshHost[] = [];
   for (let index = 0; index < count; index += 1) {

@@ -42,10 +42,10 @@ export async function startTriage(folder: string, config: object): Promise<Triag
   };
 }
 
-/** A condition of a host of its own, with a log excerpt as sentinel sends it. */
+/** A condition of a host and a name of its own, so that no storm is seen in it; with a log excerpt as sentinel sends it. */
 export function findingOf(number: number, word: string): Finding {
   const host = `host-${number}`;
-  const labels = { alertname: 'unit-failed', host, unit: `${word}-${number}.service` };
+  const labels = { alertname: `unit-failed-${number}`, host, unit: `${word}-${number}.service` };
   const now = new Date().toISOString();
   return {
     fingerprint: fingerprintOf(labels),

@@ -20,6 +20,7 @@ export interface Alertmanager extends AsyncDisposable {
   /** Holds `alertmanager.yaml`; removed at the end. */
   readonly folder: string;
   readonly output: string;
+  readonly pid: number;
   /** False when it keeps the old configuration because the new one is wrong. */
   reload(): Promise<boolean>;
   configure(config: Document): Promise<void>;
@@ -62,6 +63,7 @@ export async function startAlertmanager({ config }: { config?: Document } = {}):
     url,
     address,
     folder,
+    pid: daemon.pid,
     configure,
     get output() {
       return daemon.output;
