@@ -10,6 +10,8 @@ import { readCredentials } from '../runtime/ssh-login.ts';
 import type { Finding } from './finding.ts';
 
 const lookMs = 10_000;
+/** A shell's exit status. */
+const commandNotFound = 127;
 
 type Login = NonNullable<HostConfig['read']>;
 
@@ -102,7 +104,9 @@ async function examineSudo(
 ): Promise<Finding> {
   const end = await runner.run(['sudo', '-n', '-l'], { timeoutMs: lookMs, signal });
   if (end.end === 'exited' && end.code === 0) return { subject, ok: true, text: `${user} can log in and use sudo` };
-  const text = `${user} can log in, but sudo allows it nothing without a password`;
+  const isMissing = end.end === 'exited' && end.code === commandNotFound;
+  const why = isMissing ? 'sudo is not installed there' : 'sudo allows it nothing without a password';
+  const text = `${user} can log in, but ${why}`;
   return {
     subject,
     ok: false,

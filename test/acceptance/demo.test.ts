@@ -27,6 +27,15 @@ test.concurrent('a person who pipes the approval in sees the exact commands firs
   expect(leftIn(folder)).toEqual({ files: [], processes: [] });
 });
 
+test.concurrent('where nobody can type, it says so at once instead of waiting for an approval', async () => {
+  using folder = new Folder();
+  const { status, stderr } = await runCommand(['demo'], inside(folder));
+  expect({ status, stderr }).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining('lares demo --yes') as string,
+  });
+});
+
 test.concurrent('Ctrl-C in the middle ends it, and leaves nothing behind either', async () => {
   using folder = new Folder();
   await using demo = new RunningCommand(['demo'], inside(folder));
