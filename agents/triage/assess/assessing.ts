@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Failure } from '#bus/failure.ts';
 import { type Severity, compareSeverity } from '#bus/fields.ts';
 import type { Assessment } from '#bus/messages/assessment.ts';
@@ -90,6 +91,8 @@ export class Assessing {
       log.error({ incident: incident.id, reason: error.message }, 'an opinion was not kept');
       this.#pause();
     } finally {
+      // Rules wait for nothing: without a turn between them a thousand opinions hold up the bus, the bot and the inbox.
+      await nextTurn();
       this.#running.delete(incident.id);
     }
     this.want([desk.world.incident(incident.id) ?? incident]);
