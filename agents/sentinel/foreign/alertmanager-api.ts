@@ -9,6 +9,8 @@ const startedAt = performance.timeOrigin;
 /** Shown for an alert that only a word of its sender ends. */
 const openEndMs = 5 * 60_000;
 const maximumMatchers = 20;
+/** For one expression over all alerts; `door.ts` counts how many of those may be asked. */
+const patienceMs = 250;
 
 /** What Alertmanager's API v2 answers, as far as one asks an Alertmanager that only receives (`api/v2/openapi.yaml`). */
 export function askAlertmanager(question: Question): HttpAnswer | undefined {
@@ -97,7 +99,7 @@ function matcherOf(text: string): Matcher | string {
   if (pattern === undefined) return `bad regular expression: ${wanted.slice(0, 100)}`;
   return (alerts) => {
     const values = alerts.map((alert) => valueOf(alert, label));
-    const matches = matchesEach(pattern, values);
+    const matches = matchesEach(pattern, values, patienceMs);
     return matches && alerts.filter((_alert, index) => matches[index] === (operator === '=~'));
   };
 }
