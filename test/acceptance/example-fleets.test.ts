@@ -30,7 +30,9 @@ test.concurrent.each(fleets)(
     ]);
     expect(validated).toMatchObject({ status: 0, stderr: '' });
     expect(plan).toMatchObject({ status: 0, stderr: '' });
-    expect(plan.stdout).toMatch(/^Watched:\n(?: {2}\S+ \(.+\) (?:every|at) .+\n)+Asked: .+\nSent to: telegram, /);
+    expect(plan.stdout).toMatch(
+      /^Watched:\n(?: {2}\S+ \(.+\) (?:every|at) .+\n)+Guardians .+\nAsked: .+\nSent to: telegram, /,
+    );
     const { watch } = JSON.parse(json.stdout) as { watch: PlannedCheck[] };
     const { hosts, services = {} } = parse(readFileSync(file, 'utf8'), { merge: true }) as Example;
     const watched = watch.map(({ id }) => id);
