@@ -48,7 +48,7 @@ Exit status:
   3   it could not be done: Lares or a host does not answer
   70  a bug
 
-Each command has --help and --json.`;
+Each command has --help and --json. In a checkout "lares" is "npx lares".`;
 
 const program = new Command('lares')
   .description('Watches a self-hosted fleet, explains what broke, asks before it fixes, and proves that it worked.')
