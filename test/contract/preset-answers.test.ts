@@ -34,7 +34,37 @@ const frigate = (fps: number): ApiReply => ({
   body: { cameras: { front: { camera_fps: fps, pid: 301 } }, detectors: {}, service: { uptime: 9_000 } },
 });
 
+const litellm = (minimax: number, local = 0): ApiReply => ({
+  body: `# TYPE litellm_deployment_state gauge
+litellm_deployment_state{api_base="https://api.minimax.io/v1",api_provider="minimax",litellm_model_name="MiniMax-M2.7",model_id="a1"} ${minimax}.0
+litellm_deployment_state{api_base="http://10.0.0.30:11434",api_provider="ollama",litellm_model_name="qwen3:8b",model_id="b2"} ${local}.0
+`,
+  headers: { 'content-type': 'text/plain' },
+});
+const litellmReady: Answers = {
+  '/health/readiness': { body: { status: 'healthy', db: 'connected' } },
+  '/key/info': { body: { info: { spend: 1, max_budget: 11 } } },
+};
+
 const products: Product[] = [
+  {
+    // `/health` would call, and pay, every model.
+    preset: 'litellm',
+    parameters: { token: { env: 'LARES_PRESET_SECRET' }, metrics: true },
+    well: { ...litellmReady, '/metrics/': litellm(0) },
+    sick: {
+      'a provider that fails while others answer in its place': {
+        answers: { ...litellmReady, '/metrics/': litellm(2) },
+        told: [/llm-provider-failing.*MiniMax-M2\.7/],
+      },
+      'one that fails at times': {
+        answers: { ...litellmReady, '/metrics/': litellm(0, 1) },
+        told: [/llm-provider-failing.*qwen3:8b/],
+      },
+      'metrics that are switched off': { answers: litellmReady, told: [/unknown exporter-down.*404/] },
+    },
+    never: ['/health', '/v1/chat/completions'],
+  },
   {
     // The status route asks GitHub at each request: slow, and failing without internet.
     preset: 'jellyseerr',
