@@ -195,7 +195,7 @@ export class ExampleFleet implements AsyncDisposable {
     if (use.preset === 'on-demand') {
       // In half a day, so that the window in which it must be awake is never now.
       const cron = `0 ${(new Date().getUTCHours() + 12) % 24} * * *`;
-      return { ...mapped, address: '127.0.0.1', ports: [this.fakes.silentPort], cron, zone: 'UTC' };
+      return { ...mapped, address: '127.0.0.1', ports: [this.fakes.silentPort], cron, timezone: 'UTC' };
     }
     if (use.preset === 'freebox') {
       const fake = await this.fakes.at({ name, key: 'address', address: 'http://freebox/' }, use.preset);
