@@ -16,14 +16,23 @@ const benches: Record<string, () => Promise<Bench>> = {
   'playbook-peer': async () => (await import('./playbook-peer.ts')).playbookPeer,
 };
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } });
-const unknown = positionals.filter((name) => !Object.hasOwn(benches, name));
-if (unknown.length > 0) {
-  process.stderr.write(`There is no bench ${unknown.join(', ')}; there are ${Object.keys(benches).join(', ')}\n`);
-  process.exit(2);
+const usage = `npm run bench [-- [name ...] [--json]]
+
+Measures Lares and, in the same run, what the same work costs without it or in a peer. Without a name: everything.
+Names: ${Object.keys(benches).join(', ')}.
+Ends with 1 when an aim is not met or a bench fails, with 2 for a wrong command line.
+`;
+
+const { values, positionals } = readArguments();
+if (values.help === true) {
+  process.stdout.write(usage);
+  process.exit(0);
 }
+const unknown = positionals.filter((name) => !Object.hasOwn(benches, name));
+if (unknown.length > 0) refuse(`There is no bench ${unknown.join(', ')}.`);
 warmUp();
 const rows: JudgedRow[] = [];
+const failed: string[] = [];
 for (const [name, load] of Object.entries(benches)) {
   if (positionals.length > 0 && !positionals.includes(name)) continue;
   const say = (progress: string): void => void process.stderr.write(`${name}: ${progress}\n`);
@@ -34,7 +43,29 @@ for (const [name, load] of Object.entries(benches)) {
     continue;
   }
   say(bench.about);
-  rows.push(...(await bench.run(say)).map(judge));
+  try {
+    rows.push(...(await bench.run(say)).map(judge));
+  } catch (error) {
+    // The others are worth their minutes all the same.
+    failed.push(name);
+    say(`FAILED: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
-process.stdout.write(values.json === true ? `${JSON.stringify({ rows })}\n` : `${tableOf(rows)}\n`);
-process.exit(rows.some((row) => row.met === false) ? 1 : 0);
+process.stdout.write(values.json === true ? `${JSON.stringify({ rows, failed })}\n` : `${tableOf(rows)}\n`);
+process.exit(failed.length > 0 || rows.some((row) => row.met === false) ? 1 : 0);
+
+function readArguments(): { values: { json?: boolean; help?: boolean }; positionals: string[] } {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+    });
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function refuse(why: string): never {
+  process.stderr.write(`${why}\n\n${usage}`);
+  process.exit(2);
+}

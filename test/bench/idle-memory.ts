@@ -1,13 +1,15 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { writeFleet } from './fleet.ts';
 import { memoryOf, startLares, startScript, temporaryFolder } from './process.ts';
-import type { Bench } from './row.ts';
+import type { Aim, Bench } from './row.ts';
 import { interleave, median } from './samples.ts';
 
 const rounds = 3;
 /** After the first round: what the start left over is collected by then. */
-const settleMs = 20_000;
+const settleMs = 30_000;
 const laterMs = 60_000;
+/** Under the 130 MB that are promised: what comes later needs some too. */
+const aim: Aim = { of: 'ours', atMost: 120 };
 
 type Memory = ReturnType<typeof memoryOf>;
 
@@ -28,12 +30,13 @@ export const idleMemory: Bench = {
         name: 'idle-memory resident',
         ours: median(ours.map(({ idle }) => resident(idle))),
         ...of(resident),
-        aim: { of: 'ours', atMost: 130 },
+        aim,
       },
       {
         name: 'idle-memory resident a minute later',
         ours: median(ours.map(({ later }) => resident(later))),
         ...of(resident),
+        aim,
       },
       {
         name: 'idle-memory proportional',

@@ -75,6 +75,7 @@ class Ansible implements AsyncDisposable {
       join(folder, 'hosts.json'),
       JSON.stringify({ all: { hosts: Object.fromEntries(hosts.map(variables)) } }),
     );
+    writeFileSync(join(folder, 'ansible.cfg'), '');
     const tasks = steps.map((name) => ({ name, 'ansible.builtin.command': { argv: command } }));
     const play = [{ hosts: 'all', gather_facts: false, tasks }];
     writeFileSync(join(folder, 'play.json'), JSON.stringify(play));
@@ -108,7 +109,7 @@ class Ansible implements AsyncDisposable {
     return {
       HOME: this.#folder,
       LC_ALL: 'C.UTF-8',
-      ANSIBLE_CONFIG: '/dev/null',
+      ANSIBLE_CONFIG: join(this.#folder, 'ansible.cfg'),
       ANSIBLE_PIPELINING: 'True',
       ANSIBLE_HOST_KEY_CHECKING: 'False',
       ANSIBLE_SSH_ARGS: '-F none -o ControlMaster=auto -o ControlPersist=60s -o UserKnownHostsFile=/dev/null',
