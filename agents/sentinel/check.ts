@@ -105,7 +105,12 @@ export interface CheckDefinition<O extends z.ZodObject = z.ZodObject> {
   kind: string;
   /** One sentence for the generated reference. */
   about: string;
-  /** The kind's own keys in the configuration, each described. */
+  /**
+   * The kind's own keys in the configuration, each described. One word for one thing in all kinds: limits are
+   * `{ warning, critical }` below what they limit, or below `above` and `below` (probes/levels-option.ts); `...AtLeast`,
+   * `...AtMost`; `ignore` leaves out, `onDemand` may be off; `slowAfter`, `silentAfter`, `giveUpAfter`, and `quietAfter`
+   * for what is told so long; `user`, `password`, `token`, `tlsName`, `timezone`.
+   */
   options: O;
   /** `host`: looks on a host and needs one. `network`: looks from here. */
   reach: 'host' | 'network';
