@@ -8,7 +8,7 @@ export function addDoctor(program: Command): void {
   addCommand(program, {
     name: 'doctor',
     about:
-      'Say what works, what does not, and how to mend it: state, bus, agents, hosts, intakes, heartbeats, Telegram, models',
+      'Say what works, what does not, and how to mend it: state, bus, agents, hosts, sources, intakes, heartbeats, Telegram, models',
     run: doctor,
   });
 }

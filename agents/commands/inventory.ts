@@ -30,7 +30,7 @@ export function addInventory(program: Command): void {
 
 async function run(context: CommandContext): Promise<number> {
   const checks = await bindLoaded(context.loaded);
-  const picture = (context.flag('now') ? undefined : await told(context)) ?? (await look(context));
+  const picture = (context.flag('now') ? undefined : await toldInventory(context)) ?? (await look(context));
   const rows = picture.nodes.map((node) => ({ ...node, watchedBy: watchedBy(node, checks) }));
   if (context.json) context.printJson({ ...picture, nodes: rows });
   else printAll(context, picture, rows);
@@ -39,7 +39,7 @@ async function run(context: CommandContext): Promise<number> {
 }
 
 /** What the running sentinel tells; undefined when nothing runs or it told nothing. */
-async function told(context: CommandContext): Promise<InventoryPicture | undefined> {
+export async function toldInventory(context: CommandContext): Promise<InventoryPicture | undefined> {
   const pictures: InventoryPicture[] = [];
   try {
     await withConsole(context, async (bus) => {

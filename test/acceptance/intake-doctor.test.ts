@@ -18,6 +18,7 @@ test('the doctor says of each door whether it is open, what came last and what w
     terminal: false,
     triage: { groupWait: '1s' },
     hosts: { here: { via: 'local' }, nas: { address: '127.0.0.1', port: 1, onDemand: {} } },
+    discovery: [{ source: 'homelable', file: 'topology.json' }],
     intake: { events: { kind: 'json', map: { title: 'what' } }, prom: { kind: 'alertmanager', ...secret } },
     checks: [
       { id: 'backup', kind: 'heartbeat', ping: 'backup', period: '1h', ...secret },
@@ -42,11 +43,13 @@ test('the doctor says of each door whether it is open, what came last and what w
   });
   await fetch(`${address}/in/events`, { method: 'POST', body: '{"what":"the cellar is wet"}' });
   await fetch(`${address}/ping/${token}`);
+  await until(async () => about(await doctor(), 'source homelable') !== '', 'what discovery said', 20_000);
   const { stdout } = await lares.run('doctor', '--json');
   const { findings } = JSON.parse(stdout) as { findings: { subject: string; ok: boolean; text: string }[] };
   const said = Object.fromEntries(findings.map(({ subject, ok, text }) => [subject, `${ok} ${text}`]));
   expect(said).toMatchObject({
     nas: expect.stringMatching(/^true .*it may rest/) as string,
+    'source homelable': expect.stringMatching(/^false .*it did not answer yet$/) as string,
     door: expect.stringMatching(/^true .*for this machine only/) as string,
     'intake events': expect.stringMatching(
       /^true json at .*\/in\/events; last .*: taken: 1 firing, 0 resolved, 1 open$/,
