@@ -79,7 +79,7 @@ describe('what was found', () => {
     inventory.learn([found('ct110', { on: 'pve' })]);
     expect(inventory.ancestors('ct110')).toEqual(['pve']);
     expect(inventory.dependents('pve')).toEqual(['ct110']);
-    expect(inventory.nodes.get('ct110')).toMatchObject({ type: 'found', sort: 'guest' });
+    expect(inventory.nodes.get('ct110')).toMatchObject({ type: 'found' });
   });
 
   test('adds what nobody wrote, and changes nothing that is written', () => {

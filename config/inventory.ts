@@ -1,6 +1,6 @@
 import type { Labels } from '#bus/fields.ts';
 import type { FoundNode } from '#bus/messages/inventory.ts';
-import type { Criticality, NodeType } from './inventory-fields.ts';
+import type { Criticality } from './inventory-fields.ts';
 import { plainName } from './plain-name.ts';
 import type { Config, HostConfig } from './schema.ts';
 
@@ -8,8 +8,6 @@ export interface InventoryNode {
   name: string;
   /** `found`: nobody wrote it down, a source of discovery told of it. It explains, and nothing is ever run on it. */
   type: 'host' | 'service' | 'found';
-  /** What a host or a found thing is. */
-  sort?: NodeType;
   /** What it runs on. */
   on?: string;
   dependsOn: readonly string[];
@@ -54,7 +52,7 @@ function writtenNodes(config: Pick<Config, 'hosts' | 'services'>): Map<string, I
     const { dependsOn, labels, criticality, on, group } = host;
     const links = { ...(on !== undefined && { on }), ...(group !== undefined && { group }) };
     const mayRest = host.onDemand !== undefined;
-    nodes.set(name, { name, type: 'host', sort: host.type, ...links, dependsOn, labels, criticality, mayRest, host });
+    nodes.set(name, { name, type: 'host', ...links, dependsOn, labels, criticality, mayRest, host });
   }
   for (const [name, service] of Object.entries(config.services)) {
     const { dependsOn, labels, criticality, on, group, onDemand } = service;
@@ -72,10 +70,10 @@ interface Picture {
 
 function pictureOf(written: ReadonlyMap<string, InventoryNode>, found: readonly FoundNode[]): Picture {
   const nodes = new Map(written);
-  for (const { name, type, labels } of found) {
+  for (const { name, labels } of found) {
     if (nodes.has(name)) continue;
     const plain = { dependsOn: [], labels: labels ?? {}, criticality: 'normal', mayRest: false } as const;
-    nodes.set(name, { name, type: 'found', sort: type, ...plain });
+    nodes.set(name, { name, type: 'found', ...plain });
   }
   const aliases = new Map<string, string>();
   for (const { name, on, aliases: others } of found) {

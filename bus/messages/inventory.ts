@@ -5,7 +5,7 @@ import { defineMessage } from '../message.ts';
 /** One thing of the fleet, as the written configuration and the sources of discovery say together. */
 export const FoundNode = z.object({
   name: Ident,
-  type: z.enum(['machine', 'node', 'guest', 'container', 'device']),
+  type: z.enum(['machine', 'node', 'guest', 'container', 'device', 'service']),
   /** What it runs on: the name of another node of this message or of the configuration. */
   on: Ident.optional(),
   address: z.string().max(255).optional(),

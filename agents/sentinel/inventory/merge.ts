@@ -99,8 +99,9 @@ function aliasesOf(entity: Entity): string[] {
   return [...new Set(names)].slice(0, 10);
 }
 
-/** `machine` is what is said of anything; a source that says more knows more. */
-function typeOf({ written, said }: Entity): NodeType {
+/** `machine` is what is said of anything; a source that says more knows more. Nobody says what a service runs in. */
+function typeOf({ written, said }: Entity): FoundNode['type'] {
+  if (written?.isService === true && said.length === 0) return 'service';
   const types = [written?.type, ...said.map(({ thing }) => thing.type)];
   return types.find((type) => type !== undefined && type !== 'machine') ?? 'machine';
 }
