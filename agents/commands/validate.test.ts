@@ -29,7 +29,7 @@ test('a fault of one entry hides none of the others', async () => {
     '  a: { kind: wazuh, maximumOpen: 0 }',
     '  b: { kind: wazuhh }',
     'discovery:',
-    '  - { source: docker, exclude: [[]] }',
+    '  - { source: docker, ignore: [[]] }',
     '  - { source: dockr, id: second }',
   ];
   writeFileSync(join(folder.path, 'lares.yaml'), config.join('\n'));
@@ -47,7 +47,7 @@ test('a fault of one entry hides none of the others', async () => {
     expect.stringMatching(/^2:\d+ hosts\.here\.watch\[1\]\.preset: there is no preset "\.\.\/x"/),
     '4:21 intake.a.maximumOpen: must be >=1',
     expect.stringMatching(/^5:8 intake\.b\.kind: .*did you mean "wazuh"/),
-    '7:33 discovery[0].exclude[0]: must be a text or a whole number',
+    '7:32 discovery[0].ignore[0]: must be a text or a whole number',
     expect.stringMatching(/^8:7 discovery\[1\]\.source: .*did you mean "docker"/),
   ]);
 });
