@@ -61,7 +61,12 @@ describe.skipIf(missing !== undefined)(
     }
 
     test('a login that may not read the journal says so; in the group it counts each line once', async () => {
-      const options = { pattern: 'the gate is (stuck|open)', units: ['gate*'], within: '5m', lines: { warning: 1, critical: 3 } };
+      const options = {
+        pattern: 'the gate is (stuck|open)',
+        units: ['gate*'],
+        within: '5m',
+        lines: { warning: 1, critical: 3 },
+      };
       expect(await watcher(journalPattern, 'plain', options)()).toEqual([expect.stringContaining('systemd-journal')]);
       const look = watcher(journalPattern, 'power', options);
       expect(await look()).toEqual([]);
