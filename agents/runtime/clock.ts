@@ -43,6 +43,14 @@ export function sleepOn(clock: Pick<Clock, 'after'>, ms: number, signal?: AbortS
   });
 }
 
+/**
+ * Whether `ms` have gone by. True too when `since` is still to come: the clock was set back, and nothing may wait until
+ * it has caught up.
+ */
+export function hasElapsed(ms: number, { since, now }: { since: number; now: number }): boolean {
+  return now < since || now - since >= ms;
+}
+
 /** Epoch milliseconds as the wire writes them. */
 export function toInstant(ms: number): string {
   return new Date(ms).toISOString();

@@ -1,13 +1,11 @@
-import type { Bus } from '#bus/bus.ts';
-import { Failure } from '#bus/failure.ts';
 import type { Signer } from '#bus/keys.ts';
 import { Freeze } from '#bus/messages/freeze.ts';
 import { signThaw } from '#bus/sign.ts';
-import { type Clock, toInstant } from '#agents/runtime/clock.ts';
+import { toInstant } from '#agents/runtime/clock.ts';
+import type { Asking } from './asking.ts';
 import type { Person } from './channel.ts';
 import type { Desk } from './desk.ts';
-import { oneMessage, sendText } from './present.ts';
-import { within } from './within.ts';
+import { sendText } from './present.ts';
 
 const knownKey = 'freeze';
 /** Our own word, until the broker has it. */
@@ -49,26 +47,19 @@ export function setFrozen(desk: Desk, freeze: Freeze & { frozen: true }): void {
  * Asks the worker to go on. Only its answer counts, by its own list of approvers; everybody is told when it does, and
  * whoever asked when it does not.
  */
-export async function askThaw(
-  by: { bus: Bus; desk: Desk; clock: Clock; signer: Signer },
-  asked: { person: Person; reason: string },
+export function askThaw(
+  { asking, desk, signer }: { asking: Asking; desk: Desk; signer: Signer },
+  { person, reason }: { person: Person; reason: string },
   channel: string,
-): Promise<void> {
-  const { bus, desk, clock, signer } = by;
-  const { person, reason } = asked;
+): void {
   const thaw = signThaw({ by: person.id, reason, at: toInstant(desk.now) }, signer);
-  const limit = { clock, ms: answerMs, late: 'Remediation stays frozen: the worker did not answer in time' };
-  try {
-    await within(limit, (signal) => bus.request('thaw', thaw, signal));
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    desk.transact(() => {
-      desk.journal('freeze', 'thaw-refused', { by: person.id, why: error.message });
-      sendText(desk, oneMessage(error.message), channel);
-    });
-    return;
-  }
-  desk.transact(() => {
+  // It may have heard and its answer may be lost: then it says on the bus what counts.
+  const late = 'The worker did not answer in time; /status says whether remediation is frozen';
+  asking.ask({ verb: 'thaw', data: thaw, ms: answerMs, late }, (reply) => {
+    if (!reply.ok) {
+      desk.journal('freeze', 'thaw-refused', { by: person.id, why: reply.failure.message });
+      return sendText(desk, reply.failure.message, channel);
+    }
     takeFreeze(desk, thaw);
     const text = `Remediation is allowed again by ${person.name}: ${reason}`;
     desk.outbox.notice(`freeze:${thaw.at}`, { type: 'notice', text, silent: true });

@@ -49,6 +49,13 @@ export function showRequest(desk: Desk, planId: string): void {
   desk.outbox.card(proposal.id, { type: 'card', card, silent: desk.outbox.hasCard(proposal.id) });
 }
 
+/** Draws the card anew on which a plan stands: that of its incident, or of whoever asked for it. */
+export function redraw(desk: Desk, plan: { id: string; incident?: string | undefined }): void {
+  const { id, incident } = plan;
+  if (incident !== undefined && desk.world.incident(incident) !== undefined) desk.dirty.add(incident);
+  else showRequest(desk, id);
+}
+
 /** Everything that is known of an incident, as text: its members with the rules that placed them, timeline, evidence. */
 export function detailsText(desk: Desk, incident: IncidentRecord): string {
   const zone = desk.config.digest.timezone;
@@ -82,7 +89,7 @@ export function oneMessage(text: string): string {
   return text.length <= 3_900 ? text : `${text.slice(0, 3_900)}\n(cut)`;
 }
 
-/** Sends a text to one channel, once. */
+/** Sends a text to one channel, once, cut to what fits. */
 export function sendText(desk: Desk, text: string, channel: string): void {
-  desk.outbox.notice(randomUUID(), { type: 'notice', text, silent: true }, { channel });
+  desk.outbox.notice(randomUUID(), { type: 'notice', text: oneMessage(text), silent: true }, { channel });
 }

@@ -1,4 +1,5 @@
 import type { Bus } from '#bus/bus.ts';
+import { hasElapsed } from '#agents/runtime/clock.ts';
 import { type Assessment, assessment } from '#bus/messages/assessment.ts';
 import { type DigestMessage, digest } from '#bus/messages/digest.ts';
 import { type Freeze, freeze } from '#bus/messages/freeze.ts';
@@ -58,7 +59,7 @@ export function createPublishing(desk: Desk, bus: Bus, nightly: Pick<Nightly, 'l
       awakeSince = desk.now;
     },
     noteConnected() {
-      if (!bus.connected || desk.now - notedAt < noteEveryMs) return;
+      if (!bus.connected || !hasElapsed(noteEveryMs, { since: notedAt, now: desk.now })) return;
       notedAt = desk.now;
       desk.store.setFact(connectedKey, String(notedAt));
     },

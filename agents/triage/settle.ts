@@ -3,8 +3,8 @@ import { arrange } from './incident/arrange.ts';
 import type { IncidentRecord } from './incident/incident.ts';
 import { type Decision, decide } from './notify/notify.ts';
 import { dueReminders, reminderText } from './notify/remind.ts';
-import { tellUnheard } from './plans/worker.ts';
-import { presentIncident, showRequest } from './present.ts';
+import { tellUnheard } from './plans/unheard.ts';
+import { presentIncident, redraw } from './present.ts';
 import { reopenWindowMs } from './world.ts';
 
 /**
@@ -36,10 +36,7 @@ function concerned(desk: Desk): IncidentRecord[] {
 
 /** Approving must not be offered after its time, also when the worker that would say so is away. */
 function redrawExpired(desk: Desk): void {
-  for (const plan of desk.store.plans.takeExpired(desk.now)) {
-    if (plan.incident !== undefined && desk.world.incident(plan.incident) !== undefined) desk.dirty.add(plan.incident);
-    else showRequest(desk, plan.id);
-  }
+  for (const plan of desk.store.plans.takeExpired(desk.now)) redraw(desk, plan);
 }
 
 function passTime(desk: Desk, incident: IncidentRecord): void {

@@ -1,11 +1,13 @@
 import { Failure } from '#bus/failure.ts';
 import { loadSecret, loadSigner } from '#bus/keys.ts';
 import type { Agent, AgentContext } from '#agents/runtime/agent.ts';
+import { hasElapsed } from '#agents/runtime/clock.ts';
 import type { Catalogue } from '#playbooks/playbook.ts';
 import { createAgentWatch } from './agent-watch.ts';
 import type { Assessor } from './assess/assess.ts';
 import { Assessing } from './assess/assessing.ts';
 import type { Channel } from './channel.ts';
+import { Asking } from './asking.ts';
 import { channelHost } from './people/channel-host.ts';
 import { pullBack } from './clock-set-back.ts';
 import { Desk } from './desk.ts';
@@ -34,7 +36,7 @@ interface TriageOptions {
 
 /** Deadlines are looked at so often: group wait, reminders, snoozes, the digest. */
 const tickMs = 1_000;
-/** What is over for long is forgotten. */
+/** What is over for long is looked for so often, to be forgotten. */
 const forgetMs = 10 * 60_000;
 
 /** Folds findings into incidents, tells people, collects their decisions. Decides nothing about hosts by itself. */
@@ -68,8 +70,7 @@ export function createTriage(context: AgentContext, options: TriageOptions): Age
     async stop() {
       rounds.stop();
       inbox.stop();
-      await parts.missing.stop();
-      await parts.worker.stop();
+      await parts.asking.stop();
       await assessing.stop();
       for (const channel of options.channels.toReversed()) await channel.stop();
       await outbox.stop();
@@ -89,10 +90,10 @@ export function createTriage(context: AgentContext, options: TriageOptions): Age
 function createRounds(context: AgentContext, parts: TriageParts): { isRunning: boolean; tick(): void; stop(): void } {
   const { desk, watch, nightly, missing, publishing, worker } = parts;
   let cancel: () => void = () => undefined;
-  let forgotAt = context.clock.now();
+  let forgotAt = desk.now;
   const forget = (): void => {
-    if (context.clock.now() - forgotAt < forgetMs) return;
-    forgotAt = context.clock.now();
+    if (!hasElapsed(forgetMs, { since: forgotAt, now: desk.now })) return;
+    forgotAt = desk.now;
     forgetOld(desk.store.rows, forgotAt);
   };
   const rounds = {
@@ -148,6 +149,7 @@ function assemble(context: AgentContext, { channels, assessor, catalogue }: Tria
   const nightly = createNightly({ desk, ...nightlyOptions, publish: (message) => publishing.digest(message) });
   const publishing = createPublishing(desk, bus, nightly);
   const watch = createAgentWatch(desk, () => publishing.awakeSince());
+  const asking = new Asking({ bus, desk, clock, log });
   const assessing = new Assessing({
     desk,
     log,
@@ -156,9 +158,7 @@ function assemble(context: AgentContext, { channels, assessor, catalogue }: Tria
     clock,
     publish: (opinion) => publishing.assessment(opinion),
   });
-  assessor.onNotice((text) => {
-    desk.transact(() => outbox.notice(`assessor:${desk.now}:${text}`, { type: 'notice', text, silent: true }));
-  });
+  assessor.onNotice((text) => tellNotice(desk, text));
   return {
     store,
     signer,
@@ -170,9 +170,20 @@ function assemble(context: AgentContext, { channels, assessor, catalogue }: Tria
     assessing,
     inbox: createInbox(desk, clock),
     pairing: createPairing(store.rows),
-    missing: createMissing({ desk, bus, clock }),
-    worker: createWorkerWatch({ desk, bus, clock, signer, keysFolder: context.keysFolder }),
+    asking,
+    missing: createMissing({ desk, bus, asking }),
+    worker: createWorkerWatch({ desk, bus, asking, signer, keysFolder: context.keysFolder }),
   };
+}
+
+/** What is said of the models is in the log too: a disk that does not take the message costs no opinion. */
+function tellNotice(desk: Desk, text: string): void {
+  try {
+    desk.transact(() => desk.outbox.notice(`assessor:${desk.now}:${text}`, { type: 'notice', text, silent: true }));
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    desk.log.error({ reason: error.message }, 'a notice about the models was not kept');
+  }
 }
 
 function openOutbox(context: AgentContext, store: TriageStore, channels: readonly Channel[]): Outbox {

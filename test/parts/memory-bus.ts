@@ -57,8 +57,13 @@ export class MemoryBus implements Bus {
   }
 
   async request(verb: string, data: Record<string, unknown>, signal: AbortSignal): Promise<Record<string, unknown>> {
-    signal.throwIfAborted();
-    return this.answer(verb, data);
+    const { promise, reject } = Promise.withResolvers<never>();
+    const abort = (): void => {
+      reject(new Failure(`Cannot ${verb}: no answer came in time`, { recoverable: true, cause: signal.reason }));
+    };
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    return Promise.race([promise, this.answer(verb, data)]);
   }
 
   serve(verb: string, handler: Verb): void {

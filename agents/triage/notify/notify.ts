@@ -17,9 +17,9 @@ export interface Decision {
 type NotifyConfig = Pick<Config['triage'], 'groupInterval' | 'quietHours'>;
 
 /**
- * What to tell of an incident now, as Alertmanager decides it from its notification log; undefined for nothing.
- * Reminders are in `remind.ts`. The
- * card follows every change by itself and silently: this decides first messages, sounds and notices.
+ * What to tell of an incident now, as Alertmanager decides it from its notification log; undefined for nothing. The
+ * card follows every change by itself and silently: this decides first messages, sounds and notices. Reminders are in
+ * `remind.ts`.
  */
 export function decide(incident: IncidentRecord, config: NotifyConfig, now: number): Decision | undefined {
   if (incident.state === 'grouping') return undefined;

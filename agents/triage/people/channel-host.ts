@@ -1,7 +1,7 @@
 import type { Bus } from '#bus/bus.ts';
 import { Failure } from '#bus/failure.ts';
 import type { Signer } from '#bus/keys.ts';
-import type { Clock } from '#agents/runtime/clock.ts';
+import type { Asking } from '../asking.ts';
 import type { ChannelHost, Person } from '../channel.ts';
 import { type CommandOptions, answerCommand } from './commands.ts';
 import { askThaw } from '../freeze.ts';
@@ -13,7 +13,7 @@ import { resend } from '../plans/resend.ts';
 
 interface HostOptions extends Omit<CommandOptions, 'thaw' | 'resolve'> {
   bus: Bus;
-  clock: Clock;
+  asking: Asking;
   signer: Signer;
   pairing: Pairing;
 }
@@ -21,8 +21,8 @@ interface HostOptions extends Omit<CommandOptions, 'thaw' | 'resolve'> {
 /** What one channel may ask of triage. It knows which channel asks: what was shown elsewhere was not shown here. */
 export function channelHost(channel: string, options: HostOptions): ChannelHost {
   const { desk } = options;
-  const thaw: CommandOptions['thaw'] = (asked) => void askThaw(options, asked, channel);
-  const resolve: CommandOptions['resolve'] = (asked) => void askToResolve(options, asked, channel);
+  const thaw: CommandOptions['thaw'] = (asked) => askThaw(options, asked, channel);
+  const resolve: CommandOptions['resolve'] = (asked) => askToResolve(options, asked, channel);
   const answered = (work: () => string): string => {
     try {
       const answer = work();
@@ -38,7 +38,7 @@ export function channelHost(channel: string, options: HostOptions): ChannelHost 
     press: async (person, token) =>
       answered(() =>
         pressButton(
-          { ...options, dryRun: (plan, to) => void dryRun(options, plan, to) },
+          { ...options, dryRun: (plan, to) => dryRun(options, plan, to) },
           { person: bounded(person), channel, token },
         ),
       ),

@@ -1,12 +1,9 @@
 import { z } from 'zod';
-import type { Bus } from '#bus/bus.ts';
-import { Failure } from '#bus/failure.ts';
-import type { Clock } from '#agents/runtime/clock.ts';
+import type { Asking } from '../asking.ts';
 import type { Person } from '../channel.ts';
 import type { Desk } from '../desk.ts';
 import { type IncidentRecord, isOver } from '../incident/incident.ts';
-import { oneMessage, sendText } from '../present.ts';
-import { within } from '../within.ts';
+import { sendText } from '../present.ts';
 
 export interface AskedToResolve {
   person: Person;
@@ -23,10 +20,9 @@ const maximumAsked = 500;
 /** Some senders never say that an alert is over: a person does. Answers in words; call inside a transaction. */
 export function resolveOne(
   desk: Desk,
-  of: { incident: IncidentRecord | undefined; person: Person; resolve: (asked: AskedToResolve) => void },
+  of: { incident: IncidentRecord; person: Person; resolve: (asked: AskedToResolve) => void },
 ): string {
   const { incident, person, resolve } = of;
-  if (incident === undefined) return 'There is no such incident.';
   if (isOver(incident)) return 'This incident is over.';
   const firing = incident.members.filter(({ status }) => status === 'firing').slice(0, maximumAsked);
   const fingerprints = firing.map(({ fingerprint }) => fingerprint);
@@ -36,22 +32,16 @@ export function resolveOne(
 }
 
 /** Sentinel knows what others reported and ends only that; what it says goes where it was asked for. */
-export async function askToResolve(
-  { bus, desk, clock }: { bus: Bus; desk: Desk; clock: Clock },
+export function askToResolve(
+  { asking, desk }: { asking: Asking; desk: Desk },
   { person, incident, fingerprints }: AskedToResolve,
   channel: string,
-): Promise<void> {
-  const limit = { clock, ms: answerMs, late: `Cannot resolve ${incident}: sentinel did not answer in time` };
-  let text: string;
-  try {
-    const by = `${person.name} (${person.id})`;
-    const answer = await within(limit, (signal) => bus.request('resolve', { fingerprints, by }, signal));
-    text = `${incident}: ${resolvedText(answer)}`;
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    text = error.message;
-  }
-  desk.transact(() => sendText(desk, oneMessage(text), channel));
+): void {
+  const data = { fingerprints, by: `${person.name} (${person.id})` };
+  const late = `Cannot resolve ${incident}: sentinel did not answer in time`;
+  asking.ask({ verb: 'resolve', data, ms: answerMs, late }, (reply) => {
+    sendText(desk, reply.ok ? `${incident}: ${resolvedText(reply.data)}` : reply.failure.message, channel);
+  });
 }
 
 /** What sentinel's answer says to a person. */

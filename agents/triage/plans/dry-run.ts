@@ -1,10 +1,7 @@
 import { z } from 'zod';
-import type { Bus } from '#bus/bus.ts';
-import { Failure } from '#bus/failure.ts';
-import type { Clock } from '#agents/runtime/clock.ts';
+import type { Asking } from '../asking.ts';
 import type { Desk } from '../desk.ts';
-import { oneMessage, sendText } from '../present.ts';
-import { within } from '../within.ts';
+import { sendText } from '../present.ts';
 
 const Command = z.object({ host: z.string(), command: z.string() });
 /** What the worker answers. */
@@ -18,20 +15,11 @@ const DryRun = z.object({
 const dryRunMs = 120_000;
 
 /** The worker looks with the plan's own probes and says what would happen; the answer goes where it was asked for. */
-export async function dryRun(
-  { bus, desk, clock }: { bus: Bus; desk: Desk; clock: Clock },
-  plan: string,
-  channel: string,
-): Promise<void> {
-  const limit = { clock, ms: dryRunMs, late: 'Cannot dry run: the worker did not answer in time' };
-  let text: string;
-  try {
-    text = dryRunText(await within(limit, (signal) => bus.request('dry-run', { plan }, signal)));
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    text = error.message;
-  }
-  desk.transact(() => sendText(desk, oneMessage(text), channel));
+export function dryRun({ asking, desk }: { asking: Asking; desk: Desk }, plan: string, channel: string): void {
+  const late = 'Cannot dry run: the worker did not answer in time';
+  asking.ask({ verb: 'dry-run', data: { plan }, ms: dryRunMs, late }, (reply) => {
+    sendText(desk, reply.ok ? dryRunText(reply.data) : reply.failure.message, channel);
+  });
 }
 
 function dryRunText(answer: Record<string, unknown>): string {
