@@ -1,4 +1,4 @@
-import { chownSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
@@ -10,6 +10,24 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 test('a state folder is made for its user alone', () => {
   makePrivateFolder(join(folder, 'state'));
   expect(statSync(join(folder, 'state')).mode & 0o777).toBe(0o700);
+});
+
+test('a folder that holds other things is not shut to others, one of Lares is', () => {
+  const shared = join(folder, 'shared');
+  mkdirSync(shared, { recursive: true });
+  chmodSync(shared, 0o755);
+  writeFileSync(join(shared, 'passwd'), '');
+  expect(() => makePrivateFolder(shared)).toThrow('set "state" to a folder of its own, or close it: chmod 700');
+  expect(statSync(shared).mode & 0o777).toBe(0o755);
+  writeFileSync(join(shared, 'triage.lock'), '');
+  makePrivateFolder(shared);
+  expect(statSync(shared).mode & 0o777).toBe(0o700);
+});
+
+test('a place where nothing can be made is a Failure', () => {
+  for (const place of ['/proc/lares', '/sys/kernel/lares', '/dev/null/lares']) {
+    expect(() => makePrivateFolder(place)).toThrow('Cannot keep state');
+  }
 });
 
 test('a state folder of somebody else is refused, also by root, with what to do; one that is not there is well', () => {

@@ -1,6 +1,7 @@
-import { chmodSync, mkdirSync, statSync } from 'node:fs';
+import { chmodSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { Failure } from '#bus/failure.ts';
+import { codeOf, Failure, messageOf } from '#bus/failure.ts';
+import { makeFolder } from '#bus/make-folder.ts';
 import type { LoadedConfig } from '#config/load.ts';
 
 /** Where a configuration keeps its state. Private to the user who runs it: keys and passwords live there. */
@@ -24,11 +25,34 @@ export function stateFolders(loaded: LoadedConfig): StateFolders {
   };
 }
 
-/** Makes the folder, closed to others whatever the umask says. Throws a Failure when it is somebody else's. */
+/** What Lares puts into its state folder before anything else. */
+const ours = /^(?:sentinel|triage|remediation)\.lock$/;
+/** What a file system has in its root. */
+const ofNobody = 'lost+found';
+
+/**
+ * Makes the folder, closed to others whatever the umask says. Throws a Failure when it is somebody else's, and rather
+ * than shut others out of a folder that is theirs too, as `state: /etc` would.
+ */
 export function makePrivateFolder(folder: string): void {
   checkOwner(folder);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  chmodSync(folder, 0o700);
+  makeFolder(folder);
+  try {
+    if ((statSync(folder).mode & 0o077) === 0) return;
+    const found = readdirSync(folder).filter((name) => name !== ofNobody);
+    if (found.length > 0 && !found.some((name) => ours.test(name))) throw shared(folder);
+    chmodSync(folder, 0o700);
+  } catch (error) {
+    if (codeOf(error) === undefined) throw error;
+    throw new Failure(`Cannot use the state folder "${folder}": ${messageOf(error)}`, { recoverable: true });
+  }
+}
+
+function shared(folder: string): Failure {
+  return new Failure(
+    `Cannot use the state folder "${folder}": other users may read it and it holds what is not of Lares; set "state" to a folder of its own, or close it: chmod 700 ${folder}`,
+    { recoverable: false },
+  );
 }
 
 /**

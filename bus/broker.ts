@@ -1,5 +1,4 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
 import { createServer as createPlainServer, isIP, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
@@ -7,6 +6,7 @@ import { Aedes, type AuthenticateError, type Client, type PublishPacket } from '
 import { mayPublish, maySubscribe } from './access.ts';
 import { Failure, messageOf } from './failure.ts';
 import type { BusLog } from './log.ts';
+import { makeFolder } from './make-folder.ts';
 import { AgentName, encode, maximumMessageBytes, topicOf } from './message.ts';
 import { rejected } from './messages/rejected.ts';
 import { createPace } from './pace.ts';
@@ -55,7 +55,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       recoverable: false,
     });
   }
-  mkdirSync(options.folder, { recursive: true, mode: 0o700 });
+  makeFolder(options.folder);
   const persistence = new SqlitePersistence(join(options.folder, 'bus.db'), options.log);
   const aedes = await Aedes.createBroker({ persistence, ...limits, ...new Gate(options, persistence).handlers });
   aedes.on('clientError', (client, error) => {

@@ -7,20 +7,11 @@ import {
   randomBytes,
   sign as signBytes,
 } from 'node:crypto';
-import {
-  closeSync,
-  fsyncSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, fsyncSync, linkSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { canonical } from './canonical.ts';
 import { codeOf, Failure, messageOf } from './failure.ts';
+import { makeFolder } from './make-folder.ts';
 
 /** Signs values with an ed25519 key. `keyId` names the key beside each signature. */
 export interface Signer {
@@ -87,7 +78,7 @@ function loadOrCreate(file: string, mode: number, content: () => string): string
   const existing = readPrivate(file, mode);
   if (existing !== undefined) return existing;
   const folder = join(file, '..');
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder);
   const temporary = `${file}.${randomBytes(6).toString('hex')}`;
   try {
     writeFileSync(temporary, content(), { mode, flag: 'wx', flush: true });

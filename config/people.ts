@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '#bus/failure.ts';
+import { makeFolder } from '#bus/make-folder.ts';
 import type { Config } from './schema.ts';
 
 /** What a person may do; an approver may also operate and read, an operator may also read. */
@@ -68,7 +69,7 @@ export function openPeople(config: Pick<Config, 'people'>, stateFolder: string):
         throw new Failure(`Cannot add a person: ${z.prettifyError(parsed.error)}`, { recoverable: false });
       }
       const others = paired().filter(({ id }) => id !== person.id);
-      mkdirSync(stateFolder, { recursive: true, mode: 0o700 });
+      makeFolder(stateFolder);
       writeAtomically(file, `${JSON.stringify({ people: [...others, parsed.data] }, undefined, 2)}\n`);
     },
   };

@@ -37,7 +37,8 @@ function examineFolder(root: string): Finding {
   if (existsSync(root) && (statSync(root).mode & 0o077) !== 0) {
     return { subject, ok: false, text: `${root} is open to other users; keys live there`, mend: `chmod 700 ${root}` };
   }
-  const { bavail, bsize } = statfsSync(place);
+  const { bavail, bsize, blocks } = statfsSync(place);
+  if (blocks === 0) return { subject, ok: false, text: `nothing can be kept below ${place}`, mend: 'set "state"' };
   const free = bavail * bsize;
   const text = `${root}, ${Math.round(free / 1_000_000)} MB free`;
   if (free >= leastFreeBytes) return { subject, ok: true, text };

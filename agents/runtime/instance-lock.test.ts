@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Failure } from '#bus/failure.ts';
 import { lockInstance } from './instance-lock.ts';
 
 let folder = '';
@@ -21,4 +22,8 @@ test('other names in the same folder are free', () => {
   const first = lockInstance(folder, 'sentinel');
   expect(() => lockInstance(folder, 'triage').release()).not.toThrow();
   first.release();
+});
+
+test('a place where no file can be made is a Failure', () => {
+  expect(() => lockInstance('/proc', 'crew')).toThrow(Failure);
 });

@@ -158,7 +158,7 @@ describe('what the disk refuses is a Failure that names the file', () => {
 
   test('a folder that cannot be made', () => {
     writeFileSync(join(folder, 'agent'), 'a file where the folder should be');
-    expect(() => open()).toThrow(/the folder ".*agent" cannot be made$/);
+    expect(() => open()).toThrow(/the folder ".*agent" cannot be made: a file stands in its place$/);
   });
 
   test('a lock that another process holds on', { timeout: 30_000 }, () => {

@@ -1,7 +1,8 @@
-import { mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { renameSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { Failure } from '#bus/failure.ts';
+import { makeFolder } from '#bus/make-folder.ts';
 
 /** SQLite's primary result codes that mean "the disk or the file refuses", https://sqlite.org/rescode.html. */
 const refusals: Record<number, { reason: string; recoverable: boolean }> = {
@@ -53,7 +54,7 @@ export function openStore(options: StoreOptions): Store {
 }
 
 function openDatabase({ path, synchronous = 'FULL' }: StoreOptions): DatabaseSync {
-  makeFolder(path);
+  if (path !== ':memory:') makeFolder(dirname(path));
   return guarded(path, () => {
     const opened = new DatabaseSync(path, { timeout: 5_000, defensive: true });
     try {
@@ -64,18 +65,6 @@ function openDatabase({ path, synchronous = 'FULL' }: StoreOptions): DatabaseSyn
       throw error;
     }
   });
-}
-
-function makeFolder(path: string): void {
-  if (path === ':memory:') return;
-  try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw new Failure(`Cannot keep state: the folder "${dirname(path)}" cannot be made`, {
-      recoverable: true,
-      cause: error,
-    });
-  }
 }
 
 /** A disk that does not answer is not missing. */
@@ -164,7 +153,7 @@ class SqliteStore implements Store {
   #keepFile(): void {
     const path = this.#path;
     if (this.#depth > 0 || path === ':memory:' || !isMissing(path)) return;
-    makeFolder(path);
+    makeFolder(dirname(path));
     const half = `${path}.new`;
     // A log of the deleted file would be played into the new one.
     for (const rest of [half, `${path}-wal`, `${path}-shm`]) rmSync(rest, { force: true });
