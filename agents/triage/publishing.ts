@@ -7,7 +7,8 @@ import { incident } from '#bus/messages/incident.ts';
 import type { Desk } from './desk.ts';
 import { unsentFreeze } from './freeze.ts';
 import type { Nightly } from './digest/nightly.ts';
-import { type IncidentRecord, messageOfIncident } from './incident/incident.ts';
+import type { IncidentRecord } from './incident/incident.ts';
+import { messageOfIncident } from './incident/incident-message.ts';
 
 /** What triage owns on the bus: a view of its store, published on every change and again on every connect. */
 export interface Publishing {

@@ -48,8 +48,25 @@ describe('what the command line asks', () => {
       incidents: [{ id, state: 'open', title: 'http-down of web' }],
     });
     const one = await story.bus.ask('incident', { id });
-    expect(one).toMatchObject({ incident: { id }, text: expect.stringContaining('alone: nothing that it runs on') });
+    expect(one).toMatchObject({
+      incident: { id, members: [{ rule: 'alone' }] },
+      timeline: [{ at: '2026-11-20T12:00:00.000Z', kind: 'began', text: 'http-down of web' }, { kind: 'open' }],
+    });
     await expect(story.bus.ask('incident', { id: 'nope' })).rejects.toThrow('Cannot find incident "nope"');
+  });
+
+  test('a storm is listed as far as one answer can hold it, and the rest is counted', async () => {
+    story = await Story.begin();
+    const summary = 'ж'.repeat(600);
+    for (let index = 0; index < 120; index += 1) {
+      await story.fire({ name: `trouble-${index}`, resource: `thing-${index}`, summary });
+    }
+    await story.clock.advance(minute);
+    const answer = await story.bus.ask('incidents');
+    const { incidents, leftOut } = answer as { incidents: unknown[]; leftOut: number };
+    expect(incidents.length + leftOut).toBe(120);
+    expect(incidents.length).toBeGreaterThan(20);
+    expect(Buffer.byteLength(JSON.stringify(answer))).toBeLessThan(200_000);
   });
 
   test('acknowledge and snooze', async () => {

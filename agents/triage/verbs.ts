@@ -1,14 +1,15 @@
 import type { Bus } from '#bus/bus.ts';
 import { Failure } from '#bus/failure.ts';
+import type { Incident } from '#bus/messages/incident.ts';
 import type { Role } from '#config/people.ts';
 import { parseDuration } from '#config/duration.ts';
 import { toInstant } from '#agents/runtime/clock.ts';
 import type { Desk } from './desk.ts';
 import type { Nightly } from './digest/nightly.ts';
-import { type IncidentRecord, messageOfIncident } from './incident/incident.ts';
+import type { IncidentRecord } from './incident/incident.ts';
+import { messageOfIncident } from './incident/incident-message.ts';
 import type { Pairing } from './people/pairing.ts';
 import { acknowledge, snooze, snoozeMs } from './people/attend.ts';
-import { detailsText } from './present.ts';
 
 interface VerbOptions {
   bus: Bus;
@@ -26,13 +27,13 @@ export function serveVerbs(options: VerbOptions): void {
   const serve = (verb: string, handler: (data: Answer) => Answer): void => {
     bus.serve(verb, async (data) => handler(data));
   };
-  serve('incidents', () => ({ incidents: desk.world.open().slice(0, 100).map(listed) }));
+  serve('incidents', () => listing(desk.world.open()));
   serve('incident', (data) => {
     const incident = wanted(desk, data);
+    const timeline = desk.store.incidents.timeline(incident.id, shownTimeline);
     return {
-      incident: messageOfIncident(incident),
-      timeline: desk.store.incidents.timeline(incident.id, 100),
-      text: detailsText(desk, incident),
+      incident: messageOfIncident(incident, listingRoomBytes),
+      timeline: timeline.map(({ at, kind, text }) => ({ at: toInstant(at), kind, text: text.slice(0, 600) })),
     };
   });
   serve('digest', () => ({ text: options.nightly.now() }));
@@ -46,10 +47,22 @@ export function serveVerbs(options: VerbOptions): void {
   servePairing(options, serve);
 }
 
-/** Answers stay below the bus's limit: many incidents with many members are listed with their first ones. */
-function listed(incident: IncidentRecord): Answer {
-  const message = messageOfIncident(incident);
-  return { ...message, members: message.members.slice(0, 8) };
+/** Well below the bus's limit, with room for what else is in the answer. */
+const listingRoomBytes = 150_000;
+const shownTimeline = 50;
+
+/** The worst first, each with its first members; what does not fit into one answer is counted. */
+function listing(open: readonly IncidentRecord[]): Answer {
+  const incidents: Incident[] = [];
+  let left = listingRoomBytes;
+  for (const record of open) {
+    const message = messageOfIncident({ ...record, members: record.members.slice(0, 8) });
+    left -= Buffer.byteLength(JSON.stringify(message));
+    if (left < 0) break;
+    incidents.push(message);
+  }
+  const leftOut = open.length - incidents.length;
+  return { incidents, ...(leftOut > 0 && { leftOut }) };
 }
 
 function wanted(desk: Desk, data: Answer): IncidentRecord {

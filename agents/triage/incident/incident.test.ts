@@ -1,12 +1,14 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Incident } from '#bus/messages/incident.ts';
+import { encode } from '#bus/message.ts';
+import { Incident, incident as incidentKind } from '#bus/messages/incident.ts';
 import { createInventory } from '#config/inventory.ts';
 import { ConfigSchema } from '#config/schema.ts';
 import { makeFinding, storyStart } from '../../../test/parts/triage-story.ts';
 import { clueOf } from './clue.ts';
 import { groupsOf } from './grouping.ts';
-import { type IncidentEvent, type IncidentRecord, advance, beginIncident, messageOfIncident } from './incident.ts';
+import { type IncidentEvent, type IncidentRecord, advance, beginIncident } from './incident.ts';
+import { messageOfIncident } from './incident-message.ts';
 import { decide } from '../notify/notify.ts';
 
 const inventory = createInventory(ConfigSchema.parse({ hosts: { web: {} } }));
@@ -75,8 +77,8 @@ describe('the life of an incident', () => {
     expect(advance(resolved, { type: 'reopened', why: 'again' }, storyStart)).not.toHaveProperty('acknowledgedBy');
   });
 
-  test('many members with long words stay below the limit of the bus', () => {
-    const long = 'x'.repeat(600);
+  test.each(['x', 'ж', '故'])('many members with long words of "%s" stay below the limit of the bus', (letter) => {
+    const long = letter.repeat(600);
     const many = Array.from({ length: 700 }, (_, index) =>
       clueOf(
         makeFinding(
@@ -88,7 +90,8 @@ describe('the life of an incident', () => {
     const [large] = groupsOf(many, inventory);
     if (large === undefined) throw new Error('There is a group');
     const incident = beginIncident('i1', large, { now: storyStart, groupWaitMs: 0 });
-    expect(JSON.stringify(messageOfIncident(incident)).length).toBeLessThan(262_144);
+    expect(encode(incidentKind, messageOfIncident(incident)).length).toBeLessThan(262_144);
+    expect(messageOfIncident(incident).members).toHaveLength(500);
   });
 });
 

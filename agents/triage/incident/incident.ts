@@ -1,6 +1,5 @@
 import { type Severity, worse } from '#bus/fields.ts';
 import type { Incident } from '#bus/messages/incident.ts';
-import { toInstant } from '#agents/runtime/clock.ts';
 import type { Group } from './grouping.ts';
 
 interface Member {
@@ -241,35 +240,6 @@ function titleOf(group: Group): string {
   const { host, summary } = group.root;
   const title = host === undefined || summary.includes(host) ? summary : `${host}: ${summary}`;
   return title.slice(0, 300);
-}
-
-/** Above so many members their texts are cut shorter, so that the message stays below the bus's limit. */
-const manyMembers = 100;
-
-/** As the bus carries it. */
-export function messageOfIncident(incident: IncidentRecord): Incident {
-  const longest = incident.members.length > manyMembers ? 100 : 500;
-  return {
-    id: incident.id,
-    state: incident.state,
-    severity: incident.severity,
-    title: incident.title,
-    root: incident.root,
-    members: incident.members.map(({ fingerprint, host, summary, status, role, rule, why }) => ({
-      fingerprint,
-      ...(host !== undefined && { host }),
-      summary: summary.slice(0, longest),
-      status,
-      role,
-      rule,
-      why: why.slice(0, longest),
-    })),
-    ...(incident.acknowledgedBy !== undefined && { acknowledgedBy: incident.acknowledgedBy }),
-    ...(incident.snoozedUntil !== undefined && { snoozedUntil: toInstant(incident.snoozedUntil) }),
-    startsAt: toInstant(incident.startsAt),
-    ...(incident.endsAt !== undefined && { endsAt: toInstant(incident.endsAt) }),
-    updatedAt: toInstant(incident.updatedAt),
-  };
 }
 
 /** What was wrong is not wrong any more, as far as anybody knows. */
