@@ -23,9 +23,9 @@ afterEach(async () => {
   rows.close();
 });
 
-function open(refused: string[] = [], onDelivered = (): void => undefined): Outbox {
+function open(refused: string[] = [], onDelivered = (): void => undefined, store: Store = rows): Outbox {
   const outbox = createOutbox({
-    rows,
+    rows: store,
     channels: [chat],
     clock,
     log: createLog({ level: 'silent', name: 'test' }),
@@ -107,6 +107,27 @@ describe('the outbox', () => {
     isFull = false;
     await clock.advance(5_000);
     expect(outbox.length()).toBe(0);
+    expect(chat.deliveries).toHaveLength(1);
+  });
+
+  test('a store that cannot be read for a while delays what waits and ends nothing', async () => {
+    let isBroken = true;
+    const outbox = open([], undefined, {
+      run: (sql, ...values) => rows.run(sql, ...values),
+      get: (sql, ...values) => {
+        if (isBroken) throw new Failure('Cannot keep state: it cannot be read', { recoverable: true });
+        return rows.get(sql, ...values);
+      },
+      all: (sql, ...values) => rows.all(sql, ...values),
+      transaction: (work) => rows.transaction(work),
+      close: () => undefined,
+    });
+    outbox.card('i1', cardOf('one'));
+    outbox.wake();
+    await clock.advance(60_000);
+    expect(chat.deliveries).toEqual([]);
+    isBroken = false;
+    await clock.advance(5_000);
     expect(chat.deliveries).toHaveLength(1);
   });
 

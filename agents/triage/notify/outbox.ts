@@ -47,6 +47,7 @@ export interface Outbox {
 
 const deliveryTimeoutMs = 60_000;
 const recordAgainMs = 2_000;
+const lookAgainMs = 5_000;
 const retry = { firstMs: 1_000, maximumMs: 60_000 };
 /** A notice that is later than this says when it was written. */
 const lateMs = 2 * 60_000;
@@ -117,12 +118,12 @@ class Lane {
       return;
     }
     this.#cancel();
-    this.#running = this.#drain().finally(() => {
+    this.#running = this.#turn().then((nextAt) => {
       this.#running = undefined;
       if (this.#again) {
         this.#again = false;
         this.wake();
-      } else this.#arm();
+      } else this.#arm(nextAt);
     });
   }
 
@@ -132,11 +133,22 @@ class Lane {
     await this.#running;
   }
 
-  #arm(): void {
-    if (this.#stopping.signal.aborted) return;
-    const nextAt = this.#store.nextAt(this.#channel.kind);
-    if (nextAt === undefined) return;
+  #arm(nextAt: number | undefined): void {
+    if (this.#stopping.signal.aborted || nextAt === undefined) return;
     this.#cancel = this.#options.clock.after(Math.max(0, nextAt - this.#options.clock.now()), () => this.wake());
+  }
+
+  /** Sends what is due and returns when to look again. A store that cannot be read now may be later. */
+  async #turn(): Promise<number | undefined> {
+    const { clock, log } = this.#options;
+    try {
+      await this.#drain();
+      return this.#store.nextAt(this.#channel.kind);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      log.error({ channel: this.#channel.kind, reason: error.message }, 'messages cannot be sent yet');
+      return clock.now() + lookAgainMs;
+    }
   }
 
   async #drain(): Promise<void> {
@@ -157,7 +169,7 @@ class Lane {
       const delivered = await within(limit, (signal) => this.#channel.deliver(message, row.reference, signal));
       record = () => this.#sent(row, delivered);
     } catch (error) {
-      record = () => this.#failed(row, error);
+      record = () => this.#options.rows.transaction(() => this.#failed(row, error));
     }
     await this.#keep(record);
   }
