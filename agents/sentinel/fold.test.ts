@@ -100,6 +100,53 @@ describe('a look', () => {
     expect(look(watch, 0, [seen('a', true), seen('a', false), seen('a', true)])).toEqual(['unit-failed a firing']);
   });
 
+  test('that names a resource twice says the same in whatever order', () => {
+    const full = (value: number): Observation => {
+      const reading = { is: 'level' as const, value, unit: '%', bad: 'above' as const };
+      const warning = { trigger: 80, clear: 70 };
+      return { condition: 'full', resource: '/', reading: { ...reading, warning }, summary: `${value} %` };
+    };
+    const pairs = [
+      [seen('a', true), unseen('a')],
+      [full(75), full(10)],
+      [full(90), full(95)],
+      [
+        { ...seen('a', false), summary: 'one' },
+        { ...seen('a', false), summary: 'two' },
+      ],
+    ];
+    for (const pair of pairs) {
+      const told = [pair, pair.toReversed()].map((both) => {
+        const watch = watchOf();
+        const before = [seen('a', true), full(85)];
+        look(watch, 0, before);
+        const after = look(watch, 1, [...both, seen('b', true)]);
+        return [after, [...watch.tracks.values()].map(({ last, unseen: reason }) => [last?.summary, reason])];
+      });
+      expect(told[0]).toEqual(told[1]);
+    }
+  });
+
+  test('that could look at one of two of one name does not call it well', () => {
+    const watch = watchOf();
+    look(watch, 0, [seen('a', true)]);
+    look(watch, 1, [seen('a', true), unseen('a'), seen('b', true)]);
+    expect([...watch.tracks.values()].find(({ resource }) => resource === 'a')?.unseen).toBe('no route');
+  });
+
+  test('with more than a check may report loses nothing that is sick, and says so', () => {
+    const watch = watchOf();
+    const crowd = Array.from({ length: 6_000 }, (_, index) => seen(`r${index}`, true));
+    const sick = seen('z', false);
+    look(watch, 0, [sick]);
+    const after = look(watch, 1, [...crowd, seen('last', false), sick]);
+    expect(after).toContain('unit-failed z firing');
+    expect(after).toContain('unit-failed last firing');
+    expect(after).toContain('check-unknown all pending');
+    const track = [...watch.tracks.values()].find(({ sort }) => sort === 'unknown');
+    expect(track?.unseen).toBe('it reports 1002 more things than are looked at');
+  });
+
   test('that cannot read a number saw nothing', () => {
     const watch = watchOf();
     const reading = { is: 'level' as const, value: Number.NaN, unit: '%', bad: 'above' as const };

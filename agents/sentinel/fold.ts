@@ -1,6 +1,6 @@
-import { compareSeverity } from '#bus/fields.ts';
 import type { Observation } from './check.ts';
 import { judge, ruleFor, staleRule, unknownRule, unseenReason } from './judge.ts';
+import { type Sightings, sightingsOf } from './sightings.ts';
 import { calm, isFiring, type Look, next, type Rule } from './state.ts';
 import {
   type Change,
@@ -12,16 +12,13 @@ import {
   type Watch,
 } from './tracks.ts';
 
-/** More resources than one check may report; the rest of a look is cut. */
-const maximumObservations = 5_000;
-
 /**
  * Folds one look into the tracks of its check. Contract: what could not be seen stays as it is; what a complete look
  * no longer shows counts as well.
  */
 export function fold(watch: Watch, result: LookResult): Change[] {
-  const seen = worstByKey(result.observations.slice(0, maximumObservations));
-  const blind = blindness(watch, [...seen.values()]);
+  const { seen, left } = sightingsOf(watch, result.observations);
+  const blind = blindness(watch, { seen, left });
   const mover = new Mover(watch, result.at);
   for (const [key, observation] of seen) foldSeen(mover, key, observation);
   for (const [key, track] of watch.tracks)
@@ -129,7 +126,8 @@ interface Blindness {
   of(track: Track): string | undefined;
 }
 
-function blindness(watch: Watch, observations: readonly Observation[]): Blindness {
+function blindness(watch: Watch, { seen, left }: Sightings): Blindness {
+  const observations = [...seen.values()];
   const reasons = new Map<string, string>();
   const byCondition = new Map<string, string>();
   let whole: string | undefined;
@@ -145,6 +143,7 @@ function blindness(watch: Watch, observations: readonly Observation[]): Blindnes
   }
   const isComplete = reasons.size > 0 && observations.every(({ reading }) => unseenReason(reading) !== undefined);
   if (isComplete) whole ??= [...reasons.values()][0];
+  if (left > 0) reasons.set(watch.check.resource, `it reports ${left} more things than are looked at`);
   return { reasons, isComplete, of: (track) => whole ?? byCondition.get(track.condition) };
 }
 
@@ -168,21 +167,4 @@ function drop(watch: Watch, seen: ReadonlyMap<string, Observation>): void {
     const isGone = track.sort === 'problem' ? !seen.has(key) && track.unseen === undefined : true;
     if (isGone && track.state === calm && track.isStored) watch.tracks.delete(key);
   }
-}
-
-function worstByKey(observations: readonly Observation[]): Map<string, Observation> {
-  const byKey = new Map<string, Observation>();
-  for (const observation of observations) {
-    const key = keyOf('problem', observation.condition, observation.resource);
-    const other = byKey.get(key);
-    if (other === undefined || isWorse(observation, other)) byKey.set(key, observation);
-  }
-  return byKey;
-}
-
-function isWorse(a: Observation, b: Observation): boolean {
-  const x = judge(a.reading, calm);
-  const y = judge(b.reading, calm);
-  if (x.is !== 'bad' || y.is !== 'bad') return x.is === 'bad';
-  return compareSeverity(x.severity, y.severity) > 0;
 }
