@@ -6,6 +6,7 @@ import { CheckCommon } from '#config/check-config.ts';
 import type { CheckContext, CheckDefinition, Observation } from '#agents/sentinel/check.ts';
 import { closeHttpAgents } from '#agents/sentinel/probes/http-agents.ts';
 import { answering, checkContext, ending, silentHost } from './check-context.ts';
+import { startFakeApi } from './fake-api.ts';
 import { freePort } from './free-port.ts';
 import { startTcpTarget, type TcpTarget } from './tcp-target.ts';
 
@@ -18,7 +19,15 @@ export type Least = (port: number) => Record<string, unknown>;
 interface Exemptions {
   /** The kind asks nobody: it waits to be told, or reads a file of this machine. */
   asksNobody?: boolean;
+  /** Any answer is what it asks for: it names what the answer has to be itself. */
+  anyAnswer?: boolean;
+  /** A login that is refused shows that it is there. */
+  aliveWhenRefused?: boolean;
 }
+
+/** What stands in front of a product, or in its place, or breaks on the way: none of it is the product. */
+const notTheProduct = ['server-error-html', 'wrong-content-type', 'reset'] as const;
+const refusals = ['unauthorized', 'forbidden'] as const;
 
 /** The contract of every kind of check. Each kind's own test file calls it. */
 export function kindContract<O extends z.ZodObject>(
@@ -96,6 +105,20 @@ export function kindContract<O extends z.ZodObject>(
       expect(found.length).toBeGreaterThan(0);
       expect(wellOnes(found)).toEqual([]);
     });
+
+    test
+      .skipIf(!('url' in kind.options.shape) || exempt.anyAnswer === true)
+      .each([...notTheProduct, ...(exempt.aliveWhenRefused === true ? [] : refusals)])(
+      'an API with the fault "%s" is an observation, never well',
+      async (fault) => {
+        await using api = await startFakeApi(() => undefined);
+        api.fault = fault;
+        const found = await observe({ timeoutMs: 5_000 }, api.port);
+        expect(faultsOf(found)).toEqual([]);
+        expect(found.length).toBeGreaterThan(0);
+        expect(wellOnes(found)).toEqual([]);
+      },
+    );
 
     test('silence costs its own timeout or ends with the signal, and is never well', async () => {
       const stopping = new AbortController();

@@ -46,7 +46,7 @@ interface Status {
 async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
   const resource = resourceOf(options);
   const said = { condition: 'nginx-down', resource };
-  const answer = await createApi(options, context).text({ path: options.path });
+  const answer = await createApi(options, context).text({ path: options.path, mayBePage: true });
   if (answer.is !== 'value') return [presence(answer, { ...said, name: 'nginx' })];
   const status = parseStatus(answer.value);
   if (status === undefined) return [unseen(said, `what stands at ${options.path} is not stub_status`)];

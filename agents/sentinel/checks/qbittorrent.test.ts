@@ -12,7 +12,7 @@ import { kindContract } from '../../../test/parts/kind-contract.ts';
 import { words } from '../../../test/parts/words.ts';
 import { check } from './qbittorrent.ts';
 
-kindContract(check, (port) => ({ url: `http://127.0.0.1:${port}` }));
+kindContract(check, (port) => ({ url: `http://127.0.0.1:${port}` }), { aliveWhenRefused: true });
 
 process.env['LARES_TEST_QBT'] = 'adminadmin';
 process.env['LARES_TEST_QBT_WRONG'] = 'not-the-password';

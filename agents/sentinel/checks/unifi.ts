@@ -74,7 +74,10 @@ export const check = defineCheck({
 async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
   const api = createApi(options, context);
   // UniFi OS has no such route without a login, but answers its own page.
-  const status = options.system === 'os' ? await api.text({ path: '/' }) : await api.json(Status, { path: '/status' });
+  const status =
+    options.system === 'os'
+      ? await api.text({ path: '/', mayBePage: true })
+      : await api.json(Status, { path: '/status' });
   const there = presence(status, { condition: 'unifi-down', resource: 'unifi', name: 'the controller of UniFi' });
   if (status.is !== 'value' || options.password === undefined) return [there];
   const offline = { condition: 'device-offline', resource: 'devices' };

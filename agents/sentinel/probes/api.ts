@@ -46,6 +46,8 @@ export interface ApiCall {
   headers?: Record<string, string>;
   /** An object is sent as JSON, a `URLSearchParams` as a form. */
   body?: string | URLSearchParams | Record<string, unknown> | readonly unknown[];
+  /** A web page may come. Elsewhere one is a login or another program in the product's place, and no answer of it. */
+  mayBePage?: boolean;
 }
 
 /** What came of a call. `reason` is one bounded line for a person. */
@@ -75,7 +77,8 @@ export function createApi(options: ApiOptions, context: ApiContext): Api {
     if (!agents.ok) return { is: 'unable', reason: agents.reason };
     const startedAt = context.clock.now();
     const end = await exchange({ url: urlOf(options.url, call), call, agents: agents.agents }, context);
-    return answerOf(end, context.clock.now() - startedAt);
+    const answer = answerOf(end, context.clock.now() - startedAt);
+    return call.mayBePage !== true && answer.is === 'value' && isPage(answer.value) ? pageAnswered : answer;
   };
   return {
     text,
@@ -219,6 +222,15 @@ function answerOf(end: ExchangeEnd, ms: number): ApiAnswer<string> {
   }
   if (end.cut) return { is: 'unreadable', reason: 'its answer is larger than is read' };
   return { is: 'value', value: end.body, status: end.status, headers: end.headers, ms };
+}
+
+const pageAnswered = {
+  is: 'unreadable',
+  reason: 'it answered with a web page: a login in front of it, or another program',
+} as const;
+
+function isPage(body: string): boolean {
+  return /^\s*<(?:!doctype\s+html|html)[\s>]/i.test(body);
 }
 
 const meanings: Record<number, string> = {

@@ -70,7 +70,7 @@ function nameOf({ namespace, key }: WantedValue): string {
 async function lookAtValue(api: Api, wanted: WantedValue, of: Of): Promise<Observation[]> {
   const resource = nameOf(wanted);
   const path = `/accounts/${of.account}/storage/kv/namespaces/${wanted.namespace}/values/${encodeURIComponent(wanted.key)}`;
-  const answer = await api.text({ path, headers: of.headers });
+  const answer = await api.text({ path, headers: of.headers, mayBePage: true });
   const there = presence(answer, { condition: 'kv-value-missing', resource, name: `the value ${wanted.key}` });
   if (answer.is !== 'value') return [there];
   const said = { condition: 'kv-value-old', resource, holdMs: 0 };
