@@ -96,8 +96,12 @@ export function subjectOf(clue: Clue, inventory: Inventory): Subject {
 }
 
 /** A check of a whole cluster looks at one host and tells of many: who is down stands in the labels. */
+export function toldOf({ labels }: Clue): string | undefined {
+  return labels['guest'] ?? labels['node'];
+}
+
 function hostOf(clue: Clue, inventory: Inventory): string | undefined {
-  const labelled = clue.labels['guest'] ?? clue.labels['node'];
+  const labelled = toldOf(clue);
   const named = labelled === undefined ? undefined : inventory.nameOf(labelled);
   if (named !== undefined && (reachRank(clue) > 1 || clue.host === undefined)) return named;
   return clue.host === undefined ? undefined : (inventory.nameOf(clue.host) ?? clue.host);
@@ -112,10 +116,18 @@ function serviceByUnit(clue: Clue, host: string | undefined, inventory: Inventor
   return undefined;
 }
 
+/** Who knows best why a host is gone: the node of a guest, which stopped it; then who asked it; then its neighbours. */
+function witnessRank(clue: Clue): 0 | 1 | 2 {
+  if (clue.labels['guest'] !== undefined) return 2;
+  const told = toldOf(clue);
+  return told === undefined || told === clue.host ? 1 : 0;
+}
+
 /** The best root first: what says most about a whole host, then what is nearest to the metal, then what came first. */
 export function compareRoots(a: Clue, b: Clue): number {
   return (
     reachRank(b) - reachRank(a) ||
+    (reachRank(a) > 1 ? witnessRank(b) - witnessRank(a) : 0) ||
     Number(isUnitTrouble(b)) - Number(isUnitTrouble(a)) ||
     a.startsAt - b.startsAt ||
     (a.fingerprint < b.fingerprint ? -1 : a.fingerprint > b.fingerprint ? 1 : 0)

@@ -47,6 +47,24 @@ describe('groups by cause', () => {
     expect(ruleOf(groups, down)).toBe('unreachable-host');
   });
 
+  test('a node that is gone is the root itself, whoever of its cluster tells of it first', () => {
+    const neighbour = clue('node-down', { host: 'nas', labels: { node: 'pve' } });
+    const own = clue('host-down', { host: 'pve' }, 20_000);
+    const [group, ...others] = groupsOf([neighbour, own], inventory);
+    expect(others).toEqual([]);
+    expect(group?.root).toBe(own);
+    const [alone] = groupsOf([neighbour], inventory);
+    expect(alone?.members[0]?.why).toBe('"pve" does not answer and nothing that it needs is firing');
+  });
+
+  test('a guest that is gone was stopped by its node, which knows more than whoever asked the guest', () => {
+    const own = clue('host-down', { host: 'web' });
+    const node = clue('guest-down', { host: 'pve', labels: { guest: 'web', node: 'pve' } }, 20_000);
+    const [group, ...others] = groupsOf([own, node], inventory);
+    expect(others).toEqual([]);
+    expect(group?.root).toBe(node);
+  });
+
   test('a node explains its guests, and their services, and what depends on them', () => {
     const node = clue('host-down', { host: 'pve' });
     const guest = clue('host-down', { host: 'db' });

@@ -8,6 +8,7 @@ import {
   isUnitTrouble,
   reachRank,
   subjectOf,
+  toldOf,
   unitOf,
   wordOf,
 } from './clue.ts';
@@ -264,7 +265,7 @@ function runsOn(start: string, inventory: Inventory): string[] {
 /** Why a root is the root: the rule and its words. */
 export function rootRule(root: Clue, symptoms: number): { rule: RuleId; why: string } {
   if (reachRank(root) > 1) {
-    const name = root.labels['guest'] ?? root.host ?? root.resource;
+    const name = toldOf(root) ?? root.host ?? root.resource;
     return { rule: 'unreachable-host', why: `"${name}" does not answer and nothing that it needs is firing` };
   }
   if (symptoms === 0) return { rule: 'alone', why: 'nothing that it runs on or depends on is firing' };
