@@ -5,7 +5,7 @@ import { withSwitches } from './switches.ts';
 interface State {
   /** False: the 15 seconds after a start. */
   isReady: boolean;
-  /** Set: `auth_enabled`, and a request without the header is refused. */
+  /** Set: `auth_enabled`, whose streams are pushed. A request without the header is refused. */
   tenant: string | undefined;
   /** What `GET /config` prints. */
   config: string;
@@ -66,10 +66,12 @@ function answer(request: ApiRequest, state: State, streams: Map<string, LokiStre
   }
   if (path === '/metrics') return { body: `loki_build_info{version="3.7.3"} 1\n${state.metrics}\n` };
   if (path === '/config') return { body: state.config };
-  if (state.tenant !== undefined && request.headers['x-scope-orgid'] !== state.tenant)
-    return { status: 401, body: 'no org id\n' };
+  const tenant = request.headers['x-scope-orgid'];
+  if (state.tenant !== undefined && tenant === undefined) return { status: 401, body: 'no org id\n' };
+  // Another tenant is none that is refused: it has no streams.
+  const isTheirs = state.tenant === undefined || tenant === state.tenant;
   try {
-    return answerApi(request, streams);
+    return answerApi(request, isTheirs ? streams : new Map<string, LokiStream>());
   } catch (error) {
     if (error instanceof LogqlFault) return { status: 400, body: `${error.message}\n` };
     throw error;

@@ -41,6 +41,9 @@ export class WazuhModel {
   partial = new Map<string, number>();
   token = 'jwt-1';
   logins = 0;
+  /** Epoch ms, from which the age of a keep-alive is counted. */
+  now = Date.parse('2026-11-20T12:00:00Z');
+  #refusals = 0;
 
   answer(request: ApiRequest): ApiReply | undefined {
     const { path, headers } = request;
@@ -63,8 +66,13 @@ export class WazuhModel {
 
   #login(authorization: string): ApiReply {
     this.logins += 1;
+    // `max_login_attempts` of its api.yaml; then the address is locked for `block_time`, 300 s.
+    if (this.#refusals >= 50) return { status: 403, body: { title: 'Permission Denied', error: 6_000 } };
     const good = `Basic ${Buffer.from(`wazuh-wui:${wazuhPassword}`).toString('base64')}`;
-    if (authorization !== good) return { status: 401, body: { title: 'Unauthorized', detail: 'Invalid credentials' } };
+    if (authorization !== good) {
+      this.#refusals += 1;
+      return { status: 401, body: { title: 'Unauthorized', detail: 'Invalid credentials' } };
+    }
     return { body: { data: { token: this.token }, error: 0 } };
   }
 
@@ -86,10 +94,16 @@ export class WazuhModel {
             .map(({ id, name }) => ({ id, name, version: 'Wazuh v4.9.2' })),
         );
       case '/agents':
-        return list(this.agents.filter((agent) => agent.status === status));
+        return list(this.agents.filter((agent) => agent.status === status && this.#isOlder(agent, query)));
       default:
         return this.#nodeData(path, query) ?? this.#agentData(path);
     }
+  }
+
+  /** `older_than=15m`: the last keep-alive is longer ago. */
+  #isOlder({ lastKeepAlive }: ModelAgent, query: URLSearchParams): boolean {
+    const [, minutes = '0'] = /^(\d+)m$/.exec(query.get('older_than') ?? '') ?? [];
+    return this.now - Date.parse(lastKeepAlive) > Number(minutes) * 60_000;
   }
 
   #counts(): Record<string, number> {

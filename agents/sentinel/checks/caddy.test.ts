@@ -9,6 +9,7 @@ import { answersAt, type Daemon, describeWith, startDaemon } from '../../../test
 import { type ApiRequest, startFakeApi } from '../../../test/parts/fake-api.ts';
 import { freePort } from '../../../test/parts/free-port.ts';
 import { kindContract } from '../../../test/parts/kind-contract.ts';
+import { until } from '../../../test/parts/until.ts';
 import { words } from '../../../test/parts/words.ts';
 import { check } from './caddy.ts';
 
@@ -75,13 +76,19 @@ describeWith(['caddy'], 'Caddy of Debian', () => {
   let daemon: Daemon;
   let folder: string;
   let url: string;
+  let dead: string;
+  let globals: string;
+  const load = (body: string, type: string): Promise<Response> =>
+    fetch(`${url}/load`, { method: 'POST', body, headers: { 'content-type': type } });
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'lares-caddy-'));
     const [admin, http, https] = [await freePort(), await freePort(), await freePort()];
     url = `http://127.0.0.1:${admin}`;
-    const globals = `admin 127.0.0.1:${admin}\nhttp_port ${http}\nhttps_port ${https}\nskip_install_trust\nauto_https disable_redirects`;
+    dead = `127.0.0.1:${await freePort()}`;
+    globals = `{\nadmin 127.0.0.1:${admin}\nhttp_port ${http}\nhttps_port ${https}\nskip_install_trust\nauto_https disable_redirects\nservers {\nmetrics\n}\n}\n`;
     const site = `https://localhost:${https} {\ntls internal\nrespond "well"\n}`;
-    await writeFile(join(folder, 'Caddyfile'), `{\n${globals}\n}\n${site}\n`);
+    const proxied = `http://localhost:${http} {\nreverse_proxy ${dead} {\nhealth_uri /\nhealth_interval 100ms\n}\n}`;
+    await writeFile(join(folder, 'Caddyfile'), `${globals}${site}\n${proxied}\n`);
     daemon = await startDaemon({
       program: 'caddy',
       args: ['run', '--config', join(folder, 'Caddyfile')],
@@ -94,18 +101,42 @@ describeWith(['caddy'], 'Caddy of Debian', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  test('is well, its own authority too, until an empty configuration takes its sites away', async () => {
-    const context = checkContext();
-    const found = await look({ url, authority: true }, context);
-    expect(words(found).filter((word) => !word.startsWith('caddy-reload-failed'))).toEqual([
+  test('is well, and so is its own authority', async () => {
+    const found = await look({ url, authority: true });
+    expect(words(found).filter((word) => !/^(?:caddy-reload-failed|upstream-down) /.test(word))).toEqual([
       'caddy-down caddy ok',
       'caddy-serves-nothing routes ok',
-      'upstream-down upstreams ok',
       'certificate-expiring root certificate level',
       'certificate-expiring intermediate certificate level',
     ]);
-    const loaded = await fetch(`${url}/config/apps`, { method: 'DELETE' });
-    expect(loaded.status).toBe(200);
-    expect(words(await look({ url }, context))).toContain('caddy-serves-nothing routes critical');
+  });
+
+  test('knows a dead upstream only in its metrics, every ten seconds', async () => {
+    await until(
+      async () => words(await look({ url })).includes(`upstream-down ${dead} critical`),
+      'the upstream',
+      30_000,
+    );
+    const listed = await fetch(`${url}/reverse_proxy/upstreams`);
+    expect(await listed.json()).toMatchObject([{ address: dead, fails: 0 }]);
+  }, 40_000);
+
+  test('goes on as before when it answers 200 to a configuration that it could not load', async () => {
+    const answer = await load(`${globals}localhost {\n tls /nowhere.pem /nowhere.pem\n}\n`, 'text/caddyfile');
+    expect([answer.status, await answer.text()]).toEqual([200, expect.stringMatching(/\{"error":"loading config: /)]);
+    const found = await look({ url });
+    expect(found[1]).toMatchObject({ summary: 'Caddy has 2 routes', reading: { ok: true } });
+    // Before 2.7 no metric tells it.
+    expect(words(found)).not.toContain('caddy-reload-failed configuration ok');
+  });
+
+  test('takes an empty configuration without complaint, and then serves nothing', async () => {
+    const context = checkContext();
+    await look({ url }, context);
+    const answer = await load(JSON.stringify({ admin: { listen: new URL(url).host } }), 'application/json');
+    expect([answer.status, await answer.text()]).toEqual([200, '']);
+    const [there, routes] = await look({ url }, context);
+    expect(there).toMatchObject({ summary: 'Caddy answers', reading: { ok: true } });
+    expect(routes).toMatchObject({ summary: 'Caddy serves nothing; it had 2 routes', reading: { ok: false } });
   });
 });

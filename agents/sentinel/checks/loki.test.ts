@@ -136,6 +136,9 @@ describe('a query', () => {
     await loki.push({ job: 'sshd' }, [[minutesAgo(1), 'Failed password']]);
     expect(unknown(await look(loki, { query }))).toEqual([expect.stringContaining('no org id')]);
     expect(unknown(await look(loki, { query, tenant: 't1' }))).toEqual([]);
+    expect(unknown(await look(loki, { query, tenant: 't2', above: { warning: 1 } }))).toEqual([
+      expect.stringContaining('nothing has written to {job="sshd"}'),
+    ]);
   });
 });
 

@@ -82,12 +82,17 @@ describe('the manager', () => {
 
   test('tells agents that are silent, but not those that may rest', async () => {
     const model = fleet();
-    model.agents.push({ id: '003', name: 'pve3', status: 'disconnected', lastKeepAlive: '2026-11-20T03:00:00Z' });
+    model.agents.push(
+      { id: '003', name: 'pve3', status: 'disconnected', lastKeepAlive: '2026-11-20T03:00:00Z' },
+      { id: '004', name: 'nas', status: 'disconnected', lastKeepAlive: '2026-11-20T11:46:00Z' },
+    );
     await using api = await startFakeWazuh(model);
     expect(problems(await watcher({ url: api.url })())).toEqual([
       'warning wazuh-agent-disconnected: the agent pve3 reports no more, the last time at 2026-11-20T03:00:00Z',
     ]);
-    expect(api.requests.at(-1)?.query.get('older_than') ?? '15m').toBe('15m');
+    model.now += 120_000;
+    expect(problems(await watcher({ url: api.url })())).toHaveLength(2);
+    model.now -= 120_000;
     expect(problems(await watcher({ url: api.url, ignoreAgents: ['pve*'] })())).toEqual([]);
   });
 
@@ -203,6 +208,19 @@ describe('benchmarks and files', () => {
     expect(evidence[0]?.lines).toEqual(['2612 Ensure /tmp is a separate partition']);
     expect(problems(await look(now + 6 * day)).length).toBe(1);
     expect(problems(await look(now + 8 * day))).toEqual([]);
+  });
+
+  test('of more agents than can be asked within a minute are asked of some, and the rest is told', async () => {
+    const model = fleet();
+    const [web] = model.agents;
+    for (let id = 100; id < 300; id++)
+      if (web !== undefined) model.agents.push({ ...web, id: String(id), name: `n${id}` });
+    await using api = await startFakeWazuh(model);
+    const found = await watcher({ url: api.url, look: ['benchmarks', 'files'] })();
+    expect(problems(found)).toEqual([]);
+    expect(found.filter(({ summary }) => /^looked at 60 agents, 142 agents more/.test(summary))).toHaveLength(2);
+    // It refuses more than 300 requests a minute, from all who ask it together.
+    expect(api.requests.length).toBeLessThan(150);
   });
 
   test('files that were not looked through for a day are told', async () => {

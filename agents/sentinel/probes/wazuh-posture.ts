@@ -57,7 +57,15 @@ export async function lookAtBenchmarks(wazuh: Wazuh, { agents, context }: Of, dr
     });
   });
   remember(context.memory, 'scores', Object.fromEntries(Object.entries(scores).slice(0, 600)));
-  return found.flat();
+  return [...found.flat(), ...leftOut(condition, agents)];
+}
+
+/** What was not looked at is not well. */
+function leftOut(condition: string, agents: readonly Agent[]): Observation[] {
+  const left = agents.length - maximumAgents;
+  if (left <= 0) return [];
+  const summary = `looked at ${maximumAgents} agents, ${counted(left, 'agent')} more were left out`;
+  return [state({ condition, resource: 'agents', summary, ok: true, severity: 'warning' })];
 }
 
 /** When the files of each agent were last looked through. */
@@ -82,8 +90,5 @@ export async function lookAtFileScans(wazuh: Wazuh, { agents, context }: Of, lim
       severity: 'warning',
     });
   });
-  const left = agents.length - maximumAgents;
-  if (left <= 0) return found;
-  const summary = `looked at ${maximumAgents} agents, ${counted(left, 'agent')} more were left out`;
-  return [...found, state({ condition, resource: 'agents', summary, ok: true, severity: 'warning' })];
+  return [...found, ...leftOut(condition, agents)];
 }
