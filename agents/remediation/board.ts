@@ -1,8 +1,10 @@
 import type { Bus } from '#bus/bus.ts';
+import { Failure } from '#bus/failure.ts';
 import { type Plan, plan as planKind, type PlannedStep } from '#bus/messages/plan.ts';
 import { type Run, run as runKind } from '#bus/messages/run.ts';
 import { maximumMessageBytes } from '#bus/message.ts';
 import { type Clock, toInstant } from '#agents/runtime/clock.ts';
+import type { Log } from '#agents/runtime/log.ts';
 import { commandLineOf } from '#agents/runtime/shell.ts';
 import type { RemediationStore } from './store.ts';
 import type { RunHead, StepRow } from './store/runs.ts';
@@ -18,12 +20,14 @@ export class Board {
   readonly #bus: Bus;
   readonly #store: RemediationStore;
   readonly #clock: Clock;
+  readonly #log: Log;
   readonly #gathering = new Map<string, () => void>();
 
-  constructor(context: { bus: Bus; store: RemediationStore; clock: Clock }) {
+  constructor(context: { bus: Bus; store: RemediationStore; clock: Clock; log: Log }) {
     this.#bus = context.bus;
     this.#store = context.store;
     this.#clock = context.clock;
+    this.#log = context.log;
   }
 
   plan(id: string): void {
@@ -50,9 +54,19 @@ export class Board {
       id,
       this.#clock.after(gatherMs, () => {
         this.#gathering.delete(id);
-        this.run(id);
+        this.#tryRun(id);
       }),
     );
+  }
+
+  /** Nobody waits for it, and how the run ended is told in any case. */
+  #tryRun(id: string): void {
+    try {
+      this.run(id);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      this.#log.error({ run: id, reason: error.message }, 'progress of a run was not told');
+    }
   }
 
   /** An approval that a guard refused. The plan stays as it is. */

@@ -145,6 +145,25 @@ describe('the freeze gate', () => {
     expect(gate.isFrozen).toBe(false);
   });
 
+  it('a freeze by a clock that was a day ahead ends with a thaw of now, and with none that was said before it', async () => {
+    const day = 86_400;
+    const { gate, say } = join();
+    await clock.advance(day * 1_000);
+    const before = thaw(day);
+    say(before);
+    say(frozen(day + 300));
+    await clock.advance(300_000);
+    say(frozen(day + 300));
+    clock.setBack(day * 1_000);
+    expect(gate.thaw(before)).toContain('said before');
+    await clock.advance(day * 1_000 - 300_000);
+    expect(gate.thaw(before)).toContain('said before');
+    expect(gate.isFrozen).toBe(true);
+    clock.setBack(day * 1_000);
+    expect(gate.thaw(thaw(0))).toBeUndefined();
+    expect(gate.isFrozen).toBe(false);
+  });
+
   it('a broker that was set back is told the stored state, and one that lost it too', async () => {
     const { gate, say, said, connect } = join();
     say(frozen(0));

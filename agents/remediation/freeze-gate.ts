@@ -2,24 +2,9 @@ import type { Bus, Delivery } from '#bus/bus.ts';
 import { canonical, digestOf } from '#bus/canonical.ts';
 import { Failure } from '#bus/failure.ts';
 import { type Freeze, freeze as freezeKind } from '#bus/messages/freeze.ts';
-import { type TrustedKeys, verifyThaw } from '#bus/sign.ts';
-import type { People } from '#config/people.ts';
-import type { Clock } from '#agents/runtime/clock.ts';
-import type { Dropped } from './dropped.ts';
-import type { RemediationStore } from './store.ts';
-import { notBelieved } from './trusted-keys.ts';
+import { verifyThaw } from '#bus/sign.ts';
+import { type JudgingContext, notBelieved, rememberedMs, skewMs } from './persons-word.ts';
 
-export interface FreezeContext {
-  store: RemediationStore;
-  clock: Clock;
-  people: Pick<People, 'may'>;
-  /** Read at each thaw: a signer may have been set up after the start. */
-  trustedKeys: () => TrustedKeys;
-  dropped: Dropped;
-}
-
-/** Clocks of two machines may differ by so much. */
-const skewMs = 60_000;
 /** Retained state arrives right after the subscription was granted; later than this the broker has none. */
 const settleMs = 2_000;
 
@@ -30,7 +15,7 @@ type Stored = { freeze: Freeze; effectiveAt: number } | undefined;
  * counts once, signed, from an approver of the worker's own policy, and when it was said after the freeze.
  */
 export class FreezeGate {
-  readonly #by: FreezeContext;
+  readonly #by: JudgingContext;
   #stopping = new AbortController();
   #bus: Bus | undefined;
   #heard = false;
@@ -39,7 +24,7 @@ export class FreezeGate {
   #onSettled: () => void = () => undefined;
   #cancel: () => void = () => undefined;
 
-  constructor(by: FreezeContext) {
+  constructor(by: JudgingContext) {
     this.#by = by;
     if (this.isFrozen) this.#stopping.abort(new Frozen());
   }
@@ -87,7 +72,7 @@ export class FreezeGate {
 
   /** Takes a thaw and tells everybody, or says why it does not count. */
   thaw(message: Freeze): string | undefined {
-    const own = this.#by.store.guards.freeze();
+    const own = this.#own();
     if (own !== undefined && isSame(own.freeze, message)) return undefined;
     const refusal = this.#judge(message, own, false);
     if (refusal === undefined) {
@@ -97,11 +82,18 @@ export class FreezeGate {
     return refusal;
   }
 
+  /** What was said by a clock that was ahead counts as said now: else nothing could be thawed until that time comes. */
+  #own(): Stored {
+    const { store, clock } = this.#by;
+    const own = store.guards.freeze();
+    return own && { ...own, effectiveAt: Math.min(own.effectiveAt, clock.now()) };
+  }
+
   #take(message: Freeze, { retained }: Pick<Delivery, 'retained'>): void {
     // Not acknowledged, so that it comes again to the next process.
     if (this.#hasLeft) throw new Failure('Cannot take a freeze: the worker stops', { recoverable: true });
     this.#heard = true;
-    const own = this.#by.store.guards.freeze();
+    const own = this.#own();
     if (own === undefined || !isSame(own.freeze, message)) this.#takeNew(message, own, retained);
     this.#settle();
   }
@@ -160,7 +152,7 @@ export class FreezeGate {
     store.rows.transaction(() => {
       store.guards.saveFreeze(message, effectiveAt);
       if (!message.frozen) store.guards.rememberThaw(digestOf(message), Date.parse(message.at));
-      store.guards.forgetThaws(effectiveAt - skewMs);
+      store.guards.forgetThaws(effectiveAt - rememberedMs);
       const { signature: _, ...body } = message;
       store.journal.append({ at: now, kind: 'freeze', subject: 'freeze', body });
     });

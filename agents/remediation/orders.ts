@@ -1,34 +1,17 @@
 import { z } from 'zod';
 import { Failure } from '#bus/failure.ts';
 import { Order, verifyOrder } from '#bus/order.ts';
-import type { TrustedKeys } from '#bus/sign.ts';
-import type { People } from '#config/people.ts';
-import type { Clock } from '#agents/runtime/clock.ts';
-import type { Dropped } from './dropped.ts';
-import type { RemediationStore } from './store.ts';
-import { notBelieved } from './trusted-keys.ts';
+import { type JudgingContext, notBelieved, rememberedMs, skewMs } from './persons-word.ts';
 
-export interface OrderContext {
-  store: RemediationStore;
-  clock: Clock;
-  people: Pick<People, 'may'>;
-  trustedKeys: () => TrustedKeys;
-  dropped: Dropped;
-}
-
-/** Clocks of two machines may differ by so much. */
-const skewMs = 60_000;
 /** An order that may be kept for longer is none. */
 const longestLifeMs = 15 * 60_000;
-/** How long after its end a nonce is known: far longer than any clock is set back. */
-const rememberedMs = 7 * 24 * 3_600_000;
 
 /**
  * The data of a person's order, once: from then on the same order is refused. Throws a Failure that says why it does
  * not count.
  */
 export function takeOrder<S extends z.ZodType>(
-  by: OrderContext,
+  by: JudgingContext,
   of: { verb: string; data: unknown; schema: S },
 ): { data: z.output<S>; person: string } {
   const parsed = Order.safeParse(of.data);
@@ -47,7 +30,7 @@ export function takeOrder<S extends z.ZodType>(
   return { data: data.data, person: order.by };
 }
 
-function refusalOf({ clock, people, trustedKeys }: OrderContext, order: Order, verb: string): string | undefined {
+function refusalOf({ clock, people, trustedKeys }: JudgingContext, order: Order, verb: string): string | undefined {
   if (!verifyOrder(order, trustedKeys())) return notBelieved;
   if (order.verb !== verb) return `it is an order to "${order.verb}"`;
   if (!people.may(order.by, 'approver')) return `"${order.by}" is no approver here`;

@@ -6,7 +6,6 @@ import { agentHealth as agentHealthKind } from '#bus/messages/agent-health.ts';
 import { type Approval, approval as approvalKind } from '#bus/messages/approval.ts';
 import { finding as findingKind } from '#bus/messages/finding.ts';
 import { incident as incidentKind } from '#bus/messages/incident.ts';
-import type { Plan } from '#bus/messages/plan.ts';
 import type { MessageKind } from '#bus/message.ts';
 import { proposal as proposalKind } from '#bus/messages/proposal.ts';
 import { verdict as verdictKind } from '#bus/messages/verdict.ts';
@@ -19,8 +18,9 @@ import { Board } from './board.ts';
 import { createDropped } from './dropped.ts';
 import { FindingBook } from './findings.ts';
 import { FreezeGate } from './freeze-gate.ts';
-import type { OrderContext } from './orders.ts';
 import { createPace } from './pace.ts';
+import { type JudgingContext, notBelieved } from './persons-word.ts';
+import { PlanEnds } from './plan-ends.ts';
 import { Planning } from './planning.ts';
 import { createReach, type Reach } from './reach.ts';
 import { type RecoveryContext, recoverRuns, watchUnknown } from './recovery.ts';
@@ -34,7 +34,7 @@ import { serveVerbs } from './verbs.ts';
 const roundMs = 15_000;
 /** Sentinel is asked again for each verdict that is missing. */
 const askAgainMs = 60_000;
-/** What is over for long is forgotten. */
+/** What is over for long is looked for so often, to be forgotten. */
 const forgetMs = 10 * 60_000;
 /** How long a stopping worker waits for commands that run; what is left is looked at after the restart. */
 const patienceMs = 10_000;
@@ -52,7 +52,7 @@ class Remediation implements Agent {
   readonly #reach: Reach;
   readonly #board: Board;
   /** What it takes to judge a person's word. */
-  readonly #judging: OrderContext;
+  readonly #judging: JudgingContext;
   readonly #freeze: FreezeGate;
   readonly #limit: RateLimit;
   readonly #runs: Runs;
@@ -60,8 +60,10 @@ class Remediation implements Agent {
   readonly #stopping = new AbortController();
   readonly #working = new Set<Promise<void>>();
   readonly #planning: Planning;
+  readonly #ends: PlanEnds;
   readonly #deciding = new Set<string>();
   readonly #cancels: (() => void)[] = [];
+  #isWatching = false;
 
   constructor(context: AgentContext) {
     const { stateFolder, keysFolder, baseFolder, clock, log, bus, inventory, metrics, config, people } = context;
@@ -69,12 +71,13 @@ class Remediation implements Agent {
     this.#store = openRemediationStore(stateFolder, loadSecret(keysFolder, 'journal'));
     this.#pool = createSshPool({ log, clock });
     this.#reach = createReach({ inventory, baseFolder, pool: this.#pool });
-    this.#board = new Board({ bus, store: this.#store, clock });
+    this.#board = new Board({ bus, store: this.#store, clock, log });
     const trustedKeys = () => readTrustedKeys({ config, keysFolder, baseFolder, log });
     const dropped = createDropped({ store: this.#store, clock, log });
     this.#judging = { store: this.#store, clock, people, trustedKeys, dropped };
     this.#freeze = new FreezeGate(this.#judging);
     this.#limit = createPace(clock);
+    this.#ends = new PlanEnds({ store: this.#store, board: this.#board, clock, findings: this.#findings });
     this.#planning = new Planning({
       context,
       store: this.#store,
@@ -85,7 +88,7 @@ class Remediation implements Agent {
       dropped,
       stopping: this.#stopping.signal,
       track: (work) => this.#track(work),
-      withdrawOver: () => this.#withdrawOver(),
+      withdrawOver: () => this.#ends.withdrawOver(),
     });
     this.#runs = new Runs({
       store: this.#store,
@@ -103,13 +106,12 @@ class Remediation implements Agent {
     const { bus } = this.#context;
     recoverRuns(this.#recovery());
     this.#freeze.join(bus, () => this.#decideOpen());
-    this.#listen(findingKind, (message) => void (this.#findings.take(message) && this.#withdrawOver()));
+    this.#listen(findingKind, (message) => void (this.#findings.take(message) && this.#ends.withdrawOver()));
     bus.onClear(findingKind, (id) => {
-      if (!this.#stopping.signal.aborted && this.#findings.end(id)) this.#withdrawOver();
+      if (!this.#stopping.signal.aborted && this.#findings.end(id)) this.#ends.withdrawOver();
     });
     this.#listen(incidentKind, ({ id, state }) => {
-      if (state === 'resolved' || state === 'closed')
-        this.#withdraw((plan) => plan.incident === id, 'the incident is over');
+      if (state === 'resolved' || state === 'closed') this.#ends.withdrawFor(id);
     });
     this.#listen(proposalKind, (message) => this.#planning.onProposal(message));
     this.#listen(approvalKind, (message) => this.#onApproval(message));
@@ -126,7 +128,7 @@ class Remediation implements Agent {
       board: this.#board,
       clock: this.#context.clock,
       freeze: this.#freeze,
-      orders: this.#judging,
+      judging: this.#judging,
       limit: this.#limit,
       stopping: this.#stopping.signal,
       keyFiles: placesOfKeys(this.#context),
@@ -138,11 +140,11 @@ class Remediation implements Agent {
     this.#every(roundMs, () => this.#round());
     this.#every(askAgainMs, () => this.#board.askAgain());
     this.#every(forgetMs, () => forgetOld(this.#store.rows, this.#context.clock.now()));
-    this.#track(watchUnknown(this.#recovery(), this.#stopping.signal));
+    this.#watch();
   }
 
   async stop(): Promise<void> {
-    this.#stopping.abort(new Failure('Stopped', { recoverable: true }));
+    this.#stopping.abort(new Failure('Cannot go on: the worker stops', { recoverable: true }));
     for (const cancel of this.#cancels.splice(0)) cancel();
     const settled = this.#runs.settled();
     const patience = new AbortController();
@@ -198,9 +200,7 @@ class Remediation implements Agent {
     // Not stored, not answered: what nobody signed must neither fill the disk nor end the waiting for the real one.
     if (!verifyApproval(approval, this.#judging.trustedKeys())) {
       const { approver, signature } = approval;
-      const why =
-        'the signature is not valid, or by a key that is neither in the state folder nor in remediation.signers';
-      const body = { approver, key: signature.key, why };
+      const body = { approver, key: signature.key, why: notBelieved };
       this.#judging.dropped.note({ kind: 'approval-dropped', subject: approval.plan, body });
       return;
     }
@@ -239,37 +239,21 @@ class Remediation implements Agent {
     };
   }
 
-  #withdrawOver(): void {
-    this.#withdraw((plan) => this.#findings.areOver(plan.findings), 'what it was for is over');
-  }
-
-  #withdraw(isConcerned: (plan: Plan) => boolean, reason: string): void {
-    for (const plan of this.#store.plans.pendingPlans()) {
-      if (isConcerned(plan)) this.#end(plan, { status: 'withdrawn', reason });
-    }
-  }
-
-  #end(plan: Plan, how: { status: 'withdrawn' | 'expired'; reason: string }): void {
-    const at = this.#context.clock.now();
-    const isDecided = this.#store.rows.transaction(() => {
-      if (!this.#store.plans.decide(plan.id, { ...how, at })) return false;
-      this.#store.journal.append({ at, kind: how.status, subject: plan.id, body: { reason: how.reason } });
-      return true;
-    });
-    if (isDecided) this.#board.plan(plan.id);
-  }
-
   #round(): void {
-    const now = this.#context.clock.now();
-    for (const plan of this.#store.plans.pendingPlans()) {
-      if (Date.parse(plan.expiresAt) <= now)
-        this.#end(plan, { status: 'expired', reason: 'nobody approved it in time' });
-    }
+    this.#ends.expire();
     recoverRuns(this.#recovery());
     this.#resume();
     this.#runs.closeForgotten();
     this.#board.sweep();
-    this.#track(watchUnknown(this.#recovery(), this.#stopping.signal));
+    this.#watch();
+  }
+
+  /** Hosts that answer slowly are not asked by two rounds at once. */
+  #watch(): void {
+    if (this.#isWatching) return;
+    this.#isWatching = true;
+    const watched = watchUnknown(this.#recovery(), this.#stopping.signal);
+    this.#track(watched.finally(() => (this.#isWatching = false)));
   }
 
   #every(ms: number, work: () => void): void {

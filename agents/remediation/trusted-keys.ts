@@ -7,10 +7,6 @@ import type { TrustedKeys } from '#bus/sign.ts';
 import type { Config } from '#config/schema.ts';
 import type { Log } from '#agents/runtime/log.ts';
 
-/** Why a person's word does not count that nobody known has signed. */
-export const notBelieved =
-  'it is not signed by a key that the worker knows ("lares doctor" where it was signed says how to mend that)';
-
 /** The signers of one machine, by the names under which the agents keep their keys. */
 const ownSigners = ['triage', 'console'] as const;
 type OwnSigner = (typeof ownSigners)[number];

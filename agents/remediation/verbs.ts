@@ -10,8 +10,9 @@ import { commandLineOf } from '#agents/runtime/shell.ts';
 import type { Board } from './board.ts';
 import type { FreezeGate } from './freeze-gate.ts';
 import { refusalFrom } from './guard-probes.ts';
-import { type OrderContext, takeOrder } from './orders.ts';
+import { takeOrder } from './orders.ts';
 import { tooMany } from './pace.ts';
+import type { JudgingContext } from './persons-word.ts';
 import { lookAt, type Seen } from './probe.ts';
 import type { Reach } from './reach.ts';
 import { release } from './recovery.ts';
@@ -23,7 +24,7 @@ export interface VerbContext {
   board: Board;
   clock: Clock;
   freeze: FreezeGate;
-  orders: OrderContext;
+  judging: JudgingContext;
   limit: RateLimit;
   stopping: AbortSignal;
   /** See `placesOfKeys`. */
@@ -42,7 +43,7 @@ export function serveVerbs(bus: Bus, by: VerbContext): void {
     blocks: by.store.guards.blocks().slice(0, 100),
   }));
   // Public keys and where they lie: who asks learns why its word does not count, and what would make it count.
-  bus.serve('signers', async () => ({ keys: [...by.orders.trustedKeys().keys()], files: by.keyFiles }));
+  bus.serve('signers', async () => ({ keys: [...by.judging.trustedKeys().keys()], files: by.keyFiles }));
   bus.serve('thaw', async (data) => thaw(by, data));
   bus.serve('unblock', async (data) => unblock(by, data));
   bus.serve('release', async (data) => releaseHosts(by, data));
@@ -86,9 +87,9 @@ function thaw({ freeze }: VerbContext, data: unknown): Record<string, unknown> {
   throw new Failure(`The worker stays frozen: ${refusal}`, { recoverable: false });
 }
 
-function unblock({ store, clock, orders }: VerbContext, order: unknown): Record<string, unknown> {
+function unblock({ store, clock, judging }: VerbContext, order: unknown): Record<string, unknown> {
   const schema = z.strictObject({ playbook: Ident, host: Ident.optional() });
-  const { data, person } = takeOrder(orders, { verb: 'unblock', data: order, schema });
+  const { data, person } = takeOrder(judging, { verb: 'unblock', data: order, schema });
   const { playbook, host } = data;
   return store.rows.transaction(() => {
     const removed = store.guards.unblock(playbook, host);
@@ -101,7 +102,7 @@ function unblock({ store, clock, orders }: VerbContext, order: unknown): Record<
 /** A person has looked at the hosts of a run whose end nobody knows. */
 function releaseHosts(by: VerbContext, order: unknown): Record<string, unknown> {
   const schema = z.strictObject({ run: Ident });
-  const { data, person } = takeOrder(by.orders, { verb: 'release', data: order, schema });
+  const { data, person } = takeOrder(by.judging, { verb: 'release', data: order, schema });
   if (!release(by, data.run, `released by ${person}`)) throw unknown(`run "${data.run}" that holds a host`);
   return { run: data.run };
 }
