@@ -2,16 +2,14 @@ import { existsSync } from 'node:fs';
 import type { HostConfig } from '#config/schema.ts';
 import type { CommandContext } from '../commands/command.ts';
 import { systemClock } from '../runtime/clock.ts';
-import type { CommandRunner } from '../runtime/command.ts';
 import { messageOf } from '#bus/failure.ts';
 import { createSshPool, type SshPool } from '../runtime/ssh.ts';
 import { scanHostKey } from '../runtime/ssh-host-key.ts';
 import { readCredentials } from '../runtime/ssh-login.ts';
 import type { Finding } from './finding.ts';
+import { examineSudo } from './sudo.ts';
 
 const lookMs = 10_000;
-/** A shell's exit status. */
-const commandNotFound = 127;
 
 type Login = NonNullable<HostConfig['read']>;
 
@@ -86,33 +84,11 @@ async function examineLogin({ name, host, pool, context }: Examined, purpose: 'r
   if (end.end === 'exited' && end.code === 0) {
     const needsSudo = purpose === 'act' && host.sudo && login.user !== 'root';
     return needsSudo
-      ? examineSudo(runner, { subject, user: login.user, signal: context.signal })
-      : canLogIn(subject, login.user);
+      ? examineSudo({ subject, host: name, user: login.user, runner, loaded: context.loaded, signal: context.signal })
+      : { subject, ok: true, text: `${login.user} can log in` };
   }
   const reason = end.end === 'unreachable' || end.end === 'lost' ? end.reason : `"true" ended: ${end.end}`;
   return { subject, ok: false, text: reason, mend: await mendOf(login, { name, purpose, host }) };
-}
-
-function canLogIn(subject: string, user: string): Finding {
-  return { subject, ok: true, text: `${user} can log in` };
-}
-
-/** Sudo lists what it allows without a password as soon as that is anything; it never says so of one command safely. */
-async function examineSudo(
-  runner: CommandRunner,
-  { subject, user, signal }: { subject: string; user: string; signal: AbortSignal },
-): Promise<Finding> {
-  const end = await runner.run(['sudo', '-n', '-l'], { timeoutMs: lookMs, signal });
-  if (end.end === 'exited' && end.code === 0) return { subject, ok: true, text: `${user} can log in and use sudo` };
-  const isMissing = end.end === 'exited' && end.code === commandNotFound;
-  const why = isMissing ? 'sudo is not installed there' : 'sudo allows it nothing without a password';
-  const text = `${user} can log in, but ${why}`;
-  return {
-    subject,
-    ok: false,
-    text,
-    mend: 'allow the commands of the playbooks you want: playbooks/README.md, "Sudo"',
-  };
 }
 
 /** A key that cannot be used here is no business of the host. */

@@ -106,8 +106,8 @@ function wrapped(argv: readonly string[], how: { sudo: boolean; timeoutMs: numbe
   return withTimeout(how.sudo ? ['sudo', '-n', ...argv] : argv, how.timeoutMs);
 }
 
-/** The plain command of a step: what a process of it shows as its arguments, also behind `sudo`. */
-export function plainCommand(step: PlannedStep): readonly string[] {
+/** The plain command of a step or a probe: what a process of it shows as its arguments, also behind `sudo`. */
+export function plainCommand(step: Pick<PlannedStep, 'argv' | 'sudo'>): readonly string[] {
   // sudo -n ..., or timeout -k <seconds> <seconds> ...
   return step.sudo ? step.argv.slice(step.argv.indexOf('sudo') + 2) : step.argv.slice(step.argv.indexOf('timeout') + 4);
 }

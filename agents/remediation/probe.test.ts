@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { PlannedProbe } from '#bus/messages/plan.ts';
-import { judge } from './probe.ts';
+import { judge, lookAt } from './probe.ts';
+import type { Reach } from './reach.ts';
 
 const probe: PlannedProbe = {
   id: 'p',
@@ -50,4 +51,25 @@ test('what sudo did not run says nothing, and what it ran does', () => {
   }
   expect(judge(bySudo, ended(warning)).holds).toBe('yes');
   expect(judge(bySudo, ended(`${warning}cat: /state: No such file\n`)).holds).toBe('yes');
+});
+
+test('a look that sudo refuses names the line of sudoers that would allow it, for the login of the plan', async () => {
+  const reach: Pick<Reach, 'runner'> = {
+    runner: () => ({
+      run: async (argv) => {
+        const isRefused = argv.includes('sudo');
+        const output = { stdout: '/usr/bin/cat\n', stderr: '', truncated: false };
+        if (!isRefused) return { end: 'exited', code: 0, output };
+        return { end: 'exited', code: 1, output: { ...output, stdout: '', stderr: 'sudo: a password is required\n' } };
+      },
+    }),
+  };
+  const host = { host: 'p', transport: 'ssh' as const, address: 'p', port: 22, user: 'lares', hostKeys: [] };
+  const argv = ['timeout', '15', 'sudo', '-n', 'cat', '/a=b'];
+  const by = { reach, signal: new AbortController().signal };
+  const [seen] = await lookAt([{ ...probe, host: 'p', sudo: true, argv }], [host], by);
+  expect(seen).toMatchObject({
+    holds: 'unknown',
+    said: String.raw`sudo: a password is required; to allow it, add to sudoers: lares ALL=(root) NOPASSWD: /usr/bin/cat /a\=b`,
+  });
 });

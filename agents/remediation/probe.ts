@@ -3,14 +3,14 @@ import { scrub } from '#bus/scrub.ts';
 import { matchesInTime } from '#config/bounded-pattern.ts';
 import type { CommandEnd } from '#agents/runtime/command.ts';
 import type { Reach } from './reach.ts';
-import { refusalBySudo } from './sudo.ts';
+import { explainedRefusal, refusalBySudo } from './sudo.ts';
 
 /** What a probe saw. */
 export interface Seen {
   probe: PlannedProbe;
   /** `unknown`: it could not be looked at. */
   holds: 'yes' | 'no' | 'unknown';
-  /** What came, in one short line, redacted. */
+  /** What came, in one line, redacted. */
   said: string;
 }
 
@@ -22,7 +22,7 @@ const probeOutputBytes = 8_192;
 export async function lookAt(
   probes: readonly PlannedProbe[],
   hosts: readonly PlannedHost[],
-  by: { reach: Reach; signal: AbortSignal },
+  by: { reach: Pick<Reach, 'runner'>; signal: AbortSignal },
 ): Promise<Seen[]> {
   return await Promise.all(
     probes.map(async (probe) => {
@@ -33,7 +33,9 @@ export async function lookAt(
         signal: by.signal,
         maximumOutputBytes: probeOutputBytes,
       });
-      return judge(probe, end);
+      const seen = judge(probe, end);
+      const refusal = await explainedRefusal({ command: probe, host, end }, by);
+      return refusal === undefined ? seen : { ...seen, said: refusal };
     }),
   );
 }

@@ -5,7 +5,7 @@ import type { CommandEnd, CommandOutput } from '#agents/runtime/command.ts';
 import { saysTimedOut } from '#agents/runtime/guarded-command.ts';
 import { type Leftovers, leftovers } from './leftovers.ts';
 import type { Reach } from './reach.ts';
-import { refusalBySudo } from './sudo.ts';
+import { explainedRefusal } from './sudo.ts';
 
 /** How a step ended, and whether it is certain that nothing of it still runs. */
 export interface StepEnd {
@@ -64,7 +64,7 @@ async function settleEnded(
   const output = textOf(end.output);
   const over = { isOver: true, hasRun: true, ...(end.end === 'exited' && { exitStatus: end.code }) };
   if (end.end === 'exited' && step.success.includes(end.code)) return { ...over, status: 'succeeded', output };
-  const refusal = refusalBySudo(step, end);
+  const refusal = await explainedRefusal({ command: step, host: of.host, end }, by);
   if (refusal !== undefined) {
     return { status: 'failed', output: noted(`it never started: ${refusal}`, ''), isOver: true, hasRun: false };
   }

@@ -25,6 +25,8 @@ interface CardFacts {
 
 const maximumSymptoms = 6;
 const maximumCause = 500;
+/** Room for a line of sudoers. */
+const maximumSaid = 500;
 const activeRuns: ReadonlySet<Run['status']> = new Set(['queued', 'started', 'verifying', 'succeeded', 'rolled-back']);
 
 /** The one message of an incident. */
@@ -158,7 +160,7 @@ function progressOf(run: Run): string[] {
       const isBad = step.status === 'failed' || step.status === 'timed-out' || step.status === 'unknown';
       // systemctl says why in its last line but one; the last says where to read more.
       const said = isBad ? (step.output ?? '').trim().split('\n').slice(-2) : [];
-      return [line, ...said.filter((text) => text !== '').map((text) => `  ${text.slice(0, 200)}`)];
+      return [line, ...said.filter((text) => text !== '').map((text) => `  ${cut(text, maximumSaid)}`)];
     });
 }
 

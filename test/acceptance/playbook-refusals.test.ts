@@ -2,6 +2,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
+import { commandLineOf } from '#agents/runtime/shell.ts';
+import { sudoersRule } from '#agents/runtime/sudoers.ts';
 import { until } from '../parts/until.ts';
 import { approveAsked, type Asked } from './asked.ts';
 import type { Play } from './play.ts';
@@ -23,6 +25,19 @@ function slowPlaybook(argv: readonly string[]): string {
 
 /** All characters that systemd allows in the name of a unit (systemd.unit(5)). */
 const oddUnits = [String.raw`odd:na_me-1.2\x2dx.service`, String.raw`odd@in\x2dst:1_x.y.service`];
+
+/** What means something in sudoers, in patterns or in both. */
+const oddArguments = [
+  ['--format={{if .State.Health}}{{.State.Health.Status}}{{end}}', 'a'],
+  ['a,b:c=d#e', '#1000', 'ALL,', '!'],
+  ['*', '?', '[a-z]', '[!x]', '{}', '+', ';'],
+  [String.raw`in\x2dst:1_x.y.service`, String.raw`\*`, String.raw`\\`],
+  ['^.*$'],
+  ['^', 'a$'],
+  ['  two  blanks ', '\ttab\t', 'end'],
+  ['"quoted"', "'single'", '$(id)', '`id`', '%h', '@x'],
+  ['ä€😀'],
+];
 
 story('on a real host', (stage) => {
   const run = (script: string): Promise<string> => stage.host.run(script);
@@ -57,6 +72,19 @@ ln -sf /lib/systemd/system/ssh.service /etc/systemd/system/back-door.service; sy
       for (const unit of ['poweroff.target', '../ssh', 'a b', '*', 'ssh@.service', '-.mount', '--now']) {
         const { plan } = await approveAsked(play.lares, 'restart-systemd-unit', [`unit=${unit}`]);
         expect({ unit, status: plan.status }).toEqual({ unit, status: 'refused' });
+      }
+    });
+
+    test('a unit that is not there, whose restart would end with 5, is refused before anything runs', async () => {
+      await using play = await stage.play(options);
+      await play.start();
+      await expect(run('systemctl restart nowhere.service')).rejects.toThrow(/not found/);
+      for (const playbook of ['restart-systemd-unit', 'reset-and-start-unit']) {
+        const { plan, run: ended } = await approveAsked(play.lares, playbook, ['unit=nowhere']);
+        expect({ playbook, plan, ended }).toMatchObject({
+          plan: { status: 'refused', reason: expect.stringMatching(/nowhere is known to systemd/) as unknown },
+          ended: undefined,
+        });
       }
     });
 
@@ -158,16 +186,44 @@ chmod 440 /etc/sudoers.d/*; visudo -c`);
       }
     });
 
-    test('what sudo does not allow is said, and nothing runs', async () => {
+    test('what sudo does not allow is said with the line that allows it, and nothing runs until it stands there', async () => {
       await using play = await stage.play(bySudo);
       await play.start();
-      const { run: ended } = await ask(play, ['sleep', '4005']);
-      expect(ended).toMatchObject({
+      const { run: refused } = await ask(play, ['sleep', '0.25']);
+      const rule = 'lares ALL=(root) NOPASSWD: /usr/bin/sleep 0.25';
+      expect(refused).toMatchObject({
         end: 'refused',
-        reason: 'nothing ran: it never started: sudo: a password is required',
+        reason: `nothing ran: it never started: sudo: a password is required; to allow it, add to sudoers: ${rule}`,
       });
+      await run(`echo '${rule}' > /etc/sudoers.d/lares-said; chmod 440 /etc/sudoers.d/lares-said; visudo -c`);
+      expect((await ask(play, ['sleep', '0.25'])).run).toMatchObject({ end: 'succeeded' });
+      expect((await ask(play, ['sleep', '0.5'])).run).toMatchObject({ end: 'refused' });
       const { plan } = await approveAsked(play.lares, 'restart-docker-container', ['container=shop']);
-      expect(plan).toMatchObject({ status: 'refused', reason: expect.stringMatching(/cannot look on web/) as unknown });
+      // It has no docker, so no line can be named.
+      const reason = 'precondition: cannot look on web whether the container shop exists: sudo: a password is required';
+      expect(plan).toMatchObject({ status: 'refused', reason });
     });
+  });
+
+  test('a line for sudoers allows its command, whatever characters that has, and no other', async () => {
+    const commands = oddArguments.map((rest) => ['/usr/bin/echo', ...rest]);
+    const rules = commands.map((argv) => sudoersRule('nobody', argv)).join('\n');
+    await run(`cat > /etc/sudoers.d/odd <<'END'\n${rules}\nEND\nchmod 440 /etc/sudoers.d/odd; visudo -c`);
+    const allowed = async (argv: readonly string[]): Promise<boolean> =>
+      (await run(`sudo -l -U nobody -- ${commandLineOf(argv)} >/dev/null 2>&1 && echo yes || true`)) !== '';
+    try {
+      for (const argv of commands) {
+        expect([argv, await allowed(argv)]).toEqual([argv, true]);
+        for (const other of [
+          [...argv, 'more'],
+          [...argv.slice(0, -1), `${argv.at(-1)}x`],
+          ['/usr/bin/printf', 'x'],
+        ]) {
+          expect([other, await allowed(other)]).toEqual([other, false]);
+        }
+      }
+    } finally {
+      await run('rm /etc/sudoers.d/odd');
+    }
   });
 });

@@ -1,18 +1,9 @@
 import { z } from 'zod';
+import { sudoersArguments } from '#agents/runtime/sudoers.ts';
 
-/** As sudoers wants a command: these four characters mean something in its arguments. */
-function sudoersText(command: string): string {
-  return command.replaceAll(/[,:=\\]/g, (character) => `\\${character}`);
-}
-
-/**
- * Whether a kind asks as root. Only read-only commands whose every argument is fixed go this way. In sudoers a wildcard also
- * matches blanks, and so any further argument; a backslash does not stand for itself.
- */
+/** Whether a kind asks as root. Only read-only commands whose every argument is fixed go this way. */
 export function sudoOption(commands: readonly string[]) {
-  const open = commands.find((command) => /[*?[\]\\]/.test(command));
-  if (open !== undefined) throw new TypeError(`Cannot offer "${open}" for sudoers: it has a wildcard or a backslash`);
-  const allowed = commands.map((command) => `\`${sudoersText(command)}\``).join(', ');
+  const allowed = commands.map((command) => `\`${sudoersArguments(command) ?? ''}\``).join(', ');
   return z
     .boolean()
     .default(false)

@@ -131,9 +131,9 @@ function listSpans(title: string, lines: readonly string[], room: number): Span[
   ];
 }
 
-/** The newest lines win. */
+/** The newest lines win. One may hold a line of sudoers, which is no use when it is cut. */
 function newsSpans(news: readonly string[], room: number): Span[] {
-  let kept = news.slice(-8).map((text) => line(text));
+  let kept = news.slice(-8).map((text) => line(text, 600));
   const size = (): number => kept.reduce((sum, text) => sum + text.length + 3, 8);
   while (kept.length > 0 && size() > room) kept = kept.slice(1);
   if (kept.length === 0) return [];
