@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Document, LineCounter, parseDocument } from 'yaml';
 import { Failure, messageOf } from '#bus/failure.ts';
-import { matchesInTime } from '#config/bounded-pattern.ts';
+import { answersTo } from './answers.ts';
 import { lintPlaybook } from './lint.ts';
 import { checkParameter, parametersFrom } from './parameters.ts';
 import { type Candidate, type Catalogue, type CatalogueFault, Playbook } from './playbook.ts';
@@ -70,13 +70,6 @@ class LoadedCatalogue implements Catalogue {
       return allFit(playbook, parameters) ? [{ playbook, parameters, missing }] : [];
     });
   }
-}
-
-function answersTo(answer: Readonly<Record<string, string>>, labels: Readonly<Record<string, string>>): boolean {
-  return Object.entries(answer).every(
-    ([label, pattern]) =>
-      Object.hasOwn(labels, label) && matchesInTime(new RegExp(`^(?:${pattern})$`, 'u'), labels[label] ?? '') === true,
-  );
 }
 
 /** A label from the world that is no good value makes no proposal. Roots from the configuration are the worker's. */

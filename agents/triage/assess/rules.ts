@@ -1,6 +1,7 @@
 import type { Assessment } from '#bus/messages/assessment.ts';
 import type { Finding } from '#bus/messages/finding.ts';
 import type { Risk } from '#bus/messages/plan.ts';
+import { answersTo } from '#playbooks/answers.ts';
 import type { Candidate } from '#playbooks/playbook.ts';
 import type { IncidentFacts } from './incident-facts.ts';
 import { telltaleIn, thingOf } from './telltales.ts';
@@ -199,15 +200,9 @@ type Rank = readonly [specificity: number, risk: number];
 function rankOf({ playbook }: Candidate, root: Finding): Rank {
   const specificity = Math.max(
     0,
-    ...playbook.answers.filter((answer) => answers(answer, root)).map((answer) => Object.keys(answer).length),
+    ...playbook.answers.filter((answer) => answersTo(answer, root.labels)).map((answer) => Object.keys(answer).length),
   );
   return [-specificity, riskRank[playbook.risk]];
-}
-
-function answers(answer: Readonly<Record<string, string>>, root: Finding): boolean {
-  return Object.entries(answer).every(([label, pattern]) =>
-    new RegExp(`^(?:${pattern})$`, 'u').test(root.labels[label] ?? ''),
-  );
 }
 
 function compare(a: Rank, b: Rank): number {
