@@ -33,7 +33,7 @@ export interface Store {
   close(): void;
 }
 
-interface StoreOptions {
+export interface StoreOptions {
   /** `:memory:` or a file; its folder is made. */
   path: string;
   /** Applied in order, once each; the position is the version. Never edit one that has shipped. */
@@ -176,12 +176,23 @@ class SqliteStore implements Store {
   }
 }
 
+/** SQLITE_CORRUPT and SQLITE_NOTADB. */
+const damage: ReadonlySet<number> = new Set([11, 26]);
+
+/** Whether the file itself is broken: no waiting and no space mends it. */
+export function isDamaged(error: unknown): error is Failure {
+  return error instanceof Failure && damage.has(codeIn(error.cause));
+}
+
+function codeIn(error: unknown): number {
+  return error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0;
+}
+
 function guarded<T>(path: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    const code = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0;
-    const refusal = refusals[code];
+    const refusal = refusals[codeIn(error)];
     if (refusal === undefined) throw error;
     const { reason, recoverable } = refusal;
     throw new Failure(`Cannot keep state: "${path}" ${reason}`, { recoverable, cause: error });

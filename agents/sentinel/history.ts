@@ -1,8 +1,10 @@
 import { join } from 'node:path';
 import type { Finding } from '#bus/messages/finding.ts';
 import type { Clock } from '#agents/runtime/clock.ts';
-import { openStore, type Store } from '#agents/runtime/store.ts';
+import type { Store } from '#agents/runtime/store.ts';
 import type { Ping } from './check.ts';
+import type { Keeping } from './keeping.ts';
+import { openReplaceable } from './replaceable-store.ts';
 
 const migrations = [
   `CREATE TABLE series (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -49,13 +51,20 @@ export interface PastOccurrence {
 export class History {
   readonly #rows: Store;
   readonly #clock: Clock;
+  readonly #keeping: Keeping;
   readonly #series = new Map<string, { id: number; at: number; value: number }>();
   #waiting: (readonly [series: number, at: number, value: number])[] = [];
   #cancelFlush: (() => void) | undefined;
 
-  constructor(folder: string, clock: Clock) {
-    this.#rows = openStore({ path: join(folder, 'history.db'), migrations, synchronous: 'NORMAL' });
+  constructor(folder: string, { clock, keeping }: { clock: Clock; keeping: Keeping }) {
     this.#clock = clock;
+    this.#keeping = keeping;
+    const file = { path: join(folder, 'history.db'), migrations, synchronous: 'NORMAL' } as const;
+    this.#rows = openReplaceable(file, (aside) => {
+      this.#series.clear();
+      this.#waiting = [];
+      keeping.note(`the history was damaged and begins anew; what was in it is "${aside}"`);
+    });
   }
 
   /** Keeps a value when it moved or has not been kept for long. Written within a second. */
@@ -67,7 +76,7 @@ export class History {
     known.at = at;
     known.value = value;
     this.#waiting.push([known.id, at, value]);
-    this.#cancelFlush ??= this.#clock.after(flushMs, () => this.flush());
+    this.#cancelFlush ??= this.#clock.after(flushMs, () => void this.#keeping.guard(() => this.flush()));
   }
 
   #openSeries(name: string): { id: number; at: number; value: number } {
@@ -211,7 +220,7 @@ export class History {
   }
 
   close(): void {
-    this.flush();
+    this.#keeping.guard(() => this.flush());
     this.#rows.close();
   }
 }

@@ -1,10 +1,9 @@
-import { Failure, messageOf } from '#bus/failure.ts';
 import type { Finding } from '#bus/messages/finding.ts';
 import { type Clock, toInstant } from '#agents/runtime/clock.ts';
-import type { Log } from '#agents/runtime/log.ts';
 import { eventBetween, type FindingEvent, newFinding, refreshed, resolvedFinding } from './finding.ts';
 import { fold, foldConfirmed, foldStale } from './fold.ts';
 import { byItself, type Credit, type History } from './history.ts';
+import type { Keeping } from './keeping.ts';
 import type { OtherCheck } from './check.ts';
 import type { BoundCheck } from './registry.ts';
 import { calm, isFiring } from './state.ts';
@@ -27,7 +26,7 @@ interface LedgerOptions {
   store: SentinelStore;
   history: History;
   clock: Clock;
-  log: Log;
+  keeping: Keeping;
   /** Appends to the audit journal; called inside the transaction that stores the finding. */
   journal: (event: FindingEvent, finding: Finding) => void;
   /** Contract: called after the finding was stored, or could not be because the disk refuses. */
@@ -72,7 +71,7 @@ export class Ledger {
   /** Folds a finished look in, with the memory of the check when the look changed it. */
   take(watch: Watch, result: LookResult, memory?: string): void {
     const changes = [...fold(watch, result), ...foldStale(watch, false, result.at)];
-    this.#guard(() => this.#sample(watch, result));
+    this.#options.keeping.guard(() => this.#sample(watch, result));
     this.#settle(watch, changes, { at: result.at, ...(memory !== undefined && { memory }) });
   }
 
@@ -80,7 +79,7 @@ export class Ledger {
   confirm(watch: Watch, track: Track, credit: Credit): void {
     const at = this.#options.clock.now();
     this.#settle(watch, foldConfirmed(watch, track, at), { at, endedBy: credit.endedBy });
-    this.#guard(() => this.#options.history.credit(credit));
+    this.#options.keeping.guard(() => this.#options.history.credit(credit));
   }
 
   /** Finds the checks that have not been looked at for three intervals, whatever held them up. */
@@ -128,7 +127,7 @@ export class Ledger {
     const updatedAt = Math.max(this.#options.clock.now(), Date.parse(track.finding.updatedAt) + 1);
     const finding = { ...track.finding, evidence, updatedAt: toInstant(updatedAt) };
     track.finding = finding;
-    this.#guard(() => this.#options.store.amend(finding));
+    this.#options.keeping.guard(() => this.#options.store.amend(finding));
     this.#options.tell({ event: 'updated', finding, watch, track });
   }
 
@@ -144,7 +143,7 @@ export class Ledger {
       this.#save({ watch, tracks, events, ...options });
     }
     for (const event of events) {
-      this.#guard(() => this.#remember(event, options.endedBy));
+      this.#options.keeping.guard(() => this.#remember(event, options.endedBy));
       this.#options.tell(event);
     }
   }
@@ -153,7 +152,7 @@ export class Ledger {
     for (const { finding } of of.events) this.#unsaved.set(finding.fingerprint, finding);
     const { store, journal } = this.#options;
     // A full disk must not silence the alarm about itself: what cannot be stored is told all the same.
-    this.#guard(() => {
+    this.#options.keeping.guard(() => {
       store.rows.transaction(() => {
         store.save({
           check: of.watch.check.id,
@@ -186,7 +185,7 @@ export class Ledger {
     const finding = stored.finding && resolvedFinding(stored.finding, clock.now());
     const track: Track = { ...stored, state: calm, isStored: false };
     delete track.finding;
-    this.#guard(() => {
+    this.#options.keeping.guard(() => {
       store.rows.transaction(() => {
         store.save({
           check: stored.check,
@@ -198,15 +197,6 @@ export class Ledger {
       });
       if (finding !== undefined) this.#options.history.ended(finding, 'its check was removed');
     });
-  }
-
-  #guard(work: () => void): void {
-    try {
-      work();
-    } catch (error) {
-      if (!(error instanceof Failure)) throw error;
-      this.#options.log.error({ reason: messageOf(error) }, 'sentinel cannot store what it saw');
-    }
   }
 }
 

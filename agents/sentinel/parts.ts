@@ -13,6 +13,7 @@ import { createHostFinder } from './foreign/hosts.ts';
 import type { Source } from './foreign/source.ts';
 import { createGateway, type Gateway } from './gateway.ts';
 import { History } from './history.ts';
+import { Keeping } from './keeping.ts';
 import { Ledger, type LedgerEvent } from './ledger.ts';
 import { isDown, type LookOptions, resting, whole, withoutBlame, withSleep } from './look.ts';
 import { Memories } from './memory.ts';
@@ -29,6 +30,7 @@ import { followUpMs, type Watch } from './tracks.ts';
 export interface Parts {
   store: SentinelStore;
   history: History;
+  keeping: Keeping;
   journal: Journal;
   probes: Probes;
   ledger: Ledger;
@@ -58,18 +60,19 @@ export function assemble(context: AgentContext, assembly: Assembly): Parts {
   const gateway = config.gateway === undefined ? undefined : createGateway({ address: config.gateway, clock });
   const checks = gateway === undefined ? assembly.checks : [...assembly.checks, gateway.check];
   const store = new SentinelStore(stateFolder);
-  const history = new History(stateFolder, clock);
+  const keeping = new Keeping({ clock, log });
+  const history = new History(stateFolder, { clock, keeping });
   const journal = openJournal(store.rows, loadSecret(keysFolder, 'journal'));
   const probes = assembly.probes ?? createProbes({ config, clock, log });
-  const keeping = { store, history, clock, log, journal: findingsJournal(journal, clock) };
+  const record = { store, history, keeping, clock, journal: findingsJournal(journal, clock) };
   const tell = (event: LedgerEvent): void => {
     if (event.event === 'fired') foreign.giveWay(event.finding.fingerprint);
     assembly.onEvent(event);
   };
-  const ledger = new Ledger({ ...keeping, checks, tell });
+  const ledger = new Ledger({ ...record, checks, tell });
   ledger.restore();
   const { sources, onForeign } = assembly;
-  const foreign = new Foreign({ ...keeping, sources, hostOf: createHostFinder(config.hosts), tell: onForeign });
+  const foreign = new Foreign({ ...record, sources, hostOf: createHostFinder(config.hosts), tell: onForeign });
   foreign.restore();
   const board = new Board({ ledger, foreign, hosts: Object.keys(config.hosts) });
   const memories = new Memories(store.memory());
@@ -95,7 +98,7 @@ export function assemble(context: AgentContext, assembly: Assembly): Parts {
   });
   const evidence = new EvidenceGatherer({ ...looking, history, memories, hosts: config.hosts });
   const publisher = new Publisher({ bus, store, board, clock, log, hosts: Object.keys(config.hosts) });
-  return { store, history, journal, probes, ledger, foreign, board, runner, evidence, rechecks, publisher };
+  return { store, history, keeping, journal, probes, ledger, foreign, board, runner, evidence, rechecks, publisher };
 }
 
 function findingsJournal(

@@ -11,6 +11,7 @@ import { level, SentinelStage, startMs, state } from '../../test/parts/sentinel-
 import { until } from '../../test/parts/until.ts';
 import { type CheckDefinition, defineCheck, noEvidence, type Observation } from './check.ts';
 import { History } from './history.ts';
+import { Keeping } from './keeping.ts';
 import { Ledger } from './ledger.ts';
 import { bindChecks } from './registry.ts';
 import { SentinelStore } from './store.ts';
@@ -190,7 +191,8 @@ test('a full disk silences no alarm, and what it kept out is stored when there i
   const folder = await mkdtemp(join(tmpdir(), 'lares-ledger-'));
   const clock = createVirtualClock(startMs);
   const store = new SentinelStore(folder);
-  const history = new History(folder, clock);
+  const keeping = new Keeping({ clock, log: createLog({ level: 'silent', name: 'test' }) });
+  const history = new History(folder, { clock, keeping });
   const told: string[] = [];
   const ledger = new Ledger({
     checks: bindChecks(ConfigSchema.parse({ checks: [{ id: 'a', kind: 'a', for: '0s' }] }), new Map([['a', kind]]))
@@ -198,7 +200,7 @@ test('a full disk silences no alarm, and what it kept out is stored when there i
     store,
     history,
     clock,
-    log: createLog({ level: 'silent', name: 'test' }),
+    keeping,
     journal: () => undefined,
     tell: ({ event, finding }) => void told.push(`${event} ${finding.resource}`),
   });
@@ -224,7 +226,8 @@ test('a full disk silences no alarm, and what it kept out is stored when there i
 test('values that do not move are kept once an hour, those that move each minute, and none for ever', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'lares-history-'));
   const clock = createVirtualClock(startMs);
-  const history = new History(folder, clock);
+  const keeping = new Keeping({ clock, log: createLog({ level: 'silent', name: 'test' }) });
+  const history = new History(folder, { clock, keeping });
   for (let second = 0; second < 3_600; second += 10) {
     history.sample('still', 40);
     history.sample('busy', second);

@@ -220,6 +220,7 @@ class SentinelAgent implements Sentinel {
   #tick(parts: Parts): void {
     const { clock } = this.#context;
     const now = clock.now();
+    parts.keeping.look(parts.ledger);
     parts.ledger.markStale();
     this.#measure(parts);
     if (now - this.#prunedAt >= pruneMs) this.#prune(parts, now);
@@ -237,12 +238,9 @@ class SentinelAgent implements Sentinel {
 
   #prune(parts: Parts, now: number): void {
     this.#prunedAt = now;
-    try {
+    parts.keeping.guard(() => {
       parts.store.prune(now);
       parts.history.prune(now);
-    } catch (error) {
-      if (!(error instanceof Failure)) throw error;
-      this.#context.log.error({ reason: messageOf(error) }, 'old state could not be removed');
-    }
+    });
   }
 }

@@ -9,6 +9,7 @@ import { createHttpSurface } from '#agents/runtime/http.ts';
 import { createLog } from '#agents/runtime/log.ts';
 import { createMetrics } from '#agents/runtime/metrics.ts';
 import { History } from '#agents/sentinel/history.ts';
+import { Keeping } from '#agents/sentinel/keeping.ts';
 import { SentinelStore } from '#agents/sentinel/store.ts';
 import { createVirtualClock } from '../../../test/parts/virtual-clock.ts';
 import { bindIntakes } from './bind.ts';
@@ -25,7 +26,8 @@ async function openAlone() {
   const destination = new Writable({ write: (chunk, _encoding, done) => (lines.push(String(chunk)), done()) });
   const log = createLog({ level: 'warn', name: 'test', destination });
   const store = new SentinelStore(folder);
-  const history = new History(folder, clock);
+  const keeping = new Keeping({ clock, log });
+  const history = new History(folder, { clock, keeping });
   const told: Finding[] = [];
   const { sources } = await bindIntakes(ConfigSchema.parse({ intake: { prom: { kind: 'alertmanager' } } }));
   const foreign = new Foreign({
@@ -33,7 +35,7 @@ async function openAlone() {
     store,
     history,
     clock,
-    log,
+    keeping,
     hostOf: () => undefined,
     journal: () => undefined,
     tell: (_event, finding) => told.push(finding),

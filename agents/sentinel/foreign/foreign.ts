@@ -1,10 +1,9 @@
-import { Failure, messageOf } from '#bus/failure.ts';
 import { fingerprintOf } from '#bus/fingerprint.ts';
 import type { Finding } from '#bus/messages/finding.ts';
 import type { Clock } from '#agents/runtime/clock.ts';
-import type { Log } from '#agents/runtime/log.ts';
 import type { FindingEvent } from '#agents/sentinel/finding.ts';
 import { byItself, type Credit, type History } from '#agents/sentinel/history.ts';
+import type { Keeping } from '#agents/sentinel/keeping.ts';
 import type { SentinelStore } from '#agents/sentinel/store.ts';
 import type { ForeignAlert } from './alert.ts';
 import { evidenceFor } from './evidence.ts';
@@ -27,7 +26,7 @@ interface ForeignOptions {
   store: SentinelStore;
   history: History;
   clock: Clock;
-  log: Log;
+  keeping: Keeping;
   hostOf: HostFinder;
   /** Appends to the audit journal; called inside the transaction that stores the finding. */
   journal: (event: FindingEvent, finding: Finding, endedBy: string) => void;
@@ -69,7 +68,9 @@ export class Foreign {
     for (const [fingerprint, { claims }] of this.#held) {
       for (const source of claims.keys()) {
         if (!known.has(source))
-          this.#guarded(() => this.#commit(this.#withdraw(fingerprint, source), 'its intake was removed'));
+          this.#options.keeping.guard(() =>
+            this.#commit(this.#withdraw(fingerprint, source), 'its intake was removed'),
+          );
       }
     }
     this.#arm();
@@ -97,7 +98,7 @@ export class Foreign {
 
   /** Notes what ended it. */
   credit(credit: Credit): void {
-    this.#guarded(() => this.#options.history.credit(credit));
+    this.#options.keeping.guard(() => this.#options.history.credit(credit));
   }
 
   /** What a source reports now, without what Lares says about the source. */
@@ -136,7 +137,7 @@ export class Foreign {
   addEvidence({ fingerprint, occurrence }: Finding, evidence: Finding['evidence']): void {
     const held = this.#held.get(fingerprint);
     if (held?.finding.occurrence !== occurrence) return;
-    this.#guarded(() => this.#commit([enriched(held, evidence, this.#options.clock.now())]));
+    this.#options.keeping.guard(() => this.#commit([enriched(held, evidence, this.#options.clock.now())]));
   }
 
   /** A person's word that these are over; tells how many were reported. Whoever reports one again opens it again. */
@@ -161,17 +162,19 @@ export class Foreign {
     if (held === undefined) return;
     this.#held.delete(fingerprint);
     const gone = [...held.claims.keys()].map((source) => ({ fingerprint, source }));
-    this.#guarded(() => this.#options.store.rows.transaction(() => this.#rows.save(gone, [])));
+    this.#options.keeping.guard(() => this.#options.store.rows.transaction(() => this.#rows.save(gone, [])));
   }
 
   /** A word of Lares about a source, until it is taken back. */
   say(source: Source, word: Word): void {
-    this.#guarded(() => this.#commit([this.#said(source, word)]));
+    this.#options.keeping.guard(() => this.#commit([this.#said(source, word)]));
     this.#arm();
   }
 
   unsay(source: Source, alertname: string): void {
-    this.#guarded(() => this.#commit(this.#withdraw(fingerprintOf(ownLabels(source, alertname)), source.name)));
+    this.#options.keeping.guard(() =>
+      this.#commit(this.#withdraw(fingerprintOf(ownLabels(source, alertname)), source.name)),
+    );
   }
 
   #said(source: Source, word: Word): Step {
@@ -209,7 +212,7 @@ export class Foreign {
       });
     }
     for (const step of [...steps, ...told]) this.#keep(step);
-    this.#guarded(() => this.#remember(told, endedBy));
+    this.#options.keeping.guard(() => this.#remember(told, endedBy));
     for (const { event, finding } of told) if (event !== undefined) this.#options.tell(event, finding);
   }
 
@@ -236,6 +239,10 @@ export class Foreign {
 
   /** Ends what was not told again in time. */
   #sweep(): void {
+    this.#arm(this.#options.keeping.guard(() => this.#commit(this.#overdue())) ? sweepMs : retryMs);
+  }
+
+  #overdue(): Step[] {
     const now = this.#options.clock.now();
     const steps: Step[] = [];
     for (const [fingerprint, { claims }] of this.#held) {
@@ -244,7 +251,7 @@ export class Foreign {
       // A second claim that ends in the same second ends with the next sweep.
       if (first !== undefined) steps.push(...this.#withdraw(fingerprint, first.source));
     }
-    this.#arm(this.#guarded(() => this.#commit(steps)) ? sweepMs : retryMs);
+    return steps;
   }
 
   #arm(soonestMs = sweepMs): void {
@@ -254,17 +261,5 @@ export class Foreign {
     if (soonest === Number.POSITIVE_INFINITY) return;
     const waitMs = Math.max(soonestMs, soonest - this.#options.clock.now());
     this.#cancelSweep = this.#options.clock.after(waitMs, () => this.#sweep());
-  }
-
-  /** False when the store refused. */
-  #guarded(work: () => void): boolean {
-    try {
-      work();
-      return true;
-    } catch (error) {
-      if (!(error instanceof Failure)) throw error;
-      this.#options.log.error({ reason: messageOf(error) }, 'sentinel cannot store what others report');
-      return false;
-    }
   }
 }

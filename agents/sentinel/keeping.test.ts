@@ -1,0 +1,55 @@
+import { existsSync, mkdirSync, openSync, closeSync, fstatSync, writeSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { level, SentinelStage, state } from '../../test/parts/sentinel-stage.ts';
+import { until } from '../../test/parts/until.ts';
+
+const minute = 60_000;
+const checks = [{ id: 'a', kind: 'lever', lever: 'a', for: '0s', every: '30s' }];
+
+/** All but the first page, which tells what the file is. */
+function damage(file: string): void {
+  const open = openSync(file, 'r+');
+  const rest = fstatSync(open).size - 4_096;
+  if (rest > 0) writeSync(open, Buffer.alloc(rest, 0xab), 0, rest, 4_096);
+  closeSync(open);
+}
+
+test('a history that is damaged at the start is set aside, and that is a finding', async () => {
+  await using stage = await SentinelStage.open();
+  mkdirSync(stage.stateFolder, { recursive: true });
+  writeFileSync(
+    join(stage.stateFolder, 'history.db'),
+    'this is no database at all, whatever its name says'.repeat(200),
+  );
+  stage.lever('a').observe = () => [state(true)];
+  const sentinel = await stage.start({ checks });
+  await sentinel.firstRound();
+  await stage.clock.advance(minute);
+  await until(() => stage.findings.some(({ check }) => check === 'lares-state'), 'the finding');
+  expect(existsSync(join(stage.stateFolder, 'history.db.damaged'))).toBe(true);
+});
+
+test('a history of which the damage shows later hides no finding, is told, begins anew, and is well after a while', async () => {
+  await using stage = await SentinelStage.open();
+  const lever = stage.lever('a');
+  let value = 0;
+  lever.observe = () => [level((value += 1))];
+  await stage.start({ checks });
+  await stage.clock.advance(10 * minute);
+  await stage.stop();
+  damage(join(stage.stateFolder, 'history.db'));
+  lever.observe = () => [level(99)];
+  await stage.start({ checks });
+  await stage.clock.advance(5 * minute);
+  await until(() => stage.findings.some(({ check }) => check === 'lares-state'), 'the finding', 20_000);
+  expect(stage.findings.some(({ check, status }) => check === 'a' && status === 'firing')).toBe(true);
+  await until(
+    async () => {
+      await stage.clock.advance(30 * minute);
+      return stage.findings.some(({ check, status }) => check === 'lares-state' && status === 'resolved');
+    },
+    'the end',
+    60_000,
+  );
+}, 120_000);
