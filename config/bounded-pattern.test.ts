@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { matchesEach, matchesInTime } from './bounded-pattern.ts';
+import { matchesEach, matchesInTime, matchesKnown } from './bounded-pattern.ts';
 
 test('an expression says yes or no as ever', () => {
   expect(matchesInTime(/^active$/mu, 'x\nactive')).toBe(true);
@@ -28,4 +28,15 @@ test('many texts share one time', () => {
   const texts = Array.from({ length: 20_000 }, () => `${'a'.repeat(20)}!`);
   expect(matchesEach(/^(a+)+$/u, texts)).toBeUndefined();
   expect(performance.now() - start).toBeLessThan(10_000);
+});
+
+test('what takes too long hides no other text, and nothing takes longer than the time for all', () => {
+  const hostile = `${'a'.repeat(60)}!`;
+  expect(matchesKnown(/^(a+)+$/u, ['a', hostile, 'b', 'aa'], 10_000)).toEqual([true, undefined, false, true]);
+  expect(matchesKnown(/^(a+)+$/u, [])).toEqual([]);
+  expect(matchesKnown(/^a$/u, ['a', 'b'])).toEqual([true, false]);
+  const start = performance.now();
+  const many = matchesKnown(/^(a+)+$/u, ['a', ...Array.from({ length: 5_000 }, () => hostile), 'a'], 500);
+  expect(performance.now() - start).toBeLessThan(10_000);
+  expect([many.length, many[0], many.at(-1)]).toEqual([5_002, true, undefined]);
 });

@@ -5,8 +5,26 @@ const limitMs = 250;
 /** For ten thousand lines of a log on a busy machine. */
 const limitOfManyMs = 1_000;
 
-const context = createContext(Object.create(null) as { pattern?: RegExp; texts?: readonly string[] });
+/** One line of a log that has thousands. */
+const limitOfEachMs = 100;
+
+interface Walk {
+  /** The text that is matched now; it survives the end of a script that took too long. */
+  at: number;
+  found: (boolean | undefined)[];
+}
+
+const context = createContext(
+  Object.create(null) as {
+    pattern?: RegExp | undefined;
+    texts?: readonly string[] | undefined;
+    walk?: Walk | undefined;
+  },
+);
 const script = new Script('texts.map((text) => pattern.test(text))');
+const walkScript = new Script(
+  '{ const w = walk, t = texts, p = pattern; for (; w.at < t.length; w.at += 1) w.found[w.at] = p.test(t[w.at]); }',
+);
 
 /**
  * Whether a text matches, or undefined when finding out takes too long. A person wrote the expression and a stranger the
@@ -33,6 +51,42 @@ export function matchesEach(
     throw error;
   } finally {
     Object.assign(context, { pattern: undefined, texts: undefined });
+  }
+}
+
+/**
+ * The same, but what takes too long hides no other: undefined stands for each text that was not matched to its end, and
+ * for all that are left when `budgetMs` is spent.
+ */
+export function matchesKnown(
+  pattern: RegExp,
+  texts: readonly string[],
+  budgetMs = limitOfManyMs,
+): (boolean | undefined)[] {
+  if (isPlain(pattern)) return texts.map((text) => pattern.test(text));
+  const walk: Walk = { at: 0, found: texts.map(() => undefined) };
+  const endsAt = performance.now() + budgetMs;
+  for (; walk.at < texts.length; walk.at += 1) {
+    const leftMs = Math.floor(endsAt - performance.now());
+    if (leftMs <= 0 || walkOn({ pattern, texts, walk }, Math.min(leftMs, limitOfEachMs))) break;
+  }
+  return walk.found;
+}
+
+/** True at the end of the texts. */
+function walkOn(of: { pattern: RegExp; texts: readonly string[]; walk: Walk }, timeout: number): boolean {
+  const before = of.walk.at;
+  Object.assign(context, of);
+  try {
+    walkScript.runInContext(context, { timeout });
+    return true;
+  } catch (error) {
+    if (!isTimeout(error)) throw error;
+    // Many quick ones may fill the time as well as a slow one: only where it got no further is it the slow one.
+    if (of.walk.at > before) of.walk.at -= 1;
+    return false;
+  } finally {
+    Object.assign(context, { pattern: undefined, texts: undefined, walk: undefined });
   }
 }
 

@@ -241,3 +241,19 @@ describe('one look', () => {
     expect(namedProblems(found)).toEqual([`unknown login-failures all sources: ${reason}`]);
   });
 });
+
+test('an expression that a hostile line sends astray hides no other line, and what was not looked at is told', async () => {
+  const look = watcher({ identifiers: ['vaultwarden'], patterns: ['^(x+)+ from (?<source>[0-9.]+)$'] });
+  const say = (message: string): string => entry(message, { SYSLOG_IDENTIFIER: 'vaultwarden' });
+  const hostile = times(200, () => say('x'.repeat(60)));
+  const found = await look([
+    ...times(5, () => say('xx from 203.0.113.9')),
+    ...hostile,
+    ...times(10, () => failed('203.0.113.50')),
+  ]);
+  expect(namedProblems(found)).toEqual([
+    'warning login-failures 203.0.113.50: 10 failed logins from 203.0.113.50 within 5m',
+    'unknown login-failures patterns: the expressions of "patterns" take too long: 200 lines of the log were not looked at',
+  ]);
+  expect(found.find(({ resource }) => resource === '203.0.113.9')?.reading).toMatchObject({ value: 5 });
+});

@@ -112,7 +112,13 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
     },
   );
   remember(context.memory, 'auth', after);
-  return observations(options, after, { now, isBehind: log.entries >= maximumEntries });
+  const told = observations(options, after, { now, isBehind: log.entries >= maximumEntries });
+  return log.unread === 0 ? told : [...told, unreadEntries(log.unread)];
+}
+
+function unreadEntries(unread: number): Observation {
+  const reason = `the expressions of "patterns" take too long: ${counted(unread, 'line')} of the log ${unread === 1 ? 'was' : 'were'} not looked at`;
+  return unseen({ condition: 'login-failures', resource: 'patterns' }, reason);
 }
 
 function memoryOf(context: CheckContext): AuthMemory {

@@ -1,4 +1,4 @@
-import { matchesInTime } from '#config/bounded-pattern.ts';
+import { matchesKnown } from '#config/bounded-pattern.ts';
 import { jsonOf, oneLine } from './text.ts';
 
 /** One attempt to log in, as a log tells it. */
@@ -21,6 +21,8 @@ interface AuthLog {
   /** Of the last entry. */
   cursor?: string;
   entries: number;
+  /** Entries of which the expressions took too long to say what they are. */
+  unread: number;
 }
 
 /** Programs whose entries are asked for; people add theirs. */
@@ -38,9 +40,7 @@ interface Entry {
  * connection may log several lines; those that only say how it ended count when nothing else of it did.
  */
 export function parseAuthLog(text: string, patterns: readonly string[] = []): AuthLog {
-  const events: AuthEvent[] = [];
-  const counted = new Set<string>();
-  const custom = patterns.map((pattern) => new RegExp(pattern, 'u'));
+  const read: Entry[] = [];
   let cursor: string | undefined;
   let entries = 0;
   for (const line of text.split('\n')) {
@@ -50,10 +50,23 @@ export function parseAuthLog(text: string, patterns: readonly string[] = []): Au
     if (typeof fields['__CURSOR'] === 'string') cursor = fields['__CURSOR'];
     entries += 1;
     const entry = entryOf(fields);
-    const event = entry && eventOf(entry, counted, custom);
-    if (event !== undefined) events.push(event);
+    if (entry !== undefined) read.push(entry);
   }
-  return { events, entries, ...(cursor !== undefined && { cursor }) };
+  return { ...eventsOf(read, patterns), entries, ...(cursor !== undefined && { cursor }) };
+}
+
+function eventsOf(entries: readonly Entry[], patterns: readonly string[]): Pick<AuthLog, 'events' | 'unread'> {
+  const counted = new Set<string>();
+  const events: AuthEvent[] = [];
+  let unread = 0;
+  for (const [index, custom] of customEvents(entries, patterns).entries()) {
+    const entry = entries[index];
+    if (entry === undefined) continue;
+    const event = eventOf(entry, counted, custom === 'unread' ? undefined : custom);
+    if (event !== undefined) events.push(event);
+    else if (custom === 'unread') unread += 1;
+  }
+  return { events, unread };
 }
 
 function entryOf(fields: Record<string, unknown>): Entry | undefined {
@@ -78,8 +91,8 @@ function messageOf(message: unknown): string | undefined {
   return Buffer.from(message.slice(0, 2_000).filter((byte) => typeof byte === 'number')).toString('utf8');
 }
 
-function eventOf(entry: Entry, counted: Set<string>, custom: readonly RegExp[]): AuthEvent | undefined {
-  const found = customEvent(entry, custom) ?? readers.get(entry.service)?.(entry);
+function eventOf(entry: Entry, counted: Set<string>, custom: Found | undefined): AuthEvent | undefined {
+  const found = custom ?? readers.get(entry.service)?.(entry);
   if (found === undefined) return undefined;
   const { isEnd, ...event } = found;
   const connection = `${entry.service} ${entry.pid}`;
@@ -171,12 +184,28 @@ const readers: ReadonlyMap<string, (entry: Entry) => Found | undefined> = new Ma
   ['dropbear', readDropbear],
 ]);
 
-/** Failures of other programs: the groups `source` and `user` of an expression of the configuration. */
-function customEvent({ message }: Entry, patterns: readonly RegExp[]): Found | undefined {
-  for (const pattern of patterns) {
-    if (matchesInTime(pattern, message) !== true) continue;
-    const groups = pattern.exec(message)?.groups ?? {};
-    return { source: groups['source'] ?? 'unknown', user: groups['user'] ?? '' };
+/** For the expressions of one look together. A stranger chooses the lines, and a person wrote the expressions. */
+const budgetMs = 1_000;
+
+/**
+ * Failures of other programs, one for each entry: the groups `source` and `user` of the first expression of the
+ * configuration that matches. `unread` is one that could not be matched in time.
+ */
+function customEvents(entries: readonly Entry[], patterns: readonly string[]): (Found | 'unread' | undefined)[] {
+  const texts = entries.map(({ message }) => message);
+  const found: (Found | 'unread' | undefined)[] = texts.map(() => undefined);
+  for (const source of patterns) {
+    const pattern = new RegExp(source, 'u');
+    for (const [index, matches] of matchesKnown(pattern, texts, budgetMs / patterns.length).entries()) {
+      if (typeof found[index] === 'object') continue;
+      if (matches === undefined) found[index] = 'unread';
+      else if (matches) found[index] = foundBy(pattern, texts[index] ?? '');
+    }
   }
-  return undefined;
+  return found;
+}
+
+function foundBy(pattern: RegExp, text: string): Found {
+  const groups = pattern.exec(text)?.groups ?? {};
+  return { source: groups['source'] ?? 'unknown', user: groups['user'] ?? '' };
 }
