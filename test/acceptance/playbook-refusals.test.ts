@@ -82,7 +82,10 @@ ln -sf /lib/systemd/system/ssh.service /etc/systemd/system/back-door.service; sy
       for (const playbook of ['restart-systemd-unit', 'reset-and-start-unit']) {
         const { plan, run: ended } = await approveAsked(play.lares, playbook, ['unit=nowhere']);
         expect({ playbook, plan, ended }).toMatchObject({
-          plan: { status: 'refused', reason: expect.stringMatching(/nowhere is known to systemd/) as unknown },
+          plan: {
+            status: 'refused',
+            reason: expect.stringMatching(/nowhere\.service is known to systemd \(not-found\)$/) as unknown,
+          },
           ended: undefined,
         });
       }

@@ -104,6 +104,17 @@ describe('CrowdSec', () => {
     expect(found.map(({ summary }) => summary)).toContain('looked at 0 decisions for own addresses, 0 found');
   });
 
+  test('is never asked for the stream, which would keep its news from the bouncer of that key', async () => {
+    const house: House = { decisions: [decision('203.0.113.50')] };
+    await using api = await startFakeApi(lapi(house));
+    const look = watcher({ url: api.url, bouncerKey, ours: ['203.0.113.0/24'], ...machine });
+    await look();
+    await look(now + 60_000);
+    const decisions = api.requests.filter(({ path }) => path.startsWith('/v1/decisions'));
+    expect(decisions.length).toBeGreaterThan(1);
+    expect(decisions.filter(({ path }) => path !== '/v1/decisions')).toEqual([]);
+  });
+
   test('that bans an own or a private address is critical, also by a range or the list of the community', async () => {
     const decisions = [decision('203.0.113.50'), decision('192.168.1.10', { origin: 'cscli', scenario: 'oops' })];
     const near = { '198.51.100.7': [decision('198.51.100.0/24', { scope: 'Range', origin: 'CAPI' })] };

@@ -218,7 +218,7 @@ describe('benchmarks and files', () => {
     await using api = await startFakeWazuh(model);
     const found = await watcher({ url: api.url, look: ['benchmarks', 'files'] })();
     expect(problems(found)).toEqual([]);
-    expect(found.filter(({ summary }) => /^looked at 60 agents, 142 agents more/.test(summary))).toHaveLength(2);
+    expect(found.filter(({ summary }) => summary.startsWith('looked at 60 agents, 142 agents more'))).toHaveLength(2);
     // It refuses more than 300 requests a minute, from all who ask it together.
     expect(api.requests.length).toBeLessThan(150);
   });
