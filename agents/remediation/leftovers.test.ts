@@ -28,6 +28,13 @@ function step(marker: string, argv: readonly string[], sudo = false): PlannedSte
   };
 }
 
+/** The command lines that are left, for a test that waits until a shell has become what it executes. */
+const linesLeft = async (of: PlannedStep, mode: 'look' | 'stop'): Promise<unknown> => {
+  const found = await look(of, mode);
+  return found.left === 'some' ? found.processes.map((line) => line.replace(/^\d+ /, '')) : found;
+};
+const patience = { timeout: 15_000 };
+
 const look = async (of: PlannedStep, mode: 'look' | 'stop', runner = localRunner) =>
   await leftovers(of, host, { reach: reach(runner), signal: new AbortController().signal, mode });
 
@@ -63,12 +70,10 @@ describe('what is left of a step', () => {
   it('looking finds the processes of one marker, only those, and ends none', async () => {
     await begin(['sh', '-c', 'sleep 61 & echo on; wait'], { LARES_STEP: 'look.1' });
     await begin(['sh', '-c', 'sleep 62 & echo on; wait'], { LARES_STEP: 'look.10' });
-    const found = await look(step('look.1', ['true']), 'look');
-    expect(found.left === 'some' ? found.processes.map((line) => line.replace(/^\d+ /, '')) : found).toEqual([
-      'sh -c sleep 61 & echo on; wait',
-      'sleep 61',
-    ]);
-    expect(await look(step('look.1', ['true']), 'look')).toEqual(found);
+    const of = step('look.1', ['true']);
+    const lines = ['sh -c sleep 61 & echo on; wait', 'sleep 61'];
+    await expect.poll(() => linesLeft(of, 'look'), patience).toEqual(lines);
+    expect(await linesLeft(of, 'look')).toEqual(lines);
   });
 
   it('a process that cleared its environment is found below one that has it', async () => {
@@ -84,8 +89,8 @@ describe('what is left of a step', () => {
 
   it('behind sudo the same command line is told, and left alone', async () => {
     await begin(['sh', '-c', 'echo on; exec sleep 65.125'], {});
-    const found = await look(step('sudo.1', ['/bin/sleep', '65.125'], true), 'stop');
-    expect(found).toMatchObject({ left: 'some', processes: [expect.stringContaining('sleep 65.125')] });
+    const of = step('sudo.1', ['/bin/sleep', '65.125'], true);
+    await expect.poll(() => linesLeft(of, 'stop'), patience).toEqual(['sleep 65.125']);
   });
 
   it('behind sudo a script is known by its own name, whatever interprets it', async () => {
@@ -95,8 +100,7 @@ describe('what is left of a step', () => {
     await begin([script, 'for', 'ever'], {});
     rmSync(folder, { recursive: true });
     const lines = [`/bin/sh -e ${script} for ever`];
-    const found = await look(step('sudo.2', ['stubborn', 'for', 'ever'], true), 'look');
-    expect(found.left === 'some' ? found.processes.map((line) => line.replace(/^\d+ /, '')) : found).toEqual(lines);
+    expect(await linesLeft(step('sudo.2', ['stubborn', 'for', 'ever'], true), 'look')).toEqual(lines);
     expect(await look(step('sudo.2', ['stubborn', 'ever'], true), 'look')).toEqual({ left: 'none' });
   });
 

@@ -136,14 +136,14 @@ describe.skipIf(!hasSshd)(`one machine with two names${lacksSshd}`, () => {
     worker.configure((config) => Object.assign(config.remediation ?? {}, { brake: { runs: 2 } }));
     await worker.stop();
     await worker.start();
-    writeFileSync(join(worker.sshd.folder, 'hold'), 'sleep 3');
+    writeFileSync(join(worker.sshd.folder, 'hold'), 'until [ -e released ]; do sleep 0.1; done');
     const [one, two] = [await worker.propose({ hosts: ['web1'] }), await worker.propose({ hosts: ['web2'] })];
     worker.approve(one);
     await worker.runOf(one, ({ steps }) => steps.some(({ status }) => status === 'running'));
     worker.approve(two);
     expect((await worker.refusalOf(two)).reason).toContain(`web2 is held by run`);
+    writeFileSync(join(worker.sshd.folder, 'released'), '');
     await worker.runOf(one, ({ end }) => end === 'succeeded');
-    writeFileSync(join(worker.sshd.folder, 'hold'), '');
     writeFileSync(
       join(worker.folder, 'playbooks', 'mine.yaml'),
       `schema: lares.playbook/1\nid: mine\ntitle: Mine\nabout: x\nrisk: low\nsteps:\n  - id: a\n    argv: [systemctl, restart, nginx]\n`,

@@ -86,7 +86,7 @@ describe.skipIf(!hasSshd)(`how commands end, over a real sshd${lacksSshd}`, () =
   }, 60_000);
 
   it('a worker that is killed in the middle says unknown, repeats nothing, and frees the host when nothing is left', async () => {
-    writeFileSync(join(worker.sshd.folder, 'hold'), 'sleep 5');
+    writeFileSync(join(worker.sshd.folder, 'hold'), 'until [ -e released ]; do sleep 0.1; done');
     const plan = await worker.propose();
     worker.approve(plan);
     await until(() => existsSync(join(worker.sshd.folder, 'held')), 'the command');
@@ -98,6 +98,7 @@ describe.skipIf(!hasSshd)(`how commands end, over a real sshd${lacksSshd}`, () =
     const other = await worker.propose();
     worker.approve(other);
     expect((await worker.refusalOf(other)).reason).toContain('is held by run');
+    writeFileSync(join(worker.sshd.folder, 'released'), '');
     await worker.runOf(plan, ({ reason }) => reason?.includes('nothing of it runs on its hosts') === true);
     worker.approve(other);
     await worker.runOf(other, ({ end }) => end === 'succeeded');

@@ -81,10 +81,10 @@ describe('a command on this machine', () => {
     const end = await run(
       ['sh', '-c', 'trap "" TERM; (trap "" TERM; echo $$; while :; do sleep 1; done) & echo $!; wait'],
       {
-        timeoutMs: 300,
+        timeoutMs: 2_000,
       },
     );
-    expect(end).toMatchObject({ end: 'timed-out', afterMs: 300 });
+    expect(end).toMatchObject({ end: 'timed-out', afterMs: 2_000 });
     const pids = end.end === 'timed-out' ? end.output.stdout.trim().split('\n').map(Number) : [];
     expect(pids).toHaveLength(2);
     await until(() => pids.every(isGone), 'the processes to end');
