@@ -1,16 +1,17 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { Incident } from '#bus/messages/incident.ts';
-import { visibleLine } from '../triage/render/visible.ts';
+import { Details } from '../triage/incident/details.ts';
 import { addCommand, type CommandContext, exitStatus } from './command.ts';
 import { ask, withConsole } from './console.ts';
+import { incidentLine, incidentLines } from './incident-lines.ts';
 
 /** A listing has the first members of each; the answer about one has all. */
 const Listing = z.object({ incidents: z.array(Incident), leftOut: z.number().default(0) });
 const TimelineEntry = z.object({ at: z.string(), kind: z.string(), text: z.string() });
-const Answer = z.object({ incident: Incident, timeline: z.array(TimelineEntry) });
+const Answer = Details.extend({ incident: Incident, timeline: z.array(TimelineEntry) });
 
-/** `lares incidents [id]`: what is wrong now, or one incident with why each finding is where it is and what became of it. */
+/** `lares incidents [id]`: what is wrong now, or all that is known of one: why each finding is where it is, what was done. */
 export function addIncidents(program: Command): void {
   addCommand(program, {
     name: 'incidents',
@@ -30,33 +31,18 @@ async function showAll(context: CommandContext): Promise<number> {
   if (context.json) context.printJson({ incidents, ...(leftOut > 0 && { leftOut }) });
   else if (incidents.length === 0) context.print('No open incidents.');
   else {
-    for (const incident of incidents) context.print(line(incident));
+    for (const incident of incidents) context.print(incidentLine(incident));
     if (leftOut > 0) context.print(`and ${leftOut} more`);
   }
   return incidents.length === 0 ? exitStatus.well : exitStatus.wrong;
 }
 
 async function showOne(context: CommandContext, id: string): Promise<number> {
-  const { incident, timeline } = Answer.parse(
+  const whole = Answer.parse(
     await withConsole(context, (bus) => ask(bus, context, { verb: 'incident', data: { id } })),
   );
-  if (context.json) context.printJson({ ...incident, timeline });
-  else {
-    context.print(line(incident));
-    for (const member of incident.members) {
-      context.print(`  ${member.role === 'root' ? 'root   ' : 'symptom'} ${visibleLine(member.summary)}`);
-      context.print(`          ${member.rule}: ${visibleLine(member.why)}`);
-    }
-    for (const { at, kind, text } of timeline) context.print(`  ${at} ${visibleLine(`${kind}: ${text}`)}`);
-  }
+  const { incident, ...rest } = whole;
+  if (context.json) context.printJson({ ...incident, ...rest });
+  else for (const line of incidentLines(whole)) context.print(line);
   return incident.state === 'resolved' || incident.state === 'closed' ? exitStatus.well : exitStatus.wrong;
-}
-
-function line(incident: Incident): string {
-  const flags = [
-    incident.acknowledgedBy && `acknowledged by ${incident.acknowledgedBy}`,
-    incident.snoozedUntil && `snoozed until ${incident.snoozedUntil}`,
-  ];
-  const note = flags.filter((flag) => flag !== undefined).join(', ');
-  return `${incident.id}  ${incident.severity.padEnd(8)}  ${incident.startsAt}  ${visibleLine(incident.title)}${note && `  (${visibleLine(note)})`}`;
 }

@@ -3,7 +3,6 @@ import type { Button, Card } from './channel.ts';
 import { buildCard, buildRequestCard } from './card.ts';
 import type { Desk } from './desk.ts';
 import type { IncidentRecord } from './incident/incident.ts';
-import { dayAndTime } from './local-time.ts';
 import type { PlanFacts } from './plans/plan-state.ts';
 import { obstacleOf } from './plans/obstacle.ts';
 
@@ -54,34 +53,6 @@ export function redraw(desk: Desk, plan: { id: string; incident?: string | undef
   const { id, incident } = plan;
   if (incident !== undefined && desk.world.incident(incident) !== undefined) desk.dirty.add(incident);
   else showRequest(desk, id);
-}
-
-/** Everything that is known of an incident, as text: its members with the rules that placed them, timeline, evidence. */
-export function detailsText(desk: Desk, incident: IncidentRecord): string {
-  const zone = desk.config.digest.timezone;
-  const members = incident.members.slice(0, 30).map((member) => {
-    const state = member.status === 'firing' ? '' : ' (over)';
-    return `${member.role === 'root' ? 'ROOT' : '  - '} ${member.summary}${state}\n     ${member.rule}: ${member.why}`;
-  });
-  const more = incident.members.length - members.length;
-  const timeline = desk.store.incidents
-    .timeline(incident.id, 20)
-    .map(({ at, text }) => `${dayAndTime(at, zone).slice('YYYY-'.length)} ${text}`);
-  const evidence = (desk.store.findings.newest(incident.root)?.finding.evidence ?? []).flatMap(({ title, lines }) => [
-    '',
-    title,
-    ...lines.map((line) => `  ${line}`),
-  ]);
-  const text = [
-    `${incident.id} ${incident.state}: ${incident.title}`,
-    '',
-    ...members,
-    ...(more > 0 ? [`  and ${more} more`] : []),
-    '',
-    ...timeline,
-    ...evidence,
-  ].join('\n');
-  return oneMessage(text);
 }
 
 /** A channel has room for about four thousand characters, and may add some of its own. */

@@ -51,8 +51,33 @@ describe('what the command line asks', () => {
     expect(one).toMatchObject({
       incident: { id, members: [{ rule: 'alone' }] },
       timeline: [{ at: '2026-11-20T12:00:00.000Z', kind: 'began', text: 'http-down of web' }, { kind: 'open' }],
+      evidence: [],
     });
     await expect(story.bus.ask('incident', { id: 'nope' })).rejects.toThrow('Cannot find incident "nope"');
+  });
+
+  test('one incident with its plan, what became of it and what its steps said, in the answer and in the details', async () => {
+    const proposal = { playbook: 'restart-systemd-unit', parameters: { unit: 'nginx.service' }, hosts: ['web'] };
+    story = await Story.begin({ config: { hosts: { web: {} } }, assess: async () => ({ proposal }) });
+    await story.fire({ name: 'unit-failed', host: 'web', labels: { unit: 'nginx.service' } });
+    await story.clock.advance(minute);
+    const id = story.chat.card().incident;
+    const plan = await story.planFor(story.proposal());
+    const at = '2026-11-20T12:01:00.000Z';
+    const output = 'Job for nginx.service failed.\nnginx: [emerg] no "events" section';
+    const step = { id: 'restart', host: 'web', command: 'systemctl restart nginx.service', startedAt: at };
+    await story.run(plan, {
+      status: 'failed',
+      end: 'failed',
+      steps: [{ ...step, status: 'failed', exitStatus: 1, output }],
+    });
+    expect(await story.bus.ask('incident', { id })).toMatchObject({
+      assessment: { incident: id },
+      plan: { id: plan.id, commands: ['web# sudo -n systemctl restart nginx.service'] },
+      run: { end: 'failed', steps: [{ id: 'restart', exitStatus: 1, output }] },
+    });
+    const details = await story.chat.command(`incidents ${id}`, 'telegram:1');
+    expect(details).toContain('web restart: failed, exit status 1\n  Job for nginx.service failed.\n  nginx: [emerg]');
   });
 
   test('a storm is listed as far as one answer can hold it, and the rest is counted', async () => {

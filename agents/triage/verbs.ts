@@ -5,6 +5,7 @@ import type { Role } from '#config/people.ts';
 import { parseDuration } from '#config/duration.ts';
 import { toInstant } from '#agents/runtime/clock.ts';
 import type { Desk } from './desk.ts';
+import { detailsOf } from './details.ts';
 import type { Nightly } from './digest/nightly.ts';
 import type { IncidentRecord } from './incident/incident.ts';
 import { messageOfIncident } from './incident/incident-message.ts';
@@ -32,8 +33,9 @@ export function serveVerbs(options: VerbOptions): void {
     const incident = wanted(desk, data);
     const timeline = desk.store.incidents.timeline(incident.id, shownTimeline);
     return {
-      incident: messageOfIncident(incident, listingRoomBytes),
+      incident: messageOfIncident(incident, membersRoomBytes),
       timeline: timeline.map(({ at, kind, text }) => ({ at: toInstant(at), kind, text: text.slice(0, 600) })),
+      ...detailsOf(desk, incident),
     };
   });
   serve('digest', () => ({ text: options.nightly.now() }));
@@ -49,6 +51,8 @@ export function serveVerbs(options: VerbOptions): void {
 
 /** Well below the bus's limit, with room for what else is in the answer. */
 const listingRoomBytes = 150_000;
+/** In the answer about one incident its timeline and details stand beside it. */
+const membersRoomBytes = 110_000;
 const shownTimeline = 50;
 
 /** The worst first, each with its first members; what does not fit into one answer is counted. */

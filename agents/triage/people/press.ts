@@ -7,7 +7,8 @@ import type { Desk } from '../desk.ts';
 import type { IncidentRecord } from '../incident/incident.ts';
 import { canAskAgain, isExpired } from '../plans/plan-state.ts';
 import { proposeAgain } from '../plans/propose.ts';
-import { detailsText, planFacts, sendText } from '../present.ts';
+import { detailsText } from '../details.ts';
+import { planFacts, sendText } from '../present.ts';
 import type { Token } from '../store/tokens.ts';
 import { acknowledge, snooze, snoozeMs } from './attend.ts';
 
