@@ -27,7 +27,9 @@ export async function* examineCrew(context: CommandContext): AsyncGenerator<Find
     });
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    yield { subject: 'bus', ok: false, text: error.message, mend: 'lares up' };
+    // What a command says behind the semicolon is what mends it.
+    const [text = ''] = error.message.split('; ');
+    yield { subject: 'bus', ok: false, text, mend: 'lares up' };
     return;
   }
   yield { subject: 'bus', ok: true, text: 'answers' };

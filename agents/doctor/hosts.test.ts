@@ -6,11 +6,15 @@ import { Folder, runCommand } from '../../test/parts/command.ts';
 import { startSshHost } from '../../test/parts/ssh-host.ts';
 
 /** What the doctor says of the logins of one host. */
-async function examined(host: Record<string, unknown>): Promise<Map<string, { ok: boolean; mend?: string }>> {
+async function examined(
+  host: Record<string, unknown>,
+): Promise<Map<string, { ok: boolean; text: string; mend?: string }>> {
   using folder = new Folder();
   writeFileSync(join(folder.path, 'lares.yaml'), stringify({ state: 'state', hosts: { web: host } }));
   const { stdout } = await runCommand(['doctor', '--json'], { cwd: folder.path });
-  const { findings } = JSON.parse(stdout) as { findings: { subject: string; ok: boolean; mend?: string }[] };
+  const { findings } = JSON.parse(stdout) as {
+    findings: { subject: string; ok: boolean; text: string; mend?: string }[];
+  };
   return new Map(findings.map((finding) => [finding.subject, finding]));
 }
 
@@ -43,4 +47,10 @@ test('a login that acts by sudo is asked what sudo allows, one without is not', 
   expect(host.received.some((line) => line.includes('sudo'))).toBe(false);
   await examined({ ...place, sudo: true, act: { user, keyFile } });
   expect(host.received.filter((line) => /\bsudo -n -l\b/.test(line))).toHaveLength(1);
+});
+
+test('where nothing runs it is said once how it is started', async () => {
+  const bus = (await examined({ via: 'local' })).get('bus');
+  expect(bus).toMatchObject({ ok: false, text: expect.stringMatching(/nothing runs with .*state"$/) as string });
+  expect(bus?.mend).toBe('lares up');
 });
