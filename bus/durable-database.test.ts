@@ -55,7 +55,7 @@ it('what was called back is there for everybody, and many share one commit', asy
 it('what nobody waits for is written soon', async () => {
   const { database, seen } = open();
   database.write('INSERT INTO note VALUES (?)', 'x');
-  await expect.poll(seen).toBe(1);
+  await expect.poll(seen, { timeout: 15_000 }).toBe(1);
   database.close();
 });
 

@@ -161,7 +161,7 @@ describeWith(['mosquitto', 'mosquitto_pub', 'openssl'], 'a real Mosquitto', () =
     await check.observe(options, { ...context, lasting: looking.signal });
     await until(() => aedes.connectedClients === 1, 'the connection of the look to end');
     stopLooking();
-    await expect.poll(() => aedes.connectedClients).toBe(0);
+    await expect.poll(() => aedes.connectedClients, { timeout: 15_000 }).toBe(0);
     await new Promise<void>((resolve) => aedes.close(resolve));
     server.close();
   });

@@ -65,7 +65,7 @@ describeWith(['openssl'], 'TrueNAS', () => {
     ]);
     expect(truenas.logins).toBe(1);
     truenas.dropConnections();
-    await expect.poll(() => look().then(words)).toContain('truenas-down truenas ok');
+    await expect.poll(() => look().then(words), { timeout: 15_000 }).toContain('truenas-down truenas ok');
     expect(truenas.logins).toBe(2);
   });
 
