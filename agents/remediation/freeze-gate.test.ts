@@ -164,6 +164,18 @@ describe('the freeze gate', () => {
     expect(gate.isFrozen).toBe(false);
   });
 
+  it('a freeze that came while the worker was away counts, also after a thaw by a clock that was a day ahead', async () => {
+    const day = 86_400;
+    const { say } = join();
+    await clock.advance(day * 1_000);
+    say(thaw(day));
+    clock.setBack(day * 1_000);
+    const { gate, say: sayAgain } = join();
+    await clock.advance(1_000);
+    sayAgain(frozen(0), true);
+    expect(gate.isFrozen).toBe(true);
+  });
+
   it('a broker that was set back is told the stored state, and one that lost it too', async () => {
     const { gate, say, said, connect } = join();
     say(frozen(0));

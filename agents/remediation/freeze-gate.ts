@@ -8,7 +8,13 @@ import { type JudgingContext, notBelieved, rememberedMs, skewMs } from './person
 /** Retained state arrives right after the subscription was granted; later than this the broker has none. */
 const settleMs = 2_000;
 
-type Stored = { freeze: Freeze; effectiveAt: number } | undefined;
+interface Own {
+  freeze: Freeze;
+  effectiveAt: number;
+  /** It was stored by a clock that was ahead: what came since cannot be told from what came before. */
+  isAhead: boolean;
+}
+type Stored = Own | undefined;
 
 /**
  * The kill switch: what is stored counts, over restarts of this process and of the broker. Anyone may freeze; a thaw
@@ -86,7 +92,8 @@ export class FreezeGate {
   #own(): Stored {
     const { store, clock } = this.#by;
     const own = store.guards.freeze();
-    return own && { ...own, effectiveAt: Math.min(own.effectiveAt, clock.now()) };
+    const now = clock.now();
+    return own && { ...own, effectiveAt: Math.min(own.effectiveAt, now), isAhead: own.effectiveAt > now };
   }
 
   #take(message: Freeze, { retained }: Pick<Delivery, 'retained'>): void {
@@ -101,7 +108,7 @@ export class FreezeGate {
   #takeNew(message: Freeze, own: Stored, retained: boolean): void {
     if (message.frozen) {
       // Freezing always counts, but what the broker was set back to is no news.
-      if (retained && own !== undefined && Date.parse(message.at) < own.effectiveAt) {
+      if (retained && own?.isAhead === false && Date.parse(message.at) < own.effectiveAt) {
         if (!own.freeze.frozen) this.#tell();
         return;
       }

@@ -171,6 +171,20 @@ describe('what others report', () => {
   });
 });
 
+test('an alert that came while the clock was a month ahead ends in its time after the clock is right', async () => {
+  const house = new ReportingHouse(await SentinelStage.open());
+  await using stage = house.stage;
+  const month = 30 * 86_400_000;
+  await stage.start(reportedTo);
+  await stage.clock.advance(month);
+  const labels = { alertname: 'Ahead', instance: 'web' };
+  await house.post('prom', { labels });
+  await house.until(labels, 'firing');
+  stage.clock.setBack(month);
+  await stage.clock.advance(20 * 60_000);
+  expect(await house.until(labels, 'resolved')).toMatchObject({ check: 'prom' });
+}, 60_000);
+
 describe('a sender that says what Lares says', () => {
   test('neither takes a finding of Lares back nor stands for one, before it fires or after', async () => {
     const house = new ReportingHouse(await SentinelStage.open());

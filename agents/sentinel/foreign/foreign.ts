@@ -12,7 +12,18 @@ import { ForeignRows } from './rows.ts';
 import { floodOf, ownLabels, type Word } from './own-word.ts';
 import type { OpenAlert, Source } from './source.ts';
 import { type Stand, standOf } from './stand.ts';
-import { dismissed, ended, enriched, type Held, renewed, reported, soonestEnd, type Step, withdrawn } from './steps.ts';
+import {
+  dismissed,
+  ended,
+  enriched,
+  type Held,
+  pulledBack,
+  renewed,
+  reported,
+  soonestEnd,
+  type Step,
+  withdrawn,
+} from './steps.ts';
 
 /** Over all sources, so that a manifest has room for them and for what Lares sees itself. */
 const maximumOpen = 1_500;
@@ -20,6 +31,8 @@ const maximumOpen = 1_500;
 const sweepMs = 1_000;
 /** After the disk refused that. */
 const retryMs = 60_000;
+/** A clock that was set back is noticed after so long. */
+const longestMs = 5 * 60_000;
 
 interface ForeignOptions {
   sources: readonly Source[];
@@ -245,7 +258,9 @@ export class Foreign {
   #overdue(): Step[] {
     const now = this.#options.clock.now();
     const steps: Step[] = [];
-    for (const [fingerprint, { claims }] of this.#held) {
+    for (const [fingerprint, { finding, claims: before }] of this.#held) {
+      const claims = new Map([...before].map(([source, claim]) => [source, pulledBack(claim, now)]));
+      this.#held.set(fingerprint, { finding, claims });
       const over = [...claims.values()].filter(({ until }) => until !== undefined && until <= now);
       const [first] = over;
       // A second claim that ends in the same second ends with the next sweep.
@@ -259,7 +274,7 @@ export class Foreign {
     if (this.#isStopped) return;
     const soonest = soonestEnd(this.#held.values());
     if (soonest === Number.POSITIVE_INFINITY) return;
-    const waitMs = Math.max(soonestMs, soonest - this.#options.clock.now());
+    const waitMs = Math.max(soonestMs, Math.min(soonest - this.#options.clock.now(), longestMs));
     this.#cancelSweep = this.#options.clock.after(waitMs, () => this.#sweep());
   }
 }

@@ -107,6 +107,15 @@ export function enriched({ finding, claims }: Held, evidence: Finding['evidence'
   return { fingerprint, event: 'updated', finding: withMore(finding, evidence, now), claims, stored: [] };
 }
 
+/** Clocks that are set right by so little change no deadline. */
+const aheadMs = 60_000;
+
+/** The claim without a time that a clock set, which was ahead: its deadline counts from now. */
+export function pulledBack(claim: Claim, now: number): Claim {
+  const { until, graceMs = 0 } = claim;
+  return until === undefined || until - graceMs <= now + aheadMs ? claim : { ...claim, until: now + graceMs };
+}
+
 /** When the first of them is over unless it is told again; infinity when only words end them. */
 export function soonestEnd(all: Iterable<Held>): number {
   let soonest = Number.POSITIVE_INFINITY;
@@ -120,7 +129,8 @@ export function soonestEnd(all: Iterable<Held>): number {
 const graceAfterStartMs = 15 * 60_000;
 
 /** The claim when nobody listened until now. */
-export function renewed(claim: Claim, now: number): Claim {
+export function renewed(stored: Claim, now: number): Claim {
+  const claim = pulledBack(stored, now);
   if (claim.until === undefined) return claim;
   return { ...claim, until: Math.max(claim.until, now + Math.min(claim.graceMs ?? 0, graceAfterStartMs)) };
 }

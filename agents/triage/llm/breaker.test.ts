@@ -196,3 +196,13 @@ test.each(['refused', 'too-long', 'ours', 'unparseable'] as const)(
     expect(nextState(initialState, failed(failureClass, 5))).toBe(initialState);
   },
 );
+
+test('a rest that a clock began which was years ahead ends with that clock', () => {
+  const year = 365 * 86_400_000;
+  const failed = { type: 'failed', failureClass: 'auth', retryAfterMs: undefined, jitter: 0 } as const;
+  const resting = nextState(initialState, { ...failed, startedAt: year, at: year });
+  expect(turnstile(resting, year + 1)).toBe('skip');
+  expect(turnstile(resting, 1_000)).toBe('probe');
+  const probing = nextState(resting, { type: 'probing', at: 1_000 });
+  expect(nextState(probing, { type: 'answered', startedAt: 1_000, at: 2_000 }).phase).toBe('closed');
+});

@@ -124,8 +124,9 @@ function isLoud(failureClass: FailureClass | undefined): boolean {
   return failureClass === 'billing' || failureClass === 'auth';
 }
 
+/** A phase that is still to begin was noted by a clock that was set back since: its end would be years away. */
 function mayProbe(state: BreakerState, now: number): boolean {
-  return state.phase === 'open' && now >= state.until;
+  return state.phase === 'open' && (now >= state.until || now < state.since);
 }
 
 type Turnstile = 'ask' | 'probe' | 'skip';
