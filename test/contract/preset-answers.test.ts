@@ -16,6 +16,8 @@ interface Product {
   sick: Record<string, { answers: Answers; told: (string | RegExp)[] }>;
   /** Addresses that a look must never ask. */
   never?: string[];
+  /** It has no health route, so that its own web page is what shows that it is there. */
+  isPage?: boolean;
 }
 
 const ok: ApiReply = { body: 'OK' };
@@ -84,8 +86,8 @@ const products: Product[] = [
       },
     },
   },
-  { preset: 'calibre-web', well: { '/login': page }, sick: { gone: { answers: {}, told: [/404/] } } },
-  { preset: 'emulatorjs', well: { '/': page }, sick: { gone: { answers: {}, told: [/404/] } } },
+  { preset: 'calibre-web', isPage: true, well: { '/login': page }, sick: { gone: { answers: {}, told: [/404/] } } },
+  { preset: 'emulatorjs', isPage: true, well: { '/': page }, sick: { gone: { answers: {}, told: [/404/] } } },
   {
     preset: 'plane',
     well: {
@@ -107,9 +109,13 @@ const products: Product[] = [
     well: { '/api/server/ping': { body: { res: 'pong' } } },
     sick: { 'a page in its place': { answers: { '/api/server/ping': page }, told: [notJson] } },
   },
-  { preset: 'vaultwarden', well: { '/alive': ok }, sick: { gone: { answers: {}, told: [/404/] } } },
+  {
+    preset: 'vaultwarden',
+    well: { '/alive': { body: '"2026-11-20T03:00:00Z"', headers: { 'content-type': 'application/json' } } },
+    sick: { gone: { answers: {}, told: [/404/] } },
+  },
   { preset: 'wikijs', well: { '/healthz': { body: { ok: true } } }, sick: { gone: { answers: {}, told: [/404/] } } },
-  { preset: 'node-red', well: { '/': { status: 401 } }, sick: { gone: { answers: {}, told: [/404/] } } },
+  { preset: 'node-red', isPage: true, well: { '/': { status: 401 } }, sick: { gone: { answers: {}, told: [/404/] } } },
   {
     preset: 'homepage',
     well: { '/api/healthcheck': { body: 'up' } },
@@ -271,6 +277,15 @@ describe.each(products)('$preset', (product) => {
     expect(told).toEqual(expected.map((words) => expect.stringMatching(words)));
   });
 });
+
+test.each(products.filter(({ isPage }) => isPage !== true))(
+  '$preset is not a web page in its place, such as a login',
+  async (product) => {
+    const paths = [product.well, ...Object.values(product.sick).map(({ answers }) => answers)].flatMap(Object.keys);
+    const { told } = await look(product, Object.fromEntries(paths.map((path) => [path, page])));
+    expect(told).not.toEqual([]);
+  },
+);
 
 test('a site behind nginx-proxy is asked by its name; a name without a container is down', async () => {
   await using proxy = await startFakeApi(({ headers }) =>
