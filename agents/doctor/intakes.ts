@@ -15,6 +15,7 @@ import { counted } from '../sentinel/probes/text.ts';
 import type { Finding } from './finding.ts';
 
 const Visit = z.object({ at: z.string(), text: z.string() });
+const LastPing = z.object({ kind: z.string(), exitStatus: z.number().optional(), at: z.string() });
 /** What the running sentinel tells of its doors. */
 const Visits = z.object({
   since: z.string(),
@@ -26,9 +27,7 @@ const Visits = z.object({
       complaint: Visit.extend({ count: z.number() }).optional(),
     }),
   ),
-  heartbeats: z.array(
-    z.object({ name: z.string(), since: z.string(), last: z.object({ kind: z.string(), at: z.string() }).optional() }),
-  ),
+  heartbeats: z.array(z.object({ name: z.string(), since: z.string(), last: LastPing.optional() })),
 });
 type Visits = z.output<typeof Visits>;
 
@@ -136,7 +135,8 @@ function examineHeartbeat(context: CommandContext, check: BoundCheck, visits: Vi
     const mend = `curl -fsS ${where} at the end of the job`;
     return { subject, ok: false, text: `never came since ${since}`, mend };
   }
-  const text = `last ${last.kind} ${ago(last.at)}`;
+  const exit = last.exitStatus === undefined ? '' : ` (exit status ${last.exitStatus})`;
+  const text = `last ${last.kind}${exit} ${ago(last.at)}`;
   if (last.kind === 'fail') return { subject, ok: false, text, mend: 'look at the job: it reports that it failed' };
   return { subject, ok: true, text };
 }

@@ -56,6 +56,8 @@ export interface CheckMemory {
 export interface Ping {
   at: number;
   kind: 'success' | 'start' | 'fail';
+  /** Of a failed job that told it, 1 to 255. */
+  exitStatus?: number;
   /** First 10 kB of the ping's body. */
   body: string;
 }

@@ -18,6 +18,7 @@ const migrations = [
    CREATE INDEX occurrences_of ON occurrences (fingerprint, starts_at);
    CREATE TABLE heartbeats (id TEXT PRIMARY KEY, known_since INTEGER NOT NULL) WITHOUT ROWID;
    CREATE TABLE pings (id TEXT PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;`,
+  `ALTER TABLE pings ADD COLUMN exit_status INTEGER;`,
 ];
 
 const flushMs = 1_000;
@@ -183,13 +184,26 @@ export class History {
   }
 
   ping(id: string, ping: Ping): void {
-    this.#rows.run('INSERT OR REPLACE INTO pings VALUES (?, ?, ?, ?)', id, ping.at, ping.kind, ping.body);
+    const { at, kind, body, exitStatus = null } = ping;
+    this.#rows.run(
+      'INSERT OR REPLACE INTO pings (id, at, kind, body, exit_status) VALUES (?, ?, ?, ?, ?)',
+      id,
+      at,
+      kind,
+      body,
+      exitStatus,
+    );
   }
 
   lastPing(id: string): Ping | undefined {
-    const row = this.#rows.get('SELECT at, kind, body FROM pings WHERE id = ?', id);
+    const row = this.#rows.get('SELECT at, kind, body, exit_status FROM pings WHERE id = ?', id);
     if (row === undefined) return undefined;
-    return { at: Number(row['at']), kind: String(row['kind']) as Ping['kind'], body: String(row['body']) };
+    return {
+      at: Number(row['at']),
+      kind: String(row['kind']) as Ping['kind'],
+      body: String(row['body']),
+      ...(typeof row['exit_status'] === 'number' && { exitStatus: row['exit_status'] }),
+    };
   }
 
   /** When a heartbeat was first asked about; from then on its silence counts. */

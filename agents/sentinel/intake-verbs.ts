@@ -57,6 +57,6 @@ function heartbeat(name: string, history: IntakeVerbs['history']): Record<string
   return {
     name,
     since: toInstant(history.knownSince(name)),
-    ...(last && { last: { kind: last.kind, at: toInstant(last.at) } }),
+    ...(last && { last: { kind: last.kind, exitStatus: last.exitStatus, at: toInstant(last.at) } }),
   };
 }

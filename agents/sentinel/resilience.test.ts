@@ -9,7 +9,7 @@ import { createLog } from '#agents/runtime/log.ts';
 import { createVirtualClock } from '../../test/parts/virtual-clock.ts';
 import { level, SentinelStage, startMs, state } from '../../test/parts/sentinel-stage.ts';
 import { until } from '../../test/parts/until.ts';
-import { type CheckDefinition, defineCheck, noEvidence, type Observation } from './check.ts';
+import { type CheckDefinition, defineCheck, noEvidence, type Observation, type Ping } from './check.ts';
 import { History } from './history.ts';
 import { Keeping } from './keeping.ts';
 import { Ledger } from './ledger.ts';
@@ -220,6 +220,22 @@ test('a full disk silences no alarm, and what it kept out is stored when there i
   expect(told).toHaveLength(40);
   history.close();
   store.close();
+  await rm(folder, { recursive: true });
+});
+
+test('a ping is kept as it came, and the next one replaces it', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'lares-history-'));
+  const clock = createVirtualClock(startMs);
+  const keeping = new Keeping({ clock, log: createLog({ level: 'silent', name: 'test' }) });
+  const before = new History(folder, { clock, keeping });
+  const failed: Ping = { at: 1, kind: 'fail', body: 'disk full', exitStatus: 23 };
+  before.ping('backup', failed);
+  before.close();
+  const history = new History(folder, { clock, keeping });
+  expect(history.lastPing('backup')).toEqual(failed);
+  history.ping('backup', { at: 2, kind: 'success', body: '' });
+  expect(history.lastPing('backup')).toEqual({ at: 2, kind: 'success', body: '' });
+  history.close();
   await rm(folder, { recursive: true });
 });
 

@@ -38,6 +38,8 @@ describe('a heartbeat', () => {
 
   test('that reports a failure fires at once', async () => {
     expect(await look(1_000, { kind: 'fail', at: 0 })).toMatchObject({ ok: false, holdMs: 0 });
+    const { summary } = await look(60_000, { kind: 'fail', at: 0, exitStatus: 23 });
+    expect(summary).toBe('heartbeat "backup" reported a failure (exit status 23) 1m ago');
   });
 
   test('whose run does not end within the grace fires', async () => {

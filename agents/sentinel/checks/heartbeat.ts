@@ -75,8 +75,10 @@ function neverPinged(options: Options, context: CheckContext, now: number): Judg
 function judge(options: Options, last: Ping, now: number): Judged {
   const ageMs = since(last.at, now);
   switch (last.kind) {
-    case 'fail':
-      return { ok: false, text: `reported a failure ${ago(ageMs)}` };
+    case 'fail': {
+      const exit = last.exitStatus === undefined ? '' : ` (exit status ${last.exitStatus})`;
+      return { ok: false, text: `reported a failure${exit} ${ago(ageMs)}` };
+    }
     case 'start': {
       const isOverdue = ageMs > options.grace;
       const late = isOverdue ? `and has not ended within ${formatDuration(options.grace)}` : 'and runs';

@@ -27,7 +27,12 @@ async function open(address = '127.0.0.1') {
   const checks = [heartbeat('backup'), heartbeat('vault', { env: 'VAULT' })];
   const waiting = waitingFor(checks, ({ env }) => (env === 'VAULT' ? token : ''));
   const pings: string[] = [];
-  acceptHeartbeats(surface, { waiting, clock, address, onPing: (name, { kind }) => pings.push(`${name} ${kind}`) });
+  acceptHeartbeats(surface, {
+    waiting,
+    clock,
+    address,
+    onPing: (name, { kind, exitStatus = '' }) => pings.push(`${name} ${kind} ${exitStatus}`.trim()),
+  });
   const { port } = await surface.listen();
   const ping = (path: string, headers: Record<string, string> = {}): Promise<number> =>
     new Promise((resolve, reject) => {
@@ -49,6 +54,13 @@ test('a heartbeat with a token is reported under the token, and its name is no a
   expect(await ping(`${token}/fail`)).toBe(200);
   expect(await ping('backup')).toBe(200);
   expect(pings).toEqual(['vault success', 'vault fail', 'backup success']);
+});
+
+test('the end of a job is told by a word or by its exit status, which is kept, and nothing else', async () => {
+  const { ping, pings } = await open();
+  for (const signal of ['start', 'fail', '0', '3', '255', 'log']) expect(await ping(`backup/${signal}`)).toBe(200);
+  for (const signal of ['256', '-1', '1.5', 'ok', '03x', '0000']) expect(await ping(`backup/${signal}`)).toBe(400);
+  expect(pings).toEqual(['backup start', 'backup fail', 'backup success', 'backup fail 3', 'backup fail 255']);
 });
 
 test('a token that is short, or that an address would mangle, is refused with what it needs', () => {

@@ -33,11 +33,11 @@ export function acceptHeartbeats(http: HttpSurface, intake: HeartbeatIntake): vo
     const name = intake.waiting.nameOf(request.parameters['id'] ?? '');
     if (name === undefined) return { status: 404, body: 'not found' };
     if (!limit.take(name)) return { status: 429, body: 'too many pings' };
-    const kind = kindOf(request.parameters['signal']);
-    if (kind === undefined) return { status: 400, body: 'invalid url format' };
+    const report = reportIn(request.parameters['signal']);
+    if (report === undefined) return { status: 400, body: 'invalid url format' };
     // A log entry tells nothing of how the job goes.
-    if (kind !== 'log') {
-      intake.onPing(name, { at: intake.clock.now(), kind, body: request.body.slice(0, maximumBody) });
+    if (report !== 'log') {
+      intake.onPing(name, { ...report, at: intake.clock.now(), body: request.body.slice(0, maximumBody) });
     }
     return { status: 200, body: 'OK' };
   };
@@ -45,17 +45,19 @@ export function acceptHeartbeats(http: HttpSurface, intake: HeartbeatIntake): vo
   http.route(methods, '/ping/:id/:signal', answer);
 }
 
-function kindOf(signal: string | undefined): Ping['kind'] | 'log' | undefined {
+function reportIn(signal: string | undefined): Pick<Ping, 'kind' | 'exitStatus'> | 'log' | undefined {
   switch (signal) {
     case undefined:
-      return 'success';
+      return { kind: 'success' };
     case 'start':
     case 'fail':
+      return { kind: signal };
     case 'log':
       return signal;
     default:
       break;
   }
-  if (!/^\d{1,3}$/.test(signal) || Number(signal) > 255) return undefined;
-  return Number(signal) === 0 ? 'success' : 'fail';
+  const exitStatus = /^\d{1,3}$/.test(signal) ? Number(signal) : undefined;
+  if (exitStatus === undefined || exitStatus > 255) return undefined;
+  return exitStatus === 0 ? { kind: 'success' } : { kind: 'fail', exitStatus };
 }
