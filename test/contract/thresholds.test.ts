@@ -36,6 +36,7 @@ describe('by default', () => {
     ['security updates wait', 'host-resources', 'updates', '3d', '14d'],
     ['security updates wait', 'apt-updates', 'security', '3d', '14d'],
     ['a device is silent', 'ping', 'silent', '5m', '15m'],
+    ['an exporter is silent', 'exporter', 'silent', '2m', '10m'],
     ['a guest has an old backup', 'proxmox', 'backups.age', '26h', '48h'],
     ['a storage is full', 'proxmox', 'usage', 85, 95],
     ['a group has an old backup', 'pbs', 'age', '26h', '48h'],
@@ -59,10 +60,8 @@ describe('by default', () => {
     expect(options.map((option) => defaultOf('host-resources', option))).toEqual([90, '5m', 512, '10m', '5m']);
   });
 
-  test('a service is down after 2 minutes, and so is an exporter, which is critical after 10', async () => {
+  test('a service is down after 2 minutes', async () => {
     expect(await usualPatienceMs('http', { url: 'http://192.0.2.1/' })).toBe(120_000);
-    expect(await usualPatienceMs('exporter', { url: 'http://192.0.2.1:9100' })).toBe(120_000);
-    expect(defaultOf('exporter', 'criticalAfter')).toBe('10m');
   });
 
   test('an agent of Wazuh has 15 minutes, and three restarts within ten are a loop', () => {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Evidence } from '#bus/messages/finding.ts';
-import { durationOr, formatDuration } from '#config/duration.ts';
+import { formatDuration } from '#config/duration.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { apiOptions, createApi, presence } from '#agents/sentinel/probes/api.ts';
 import { loginHeaders, loginOptions } from '#agents/sentinel/probes/api-login.ts';
@@ -8,6 +8,7 @@ import { type ExposedMetric, exposedMetrics } from '#agents/sentinel/probes/expo
 import { matchesAny } from '#agents/sentinel/probes/glob.ts';
 import { Growth } from '#agents/sentinel/probes/growth.ts';
 import { judgeAbsence, judgementOptions, judgeSeries } from '#agents/sentinel/probes/judgement.ts';
+import { spans } from '#agents/sentinel/probes/levels-option.ts';
 import { withHeaders } from '#agents/sentinel/probes/prometheus-api.ts';
 import { unseen } from '#agents/sentinel/probes/reading.ts';
 import { silenceEnds, silentFor } from '#agents/sentinel/probes/silence.ts';
@@ -57,7 +58,7 @@ const Options = z.strictObject({
   expectMetric: metricName
     .optional()
     .describe('A metric that says that the right exporter answers, such as node_uname_info.'),
-  criticalAfter: durationOr('10m').describe('One that is silent for so long is critical, and a warning before.'),
+  silent: spans({ warning: '2m', critical: '10m' }).prefault({}).describe('How long it has been silent.'),
   metrics: z.array(Metric).max(100).default([]).describe('What of its metrics is judged, without Prometheus.'),
 });
 type Options = z.output<typeof Options>;
@@ -105,7 +106,7 @@ async function read(options: Options, context: CheckContext): Promise<Page> {
 
 async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
   const page = await read(options, context);
-  if (!page.ok) return [silent(page.health, options, context)];
+  if (!page.ok) return [silence(page.health, options, context)];
   silenceEnds(context);
   const whole = resourceOf(options);
   const growth = new Growth(context);
@@ -116,12 +117,13 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
 }
 
 /** What it measures goes on without it: for some minutes that nobody measures is no more than a warning. */
-function silent(health: Observation, { criticalAfter }: Options, context: CheckContext): Observation {
+function silence(health: Observation, { silent }: Options, context: CheckContext): Observation {
   const { reading } = health;
   if (reading.is !== 'state') return health;
+  const holdMs = silent.warning;
   const silentMs = silentFor(context);
-  if (silentMs >= criticalAfter) return { ...health, summary: `${health.summary}, for ${formatDuration(silentMs)}` };
-  return { ...health, reading: { ...reading, severity: 'warning' } };
+  if (silentMs < silent.critical) return { ...health, holdMs, reading: { ...reading, severity: 'warning' } };
+  return { ...health, holdMs, summary: `${health.summary}, for ${formatDuration(silentMs)}` };
 }
 
 function judge(
