@@ -123,7 +123,7 @@ describeWith(canRun, 'a real PostgreSQL', () => {
       const data = join(folder, 'data');
       const as = ['-u', 'postgres', '--'];
       const setUp = [...as, join(postgresFolder, 'initdb'), '-D', data, '-A', 'scram-sha-256', '-N'];
-      execFileSync('runuser', [...setUp, '-U', 'owner', '--pwfile=/proc/version'], { stdio: 'ignore', cwd: folder });
+      execFileSync('runuser', [...setUp, '-U', 'owner', '--pwfile=/proc/version'], { stdio: 'pipe', cwd: folder });
       const port = await freePort();
       const settings = [
         '-c',
@@ -140,8 +140,8 @@ describeWith(canRun, 'a real PostgreSQL', () => {
         isReady: async () => (await look('postgres', port)).length === 0,
       });
       expect(await look('postgres', port)).toEqual([]);
-      await server.kill();
-      // "runuser" ends before the server does.
+      // Killed the hard way it would leave its shared memory behind.
+      server.signal('SIGTERM');
       await until(async () => (await look('postgres', port))[0]?.includes('does not answer') === true, 'the silence');
     } finally {
       rmSync(folder, { recursive: true, force: true });
@@ -164,7 +164,7 @@ describeWith(canRunMaria, 'a real MariaDB', () => {
         '--user=root',
         '--auth-root-authentication-method=normal',
       ];
-      execFileSync('mariadb-install-db', [...setUp, '--skip-test-db'], { stdio: 'ignore' });
+      execFileSync('mariadb-install-db', [...setUp, '--skip-test-db'], { stdio: 'pipe' });
       const port = await freePort();
       const settings = [`--port=${port}`, '--bind-address=127.0.0.1', `--socket=${socket}`, '--max-connect-errors=3'];
       const names = ['--skip-log-bin', `--pid-file=${folder}/pid`];

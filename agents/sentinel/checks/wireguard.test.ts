@@ -123,6 +123,9 @@ const isRoot = process.getuid?.() === 0;
 describeWith(isRoot ? ['wg', 'wireguard-go', 'ip', 'unshare', 'nsenter', 'setpriv'] : ['root'], 'wireguard-go', () => {
   const folder = mkdtempSync(join(tmpdir(), 'lares-wg-'));
   const keys = { own: join(folder, 'own'), other: join(folder, 'other') };
+  // Their sockets lie in one folder of the machine, whatever the network namespace.
+  const here = `lwh${process.pid}`;
+  const there = `lwt${process.pid}`;
   let daemon: Daemon;
   let otherKey = '';
 
@@ -139,14 +142,17 @@ describeWith(isRoot ? ['wg', 'wireguard-go', 'ip', 'unshare', 'nsenter', 'setpri
     const publicKey = (path: string): string =>
       execFileSync('sh', ['-c', 'wg pubkey <"$1"', 'sh', path]).toString().trim();
     otherKey = publicKey(keys.other);
-    const start = `ip link set lo up; wireguard-go -f lwg1 & exec wireguard-go -f lwg0`;
+    const start = `ip link set lo up; wireguard-go -f ${there} & exec wireguard-go -f ${here}`;
     const isReady = async (): Promise<boolean> => Promise.resolve(true);
     daemon = await startDaemon({ program: 'unshare', args: ['-n', 'sh', '-c', start], isReady });
-    await until(() => Promise.resolve(linksIn(inside).length === 2), 'both interfaces');
+    await until(
+      () => Promise.resolve([here, there].every((name) => linksIn(inside).includes(name))),
+      'both interfaces',
+    );
     inside(
       'wg',
       'set',
-      'lwg0',
+      here,
       'private-key',
       keys.own,
       'listen-port',
@@ -163,7 +169,7 @@ describeWith(isRoot ? ['wg', 'wireguard-go', 'ip', 'unshare', 'nsenter', 'setpri
     inside(
       'wg',
       'set',
-      'lwg1',
+      there,
       'private-key',
       keys.other,
       'listen-port',
@@ -179,24 +185,24 @@ describeWith(isRoot ? ['wg', 'wireguard-go', 'ip', 'unshare', 'nsenter', 'setpri
     rmSync(folder, { recursive: true, force: true });
   });
 
-  const options = check.options.parse({ interfaces: ['lwg0'] });
+  const options = check.options.parse({ interfaces: [here] });
 
   test('a peer that was never met is critical; after the handshake it is well', async () => {
     const context = checkContext({ probe: probe() });
     expect(problems(await check.observe(options, context)).join()).toMatch(
       /^critical wireguard-peer-silent: .* never had/,
     );
-    inside('ip', 'link', 'set', 'lwg1', 'up');
-    inside('ip', 'link', 'set', 'lwg0', 'up');
+    inside('ip', 'link', 'set', there, 'up');
+    inside('ip', 'link', 'set', here, 'up');
     await until(async () => problems(await check.observe(options, context)).length === 0, 'the handshake');
     const found = await check.observe(options, context);
     const peer = found.find(
       ({ condition, reading }) => condition === 'wireguard-peer-silent' && reading.is === 'level',
     );
-    expect(peer?.labels).toMatchObject({ interface: 'lwg0', unit: 'wg-quick@lwg0.service' });
+    expect(peer?.labels).toMatchObject({ interface: here, unit: `wg-quick@${here}.service` });
     expect(JSON.stringify(found)).not.toContain(execFileSync('cat', [keys.own]).toString().trim());
     const evidence = peer === undefined ? [] : await check.evidence.gather(options, context, peer);
-    expect(evidence.map(({ title }) => title)).toContain('Link lwg0');
+    expect(evidence.map(({ title }) => title)).toContain(`Link ${here}`);
   });
 
   test('an ordinary user learns which interfaces there are and what to allow', async () => {
