@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { agentState } from '#bus/messages/agent-state.ts';
+import type { DigestMessage } from '#bus/messages/digest.ts';
 import { freeze } from '#bus/messages/freeze.ts';
 import { manifest } from '#bus/messages/manifest.ts';
 import { toInstant } from '#agents/runtime/clock.ts';
@@ -90,6 +91,23 @@ test('a freeze that says it is from the future ends with the thaw that the worke
   await chat.command('unfreeze mended');
   await clock.advance(1_500);
   expect(await chat.command('status')).not.toContain('frozen');
+});
+
+test('a night whose digest was made by a clock that was ahead gets its digest when it comes', async () => {
+  const { chat, clock } = await begin();
+  const nextMorning = async (): Promise<string> => {
+    await story.restart(day);
+    return (story.bus.retained.get('digest/nightly') as DigestMessage).day;
+  };
+  expect(await nextMorning()).toBe('2026-11-21');
+  clock.setBack(3 * day);
+  expect([await nextMorning(), await nextMorning(), await nextMorning()]).toEqual([
+    '2026-11-19',
+    '2026-11-20',
+    '2026-11-21',
+  ]);
+  await clock.advance(1_500);
+  expect(chat.notices().filter((text) => text.startsWith('Lares digest'))).toHaveLength(4);
 });
 
 test('a digest of a day far ahead keeps back no digest', async () => {

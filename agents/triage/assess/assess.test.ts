@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AssessorBench, never, opinion } from '../../../test/parts/assessor.ts';
 import { type Reply, faults, ok, prose } from '../../../test/parts/llm.ts';
@@ -64,6 +66,19 @@ describe('with a model', () => {
     expect(assessment.notAssessed).toContain('could not be read');
     expect(assessment.costEuro).toBeGreaterThan(0);
     expect(bench.second.requests).toHaveLength(0);
+  });
+
+  test('a ledger that cannot be written keeps every question back, and the rules answer', async () => {
+    const assessor = await bench.open();
+    const other = new DatabaseSync(join(bench.folder, 'llm.db'));
+    other.exec('BEGIN IMMEDIATE');
+    const assessment = await bench.assess(assessor);
+    other.exec('ROLLBACK');
+    other.close();
+    expect(assessment).toMatchObject({ source: 'rules', proposal: { playbook: 'restart-systemd-unit' } });
+    expect(assessment.notAssessed).toContain('is locked by another process');
+    expect(bench.first.requests).toEqual([]);
+    expect((await bench.assess(assessor)).source).toBe('model');
   });
 
   test('prose instead of JSON twice is a fault of the endpoint: the next is asked', async () => {

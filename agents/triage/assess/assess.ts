@@ -4,6 +4,7 @@ import { type Clock, toInstant } from '#agents/runtime/clock.ts';
 import type { Log } from '#agents/runtime/log.ts';
 import type { Metrics } from '#agents/runtime/metrics.ts';
 import { loadPlugins } from '#agents/runtime/plugins.ts';
+import { Failure } from '#bus/failure.ts';
 import type { Assessment } from '#bus/messages/assessment.ts';
 import type { Config, ProviderConfig } from '#config/schema.ts';
 import { resolveSecret } from '#config/secrets.ts';
@@ -11,6 +12,7 @@ import type { Candidate, Catalogue } from '#playbooks/playbook.ts';
 import { type Skill, loadSkills, matchingSkills } from '#skills/skill.ts';
 import { ModelAnswer, type ModelOpinion, readAnswer } from './answer.ts';
 import type { IncidentFacts } from './incident-facts.ts';
+import type { Inquiry } from '../llm/attempt.ts';
 import { type Budget, createBudget } from '../llm/budget.ts';
 import { type Ledger, type Spent, openLedger } from '../llm/ledger.ts';
 import { Member } from '../llm/member.ts';
@@ -104,6 +106,7 @@ interface Parts {
 class ModelAssessor implements Assessor {
   readonly #options: AssessorOptions;
   readonly #parts: Parts;
+  #isClosed = false;
 
   constructor(options: AssessorOptions, parts: Parts) {
     this.#options = options;
@@ -118,36 +121,54 @@ class ModelAssessor implements Assessor {
     const opinion = assessByRules(facts);
     if (this.#options.config.llm.providers.length === 0) return this.#byRules(facts, opinion);
     const shown = this.#playbooksFor(facts);
-    const outcome = await this.#parts.router.ask<ModelOpinion>(
-      {
-        longestShortness,
-        compose: (provider, shortness) => {
-          const veil = this.#veilFor(provider);
-          const skills = matchingSkills(this.#parts.skills, facts.root.labels);
-          const prompt = composePrompt({
-            facts,
-            rulesCause: opinion.cause,
-            candidates: shown,
-            skills,
-            veil,
-            shortness,
-          });
-          return {
-            question: {
-              system: prompt.system,
-              turns: [{ role: 'user', text: prompt.user }],
-              shape: ModelAnswer,
-              shapeName: 'assessment',
-              maxOutputTokens: provider.maxOutputTokens,
-            },
-            read: (value) => readAnswer(value, { evidence: prompt.evidence, veil }),
-          };
-        },
-      },
-      signal,
-    );
+    const outcome = await this.#askModels(facts, { opinion, shown, signal });
     if (outcome.is === 'unanswered') return this.#byRules(facts, opinion, outcome);
     return this.#byModel(facts, { opinion, outcome, shown });
+  }
+
+  /** A disk that cannot keep the ledger is a reason for no answer: no money is spent that is not written down. */
+  async #askModels(
+    facts: IncidentFacts,
+    by: { opinion: Opinion; shown: readonly Candidate[]; signal: AbortSignal },
+  ): Promise<Outcome<ModelOpinion>> {
+    try {
+      return await this.#parts.router.ask(this.#inquiry(facts, by), by.signal);
+    } catch (error) {
+      if (by.signal.aborted || this.#isClosed || !(error instanceof Failure)) throw error;
+      this.#options.log.error({ incident: facts.incident.id, reason: error.message }, 'the models were not asked');
+      return { is: 'unanswered', reason: error.message, passedOver: [], costEuro: 0 };
+    }
+  }
+
+  #inquiry(
+    facts: IncidentFacts,
+    { opinion, shown }: { opinion: Opinion; shown: readonly Candidate[] },
+  ): Inquiry<ModelOpinion> {
+    return {
+      longestShortness,
+      compose: (provider, shortness) => {
+        const veil = this.#veilFor(provider);
+        const skills = matchingSkills(this.#parts.skills, facts.root.labels);
+        const prompt = composePrompt({
+          facts,
+          rulesCause: opinion.cause,
+          candidates: shown,
+          skills,
+          veil,
+          shortness,
+        });
+        return {
+          question: {
+            system: prompt.system,
+            turns: [{ role: 'user', text: prompt.user }],
+            shape: ModelAnswer,
+            shapeName: 'assessment',
+            maxOutputTokens: provider.maxOutputTokens,
+          },
+          read: (value) => readAnswer(value, { evidence: prompt.evidence, veil }),
+        };
+      },
+    };
   }
 
   spending(): Spent[] {
@@ -163,6 +184,7 @@ class ModelAssessor implements Assessor {
   }
 
   close(): void {
+    this.#isClosed = true;
     const { router, ledger } = this.#parts;
     // What was under way settles its money first.
     router.close(() => ledger.close());

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { DigestMessage } from '#bus/messages/digest.ts';
 import { toInstant } from '#agents/runtime/clock.ts';
 import type { Watched } from '../agent-watch.ts';
@@ -43,7 +44,8 @@ export function createNightly(options: NightlyOptions): Nightly {
       at: toInstant(desk.now),
     };
     desk.store.digests.save(message);
-    desk.outbox.notice(`digest:${due.day}`, { type: 'notice', text: message.text, silent: true });
+    // Not by its day: a clock that was ahead may have made one of that day.
+    desk.outbox.notice(`digest:${randomUUID()}`, { type: 'notice', text: message.text, silent: true });
     desk.journal('digest', due.day, { characters: message.text.length, missed: due.missed });
     desk.afterCommit(() => options.publish(message));
   }

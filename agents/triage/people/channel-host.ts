@@ -24,15 +24,13 @@ export function channelHost(channel: string, options: HostOptions): ChannelHost 
   const thaw: CommandOptions['thaw'] = (asked) => askThaw(options, asked, channel);
   const resolve: CommandOptions['resolve'] = (asked) => askToResolve(options, asked, channel);
   const answered = (work: () => string): string => {
-    try {
-      const answer = work();
+    const answer = told(work);
+    // What was decided is on its way at once; when the disk does not note that, the next round sends it again.
+    told(() => {
       resend(desk, options.bus);
-      return answer;
-    } catch (error) {
-      // A full disk, or a damaged file of people: whoever asked is told, and nothing was done.
-      if (error instanceof Failure) return error.message;
-      throw error;
-    }
+      return '';
+    });
+    return answer;
   };
   return {
     press: async (person, token) =>
@@ -49,6 +47,16 @@ export function channelHost(channel: string, options: HostOptions): ChannelHost 
       desk.transact(() => desk.journal('refused', channel, { by: bounded(person).id, action: what.slice(0, 120) }));
     },
   };
+}
+
+/** A full disk, or a damaged file of people: whoever asked is told, and nothing was done. */
+function told(work: () => string): string {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof Failure) return error.message;
+    throw error;
+  }
 }
 
 /** Messages and journal have room for so much. A longer id is nobody's: cut, it could be that of somebody else. */

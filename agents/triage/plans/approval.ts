@@ -8,7 +8,7 @@ import { frozenBy } from '../freeze.ts';
 import type { Person } from '../channel.ts';
 import type { Desk } from '../desk.ts';
 import { showRequest } from '../present.ts';
-import { isExpired, isOver } from './plan-state.ts';
+import { isExpired, isForNothing } from './plan-state.ts';
 
 /** The worker has so long to see an approval; after that a person must look again. */
 const approvalLifeMs = 15 * 60_000;
@@ -67,7 +67,7 @@ function whyNot(plan: Plan | undefined, options: Decision): string | undefined {
   }
   if (isExpired(plan, desk.now)) return 'This plan has expired. Ask for it again.';
   if (plan.status !== 'pending') return `Too late: this plan was ${plan.status}.`;
-  if (isOver(desk, plan.incident)) return 'This is over; its plan is being withdrawn.';
+  if (isForNothing(desk, plan.incident)) return 'This is over; its plan is being withdrawn.';
   if (decision === 'reject') return undefined;
   return whyNotApprove(plan, options);
 }

@@ -2,6 +2,7 @@ import type { Approval } from '#bus/messages/approval.ts';
 import type { Plan } from '#bus/messages/plan.ts';
 import type { Run } from '#bus/messages/run.ts';
 import type { Desk } from '../desk.ts';
+import { isOver } from '../incident/incident.ts';
 
 /** A plan, how it was decided and what came of it. */
 export interface PlanFacts {
@@ -32,8 +33,8 @@ export function canAskAgain({ plan, run }: PlanFacts, now: number): boolean {
 }
 
 /** An incident that is over needs no plan any more; the worker withdraws what it has in a moment. */
-export function isOver(desk: Desk, incident: string | undefined): boolean {
+export function isForNothing(desk: Desk, incident: string | undefined): boolean {
   if (incident === undefined) return false;
-  const state = desk.world.incident(incident)?.state;
-  return state === undefined || state === 'closed' || state === 'resolved';
+  const known = desk.world.incident(incident);
+  return known === undefined || isOver(known);
 }

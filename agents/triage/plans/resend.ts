@@ -3,7 +3,7 @@ import { approval } from '#bus/messages/approval.ts';
 import { proposal } from '#bus/messages/proposal.ts';
 import { backoff } from '#agents/runtime/retry.ts';
 import type { Desk } from '../desk.ts';
-import { isOver } from './plan-state.ts';
+import { isForNothing } from './plan-state.ts';
 
 const pace = { firstMs: 2_000, maximumMs: 60_000 };
 
@@ -11,7 +11,7 @@ const pace = { firstMs: 2_000, maximumMs: 60_000 };
 export function resend(desk: Desk, bus: Bus): void {
   if (!bus.connected) return;
   for (const pending of desk.store.plans.due(desk.now)) {
-    if (pending.kind === 'proposal' && isOver(desk, pending.message.incident)) {
+    if (pending.kind === 'proposal' && isForNothing(desk, pending.message.incident)) {
       desk.store.plans.endProposal(pending.message.id, 'abandoned');
       continue;
     }
