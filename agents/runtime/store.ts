@@ -79,9 +79,12 @@ function isMissing(path: string): boolean {
 function migrate(store: SqliteStore, options: StoreOptions): void {
   const version = Number(store.get('PRAGMA user_version')?.['user_version'] ?? 0);
   if (version > options.migrations.length) {
-    throw new Failure(`Cannot open "${options.path}": it was written by a newer Lares (schema ${version})`, {
-      recoverable: false,
-    });
+    throw new Failure(
+      `Cannot open "${options.path}": it was written by a newer Lares (schema ${version}); use that one, or the backup from before it`,
+      {
+        recoverable: false,
+      },
+    );
   }
   for (const [index, sql] of options.migrations.entries()) {
     if (index < version) continue;

@@ -68,4 +68,27 @@ export const triageMigrations: readonly string[] = [
    UPDATE outbox SET first_sent_at = sent_at WHERE sent_version > 0;
    CREATE INDEX approvals_waiting ON approvals (next_at) WHERE state = 'waiting';
    CREATE INDEX proposals_waiting ON proposals (next_at) WHERE state = 'waiting';`,
+  // In the first stores the index had another name, plans had no redraw_at, and blocks named a host: what came before
+  // may look either way, so only columns that both have are named, or taken by their place.
+  `DROP INDEX IF EXISTS outbox_waiting;
+   CREATE INDEX IF NOT EXISTS outbox_next ON outbox (channel, silent, created_at) WHERE state = 'queued';
+   CREATE INDEX IF NOT EXISTS outbox_due ON outbox (channel, next_at) WHERE state = 'queued';
+   ALTER TABLE plans RENAME TO plans_before;
+   DROP INDEX plans_incident;
+   DROP INDEX IF EXISTS plans_redraw;
+   CREATE TABLE plans (
+     id TEXT PRIMARY KEY, proposal TEXT NOT NULL, incident TEXT, status TEXT NOT NULL, created_at INTEGER NOT NULL,
+     redraw_at INTEGER, body TEXT NOT NULL) STRICT;
+   CREATE INDEX plans_incident ON plans (incident);
+   CREATE INDEX plans_redraw ON plans (redraw_at) WHERE redraw_at IS NOT NULL;
+   INSERT INTO plans (id, proposal, incident, status, created_at, redraw_at, body)
+     SELECT id, proposal, incident, status, created_at,
+       iif(status = 'pending', unixepoch(json_extract(body, '$.expiresAt')) * 1000, NULL), body FROM plans_before;
+   DROP TABLE plans_before;
+   ALTER TABLE blocks RENAME TO blocks_before;
+   CREATE TABLE blocks (
+     playbook TEXT NOT NULL, target TEXT NOT NULL, incident TEXT NOT NULL, at INTEGER NOT NULL,
+     PRIMARY KEY (playbook, target, incident)) STRICT;
+   INSERT INTO blocks SELECT * FROM blocks_before;
+   DROP TABLE blocks_before;`,
 ];
