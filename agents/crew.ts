@@ -17,7 +17,7 @@ import type { Log } from './runtime/log.ts';
 import { createMetrics, expositionType } from './runtime/metrics.ts';
 import { startOutboundHeartbeat } from './runtime/outbound-heartbeat.ts';
 import type { Sentinel } from './sentinel/sentinel.ts';
-import { makePrivateFolder, type StateFolders, stateFolders } from './state-folder.ts';
+import { makePrivateFolder, roomBelow, type StateFolders, stateFolders } from './state-folder.ts';
 import type { Channel } from './triage/channel.ts';
 import type { TelegramChannel } from './triage/channels/telegram.ts';
 import type { TerminalChannel } from './triage/channels/terminal.ts';
@@ -82,7 +82,11 @@ export async function startCrew(options: CrewOptions): Promise<Crew> {
   const shared = { ...shareContext(options, folders, { metrics, http }), terminal };
   const buses = new Map<Member, Bus>();
   http.route(['GET'], '/metrics', () => ({ status: 200, body: metrics.exposition(), type: expositionType }));
-  http.route(['GET'], '/healthz', () => health(buses));
+  const healthNow = (): HttpAnswer => health(buses, folders.root);
+  http.route(['GET'], '/healthz', healthNow);
+  metrics.beforePage(() =>
+    metrics.gauge('state_free_bytes', 'Space left for the state folder.', { value: roomBelow(folders.root).freeBytes }),
+  );
   let sentinel: Sentinel | undefined;
   for (const member of everyone.filter((name) => options.members.includes(name))) {
     const agent = await startMember(member, { shared, access, buses, starting });
@@ -94,7 +98,7 @@ export async function startCrew(options: CrewOptions): Promise<Crew> {
     const heartbeat = startOutboundHeartbeat({
       ...config.heartbeat,
       ...shared,
-      isWell: () => health(buses).status === 200,
+      isWell: () => healthNow().status === 200,
     });
     starting.defer(() => heartbeat.stop());
   }
@@ -221,15 +225,16 @@ async function openConfiguredTerminal(options: CrewOptions): Promise<TerminalCha
   return openTerminal({ ...options.terminal, user: userInfo().username, timeZone });
 }
 
-/** 200 while every agent of this process is connected to the bus. */
-function health(buses: ReadonlyMap<Member, Bus>): HttpAnswer {
+/** 200 while every agent of this process is connected to the bus and can keep what it does. */
+function health(buses: ReadonlyMap<Member, Bus>, stateFolder: string): HttpAnswer {
   const agents = Object.fromEntries(
     [...buses].map(([name, bus]) => [name, bus.connected ? 'connected' : 'disconnected']),
   );
-  const isWell = [...buses.values()].every((bus) => bus.connected);
+  const { trouble } = roomBelow(stateFolder);
+  const isWell = trouble === undefined && [...buses.values()].every((bus) => bus.connected);
   return {
     status: isWell ? 200 : 503,
-    body: JSON.stringify({ status: isWell ? 'ok' : 'degraded', agents }),
+    body: JSON.stringify({ status: isWell ? 'ok' : 'degraded', agents, state: trouble ?? 'ok' }),
     type: 'application/json',
   };
 }

@@ -2,7 +2,7 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFi
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { checkOwner, makePrivateFolder } from './state-folder.ts';
+import { checkOwner, makePrivateFolder, roomBelow } from './state-folder.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'lares-state-'));
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
@@ -22,6 +22,13 @@ test('a folder that holds other things is not shut to others, one of Lares is', 
   writeFileSync(join(shared, 'triage.lock'), '');
   makePrivateFolder(shared);
   expect(statSync(shared).mode & 0o777).toBe(0o700);
+});
+
+test('the room that is left is told, and why there is none', () => {
+  makePrivateFolder(folder);
+  expect(roomBelow(folder)).toEqual({ freeBytes: expect.any(Number) });
+  expect(roomBelow('/sys')).toMatchObject({ trouble: expect.stringMatching(/no space is left|cannot be written/) });
+  expect(roomBelow(join(folder, 'absent'))).toEqual({ freeBytes: 0, trouble: 'cannot be written (ENOENT)' });
 });
 
 test('a place where nothing can be made is a Failure', () => {

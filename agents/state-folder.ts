@@ -1,4 +1,4 @@
-import { chmodSync, readdirSync, statSync } from 'node:fs';
+import { accessSync, chmodSync, constants, readdirSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, Failure, messageOf } from '#bus/failure.ts';
 import { makeFolder } from '#bus/make-folder.ts';
@@ -66,4 +66,21 @@ export function checkOwner(folder: string, user: number | undefined = process.ge
     `Cannot use the state folder "${folder}": it belongs to user ${owner} and this is user ${user}; run Lares as its owner, or set "state" to a folder of your own`,
     { recoverable: false },
   );
+}
+
+/** Less than this, and the next write may be the one that fails. */
+const leastFreeBytes = 1_000_000;
+
+/** What the file system below the folder has left for this user, and why nothing can be kept there, if so. */
+export function roomBelow(folder: string): { freeBytes: number; trouble?: string } {
+  try {
+    const { bavail, bsize, files, ffree } = statfsSync(folder);
+    const freeBytes = bavail * bsize;
+    accessSync(folder, constants.W_OK);
+    // A file system that counts no inodes says that it has none in all.
+    const isFull = freeBytes < leastFreeBytes || (files > 0 && ffree === 0);
+    return isFull ? { freeBytes, trouble: 'no space is left' } : { freeBytes };
+  } catch (error) {
+    return { freeBytes: 0, trouble: `cannot be written (${codeOf(error) ?? 'no reason given'})` };
+  }
 }

@@ -122,6 +122,7 @@ class Remediation implements Agent {
       }
     });
     this.#listen(verdictKind, (message) => this.#runs.onVerdict(message));
+    this.#cancels.push(this.#context.metrics.beforePage(() => this.#measure()));
     serveVerbs(bus, {
       store: this.#store,
       reach: this.#reach,
@@ -237,6 +238,11 @@ class Remediation implements Agent {
       runs: this.#runs,
       trustedKeys: this.#judging.trustedKeys,
     };
+  }
+
+  #measure(): void {
+    const value = Number(this.#freeze.isFrozen);
+    this.#context.metrics.gauge('frozen', 'Whether the kill switch holds all remediation back.', { value });
   }
 
   #round(): void {

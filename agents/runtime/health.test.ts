@@ -75,7 +75,7 @@ test('an agent that is connected already tells at once', () => {
 });
 
 test('it holds queues, memory, time of the clock, journal head and the last error', () => {
-  const { sent, connect, log, metrics, start } = open();
+  const { bus, sent, connect, log, metrics, start } = open();
   connect();
   log.error('a send failed');
   const health = start();
@@ -89,6 +89,8 @@ test('it holds queues, memory, time of the clock, journal head and the last erro
   expect(sent[0]?.residentBytes).toBeGreaterThan(1_000_000);
   expect(metrics.exposition()).toContain('lares_queue_length{agent="triage",queue="outbox"} 3');
   expect(metrics.exposition()).toContain('lares_bus_connected{agent="triage"} 1');
+  bus.connected = false;
+  expect(metrics.exposition()).toContain('lares_bus_connected{agent="triage"} 0');
   health.stop();
 });
 

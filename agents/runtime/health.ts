@@ -18,26 +18,28 @@ interface HealthOptions {
 
 const intervalMs = 60_000;
 
-/** Publishes how the agent is: on every connect and each minute. The same numbers become metrics. */
+/** Publishes how the agent is: on every connect and each minute. A page of metrics has the numbers of its own moment. */
 export function startHealth(options: HealthOptions): { stop(): void } {
   const { agent, bus, clock, metrics, log } = options;
   const loop = watchEventLoop();
   let cancel: () => void = () => undefined;
   let isStopped = false;
 
-  function publish(): void {
-    const queues = options.queues();
-    for (const [queue, value] of Object.entries(queues)) {
+  function measure(): void {
+    for (const [queue, value] of Object.entries(options.queues())) {
       metrics.gauge('queue_length', 'Entries that wait in a queue of an agent.', { labels: { agent, queue }, value });
     }
     const up = Number(bus.connected);
     metrics.gauge('bus_connected', 'Whether the agent is connected to the bus.', { labels: { agent }, value: up });
+  }
+
+  function publish(): void {
     const { user, system } = process.cpuUsage();
     const lastError = lastErrorOf(log);
     bus.publish(agentHealth, {
       agent,
       at: toInstant(clock.now()),
-      queues,
+      queues: options.queues(),
       eventLoopLagMs: loop.p99Ms(),
       residentBytes: process.memoryUsage.rss(),
       cpuSeconds: (user + system) / 1_000_000,
@@ -57,9 +59,11 @@ export function startHealth(options: HealthOptions): { stop(): void } {
     if (!isStopped) publish();
   });
   tick();
+  const endMeasuring = metrics.beforePage(measure);
   return {
     stop() {
       isStopped = true;
+      endMeasuring();
       cancel();
     },
   };

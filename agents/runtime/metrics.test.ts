@@ -53,6 +53,18 @@ test('a label with ever new values does not eat the memory, and what was dropped
   expect(samplesOf(page).get('lares_metrics_dropped_total')).toBe('3000');
 });
 
+test('what is measured before a page is as true as the page, until it is ended', () => {
+  const metrics = createMetrics();
+  let length = 1;
+  const end = metrics.beforePage(() => metrics.gauge('queue_length', 'Queue.', { value: length }));
+  expect(samplesOf(metrics.exposition()).get('lares_queue_length')).toBe('1');
+  length = 2;
+  expect(samplesOf(metrics.exposition()).get('lares_queue_length')).toBe('2');
+  end();
+  length = 3;
+  expect(samplesOf(metrics.exposition()).get('lares_queue_length')).toBe('2');
+});
+
 test('the process tells of itself', () => {
   const samples = samplesOf(createMetrics().exposition());
   expect(Number(samples.get('process_resident_memory_bytes'))).toBeGreaterThan(1_000_000);

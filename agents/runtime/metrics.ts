@@ -6,6 +6,8 @@ export interface Metrics {
   count(name: string, help: string, options?: { labels?: Record<string, string>; by?: number }): void;
   /** Sets a gauge; the last value stays. */
   gauge(name: string, help: string, options: { labels?: Record<string, string>; value: number }): void;
+  /** Calls `measure` before each page, for gauges that must be true at that moment. Returns what ends it. */
+  beforePage(measure: () => void): () => void;
   /** The whole page. */
   exposition(): string;
 }
@@ -24,6 +26,7 @@ interface Family {
 
 export function createMetrics(): Metrics {
   const families = new Map<string, Family>();
+  const measures = new Set<() => void>();
   const loop = watchEventLoop();
   let dropped = 0;
 
@@ -55,7 +58,12 @@ export function createMetrics(): Metrics {
     gauge(name, help, { labels = {}, value }) {
       put(seriesOf(name, 'gauge', help), labelsText(labels), value);
     },
+    beforePage(measure) {
+      measures.add(measure);
+      return () => measures.delete(measure);
+    },
     exposition() {
+      for (const measure of measures) measure();
       const own = [...families].map(([name, family]) => familyText(`lares_${name}`, family));
       return [...own, ...processFamilies(loop.p99Ms(), dropped)].join('');
     },

@@ -44,6 +44,7 @@ export function createTriage(context: AgentContext, options: TriageOptions): Age
   const parts = assemble(context, options);
   const { desk, inbox, outbox, assessing, publishing } = parts;
   const rounds = createRounds(context, parts);
+  let endMeasuring: () => void = () => undefined;
   const connected = (): void => {
     if (!rounds.isRunning) return;
     publishing.all();
@@ -66,8 +67,10 @@ export function createTriage(context: AgentContext, options: TriageOptions): Age
       context.bus.onConnect(connected);
       rounds.tick();
       assessing.want(desk.world.incidents.values());
+      endMeasuring = context.metrics.beforePage(() => measure(context, desk));
     },
     async stop() {
+      endMeasuring();
       rounds.stop();
       inbox.stop();
       await parts.asking.stop();
@@ -84,6 +87,11 @@ export function createTriage(context: AgentContext, options: TriageOptions): Age
       assessments: assessing.length(),
     }),
   };
+}
+
+function measure({ metrics }: AgentContext, desk: Desk): void {
+  const open = [...desk.world.incidents.values()].filter(({ state }) => state === 'grouping' || state === 'open');
+  metrics.gauge('incidents_open', 'Incidents that are not over.', { value: open.length });
 }
 
 /** Looks at every deadline once a second. */
@@ -187,20 +195,27 @@ function tellNotice(desk: Desk, text: string): void {
 }
 
 function openOutbox(context: AgentContext, store: TriageStore, channels: readonly Channel[]): Outbox {
-  const { clock, log, config } = context;
+  const { clock, log, config, metrics } = context;
+  const count = (channel: string, result: 'delivered' | 'refused'): void =>
+    metrics.count('deliveries_total', 'Messages to people, by channel and how their delivery ended.', {
+      labels: { channel, result },
+    });
   const outbox = createOutbox({
     rows: store.rows,
     channels,
     clock,
     log,
-    onDelivered: ({ channel, key, version, shownPlan }) =>
+    onDelivered: ({ channel, key, version, shownPlan }) => {
+      count(channel, 'delivered');
       store.journal.append({
         at: clock.now(),
         kind: 'delivery',
         subject: key,
         body: { channel, version, shownPlan: shownPlan ?? null },
-      }),
+      });
+    },
     onRefused: ({ channel, key, reason }) => {
+      count(channel, 'refused');
       const text = `A message could not be delivered on ${channel}: ${reason}`;
       outbox.notice(`refused:${channel}:${key}`, { type: 'notice', text, silent: false }, { except: channel });
       outbox.wake();
