@@ -108,7 +108,10 @@ export const wellProducts: Record<string, Product> = {
       items: [{ name: 'pve1', host: '10.0.0.7', status: 'up', updated: now().replace('T', ' '), info: { dp: 50 } }],
     },
   })),
-  'blackbox-exporter': page,
+  'blackbox-exporter': saying({
+    '/metrics': 'blackbox_exporter_build_info 1\nblackbox_exporter_config_last_reload_successful 1\n',
+    '/probe': 'probe_success 1\n',
+  }),
   cadvisor: saying({ '/healthz': 'ok' }),
   'calibre-web': page,
   cloudflared: saying({
@@ -147,8 +150,8 @@ export const wellProducts: Record<string, Product> = {
     '/key/info': { info: { spend: 1, max_budget: 10 } },
     '/v1/models': { data: [{ id: 'minimax' }] },
   }),
-  minio: page,
-  n8n: page,
+  minio: saying({ '/minio/health/live': '', '/minio/health/cluster': '', '/minio/health/cluster/read': '' }),
+  n8n: saying({ '/healthz/readiness': { status: 'ok' } }),
   netbox: page,
   nextcloud: ({ path }) =>
     path === '/status.php'
@@ -200,12 +203,12 @@ export const wellProducts: Record<string, Product> = {
     '/metrics':
       '# TYPE monitor_status gauge\nmonitor_status{monitor_id="1",monitor_name="Shop",monitor_type="http"} 1\n',
   }),
-  vaultwarden: page,
+  vaultwarden: saying(() => ({ '/alive': `"${now()}"` })),
   'wazuh-manager': wazuh(),
   'web-app': page,
   'wg-easy': page,
   website: page,
-  wikijs: page,
+  wikijs: saying({ '/healthz': { ok: true } }),
   zigbee2mqtt: page,
 };
 
