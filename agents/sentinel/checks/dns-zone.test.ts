@@ -5,16 +5,10 @@ import { checkContext } from '../../../test/parts/check-context.ts';
 import { describeWith } from '../../../test/parts/daemon.ts';
 import { faultsOf, kindContract } from '../../../test/parts/kind-contract.ts';
 import { until } from '../../../test/parts/until.ts';
+import { problems } from '../../../test/parts/problems.ts';
 import { check } from './dns-zone.ts';
 
 kindContract(check, (port) => ({ zone: 'lab.test', primary: `127.0.0.1:${port}`, giveUpAfter: '300ms' }));
-
-function problems(observations: readonly Observation[]): string[] {
-  return observations.flatMap(({ condition, reading, summary }) => {
-    if (reading.is === 'unknown') return [`unknown ${condition}`];
-    return reading.is === 'state' && !reading.ok ? [`${reading.severity} ${condition}: ${summary}`] : [];
-  });
-}
 
 function lagOf(observations: readonly Observation[]): { seconds: number | undefined; summary: string | undefined } {
   const found = observations.find(({ condition }) => condition === 'replica-behind');
@@ -119,6 +113,7 @@ describeWith(['named'], 'a primary and a secondary of BIND', () => {
       reading: { warning: { trigger: 60 }, critical: { trigger: 900 } },
     });
     expect(problems(found)).toEqual([
+      `critical replica-behind: ${pair.secondary} is behind the primary of lab.test for 16m40s: serial 10, primary 12`,
       `warning zone-answers-differ: servers differ on www.lab.test: ${pair.primary} 192.0.2.12; ${pair.secondary} 192.0.2.10`,
     ]);
     const options = check.options.parse({ zone: pair.zone, primary: pair.primary, secondaries: [pair.secondary] });
@@ -141,7 +136,9 @@ describeWith(['named'], 'a primary and a secondary of BIND', () => {
 describe('the options', () => {
   test('without serials and without anything else there is nothing to see', async () => {
     const options = check.options.parse({ zone: 'a.test', primary: '127.0.0.1:1', serials: false });
-    expect(problems(await check.observe(options, checkContext()))).toEqual(['unknown zone-answers-differ']);
+    expect(problems(await check.observe(options, checkContext()))).toEqual([
+      'unknown zone-answers-differ a.test: no names or transfers are given',
+    ]);
   });
 
   test('a server twice is asked once', async () => {

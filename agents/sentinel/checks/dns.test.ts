@@ -9,6 +9,7 @@ import { startDatagramTarget } from '../../../test/parts/datagram-target.ts';
 import { freePort } from '../../../test/parts/free-port.ts';
 import { faultsOf, kindContract } from '../../../test/parts/kind-contract.ts';
 import { startUnbound, type Unbound } from '../../../test/parts/unbound.ts';
+import { problems } from '../../../test/parts/problems.ts';
 import { check } from './dns.ts';
 
 const loopback = (port: number): string => `127.0.0.1:${port}`;
@@ -22,18 +23,10 @@ async function look(options: object): Promise<Observation[]> {
   return found;
 }
 
-/** The problems of a look in words. */
-function problems(observations: readonly Observation[]): string[] {
-  return observations.flatMap(({ condition, reading, summary }) => {
-    if (reading.is === 'unknown') return [`unknown ${condition}: ${summary}`];
-    if (reading.is === 'state' && !reading.ok) return [`${reading.severity} ${condition}: ${summary}`];
-    return [];
-  });
-}
-
-/** The problem of a look, with the port of the server left out. */
+/** The problem of a look, with the port of the server left out; how fast it was depends on what else this machine does. */
 async function problemOf(options: object): Promise<string> {
-  return problems(await look(options))
+  const found = await look(options);
+  return problems(found.filter(({ condition }) => condition !== 'dns-slow'))
     .join(' | ')
     .replaceAll(/127\.0\.0\.1:\d+/g, 'SERVER');
 }
@@ -173,7 +166,7 @@ describe('what comes back over UDP', () => {
   test('an answer to another question is none', async () => {
     await using server = await startDatagramTarget((query) => replyTo(query, { name: 'evil.test' }));
     expect(await problemOf({ ...options, server: loopback(server.port) })).toMatch(
-      /^unknown dns-down: .*its answer is to another question: evil\.test A$/,
+      /^unknown dns-down .*: its answer is to another question: evil\.test A$/,
     );
   });
 

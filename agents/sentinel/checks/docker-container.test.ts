@@ -4,6 +4,7 @@ import type { CheckContext, Observation } from '#agents/sentinel/check.ts';
 import { answering, checkContext } from '../../../test/parts/check-context.ts';
 import { type FakeContainer, inspected, startDockerEngine } from '../../../test/parts/docker-engine.ts';
 import { kindContract } from '../../../test/parts/kind-contract.ts';
+import { badOnes } from '../../../test/parts/problems.ts';
 import { check } from './docker-container.ts';
 
 kindContract(check, () => ({ socket: '/nowhere/docker.sock', containers: ['web'] }));
@@ -20,29 +21,24 @@ function watcher(socket: string | undefined, more: object = {}, replaced: Partia
   };
 }
 
-function bad(observations: readonly Observation[]): string[] {
-  return observations.flatMap(({ condition, resource, reading }) => {
-    if (reading.is === 'unknown') return [`unknown ${resource}`];
-    return reading.is === 'state' && !reading.ok ? [`${reading.severity} ${condition} ${resource}`] : [];
-  });
-}
-
 describe('the engine of this machine', () => {
   test('whose socket was named and is not there is unknown', async () => {
-    expect(bad(await watcher('/nowhere/docker.sock').look())).toEqual(['unknown containers']);
+    expect(badOnes(await watcher('/nowhere/docker.sock').look())).toEqual(['unknown container-down containers']);
   });
 
   test('that is not there is unknown when containers are expected, or were seen', async () => {
-    expect(bad(await watcher('/nowhere/docker.sock', { containers: ['web'] }).look())).toEqual(['unknown containers']);
+    expect(badOnes(await watcher('/nowhere/docker.sock', { containers: ['web'] }).look())).toEqual([
+      'unknown container-down containers',
+    ]);
     let socket: string;
     let watch;
     {
       await using engine = await startDockerEngine([{ name: 'web' }]);
       socket = engine.socketPath;
       watch = watcher(socket);
-      expect(bad(await watch.look())).toEqual([]);
+      expect(badOnes(await watch.look())).toEqual([]);
     }
-    expect(bad(await watch.look())).toEqual(['unknown containers']);
+    expect(badOnes(await watch.look())).toEqual(['unknown container-down containers']);
   });
 
   test.each(['error', 'garbage'] as const)('that answers with an %s is unknown', async (fault) => {
@@ -66,7 +62,7 @@ describe('the engine of this machine', () => {
   test('whose containers go between list and question has just none', async () => {
     await using engine = await startDockerEngine([{ name: 'web' }]);
     engine.fault = 'vanish';
-    expect(bad(await watcher(engine.socketPath).look())).toEqual([]);
+    expect(badOnes(await watcher(engine.socketPath).look())).toEqual([]);
   });
 });
 
@@ -91,15 +87,15 @@ describe('a container', () => {
   ])('that %s', async (_name, later, problems) => {
     await using engine = await startDockerEngine([{ name: 'web' }]);
     const { look } = watcher(engine.socketPath);
-    expect(bad(await look())).toEqual([]);
+    expect(badOnes(await look())).toEqual([]);
     engine.containers = [{ name: 'web', ...later }];
-    expect(bad(await look())).toEqual(problems);
+    expect(badOnes(await look())).toEqual(problems);
   });
 
   test('that stood still at the first look is not news, unless it is named', async () => {
     await using engine = await startDockerEngine([{ name: 'old', status: 'exited', exitCode: 1 }]);
-    expect(bad(await watcher(engine.socketPath).look())).toEqual([]);
-    expect(bad(await watcher(engine.socketPath, { containers: ['old', 'gone'] }).look())).toEqual([
+    expect(badOnes(await watcher(engine.socketPath).look())).toEqual([]);
+    expect(badOnes(await watcher(engine.socketPath, { containers: ['old', 'gone'] }).look())).toEqual([
       'critical container-down old',
       'critical container-down gone',
     ]);
@@ -114,10 +110,10 @@ describe('a container', () => {
       { name: 'ci-7', status: 'dead' },
     ];
     const found = await look();
-    expect(bad(found)).toEqual([]);
+    expect(badOnes(found)).toEqual([]);
     expect(found.find(({ resource }) => resource === 'render-1')?.reading.is).toBe('asleep');
     engine.containers = [{ name: 'render-1', status: 'exited', exitCode: 1 }];
-    expect(bad(await look())).toEqual(['warning container-down render-1']);
+    expect(badOnes(await look())).toEqual(['warning container-down render-1']);
   });
 
   test('that NodeTool manages may sleep, and only a crash is a problem', async () => {
@@ -128,7 +124,7 @@ describe('a container', () => {
     const found = await look();
     expect(found.find(({ resource }) => resource === 'nodetool')?.reading.is).toBe('asleep');
     engine.containers = [{ name: 'nodetool', isOnDemand: true, status: 'dead' }];
-    expect(bad(await look())).toEqual(['critical container-down nodetool']);
+    expect(badOnes(await look())).toEqual(['critical container-down nodetool']);
   });
 
   test('that was to be kept running and is gone is told for a day; one that is made anew is not', async () => {
@@ -137,10 +133,10 @@ describe('a container', () => {
     const { look } = watcher(engine.socketPath);
     await look(0);
     engine.containers = [];
-    expect(bad(await look(60_000))).toEqual(['warning container-removed api', 'warning container-removed web']);
+    expect(badOnes(await look(60_000))).toEqual(['warning container-removed api', 'warning container-removed web']);
     engine.containers = [kept];
-    expect(bad(await look(120_000))).toEqual(['warning container-removed api']);
-    expect(bad(await look(120_000 + 86_400_000))).toEqual([]);
+    expect(badOnes(await look(120_000))).toEqual(['warning container-removed api']);
+    expect(badOnes(await look(120_000 + 86_400_000))).toEqual([]);
   });
 
   test('that runs an old image is a warning when a limit is set; an image without a date is not', async () => {
@@ -181,7 +177,7 @@ describe('a container', () => {
     const [, , loop] = await look(120_000);
     expect(loop).toMatchObject({ condition: 'container-restarting', reading: { ok: false }, holdMs: 0 });
     expect(loop?.summary).toBe('web started again 3 times within 10 minutes');
-    expect(bad(await look(120_000 + 600_000))).toEqual([]);
+    expect(badOnes(await look(120_000 + 600_000))).toEqual([]);
   });
 
   test('gives its log, its exit status and its memory as evidence, and no environment', async () => {
@@ -221,7 +217,7 @@ describe('the docker command of another host', () => {
 
   test('lists what it inspects', async () => {
     const found = await lookAt(`\n@@containers\n${line({ name: 'web', health: 'unhealthy' })}\n\n@@end containers 0\n`);
-    expect(bad(found)).toEqual(['critical container-unhealthy web']);
+    expect(badOnes(found)).toEqual(['critical container-unhealthy web']);
   });
 
   test('that is not installed is no problem', async () => {
@@ -230,8 +226,10 @@ describe('the docker command of another host', () => {
 
   test('that loses one container between list and question shows the others', async () => {
     const text = `\n@@containers\n${line({ name: 'web' })}\n\n@@end containers 1\n`;
-    expect(bad(await lookAt(text, { stderr: 'Error: No such container: b' }))).toEqual([]);
-    expect(bad(await lookAt(text, { stderr: 'Error response from daemon' }))).toEqual(['unknown containers']);
+    expect(badOnes(await lookAt(text, { stderr: 'Error: No such container: b' }))).toEqual([]);
+    expect(badOnes(await lookAt(text, { stderr: 'Error response from daemon' }))).toEqual([
+      'unknown container-down containers',
+    ]);
   });
 
   test('without permission says what to do', async () => {
@@ -244,6 +242,6 @@ describe('the docker command of another host', () => {
   test('is really run: without an engine there is nothing to look at', async () => {
     const context = checkContext({ ...remote, memory: checkContext().memory });
     const found = await check.observe(check.options.parse({ socket: join('/', 'unused') }), context);
-    expect(bad(found).filter((text) => !text.startsWith('unknown'))).toEqual([]);
+    expect(badOnes(found).filter((text) => !text.startsWith('unknown'))).toEqual([]);
   });
 });

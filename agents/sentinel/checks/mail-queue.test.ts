@@ -9,16 +9,10 @@ import { faultsOf, kindContract } from '../../../test/parts/kind-contract.ts';
 import { canRunPostfix, startPostfix } from '../../../test/parts/postfix.ts';
 import { startTcpTarget } from '../../../test/parts/tcp-target.ts';
 import { until } from '../../../test/parts/until.ts';
+import { problems } from '../../../test/parts/problems.ts';
 import { check } from './mail-queue.ts';
 
 kindContract(check, () => ({}));
-
-function problems(observations: readonly Observation[]): string[] {
-  return observations.flatMap(({ condition, reading, summary }) => {
-    if (reading.is === 'unknown') return [`unknown ${condition}: ${reading.reason}`];
-    return reading.is === 'state' && !reading.ok ? [`${reading.severity} ${condition}: ${summary}`] : [];
-  });
-}
 
 function valueOf(observations: readonly Observation[], condition: string): number | undefined {
   const reading = observations.find((one) => one.condition === condition)?.reading;
@@ -78,16 +72,16 @@ describe('what the script printed', () => {
     ],
     [
       'postqueue: fatal: User nobody(65534) is not allowed to view the mail queue\n@status 1',
-      'unknown mail-system-down: "postqueue" ended with status 1: postqueue: fatal: User nobody(65534) is not allowed to view the mail queue',
+      'unknown mail-system-down mail queue: "postqueue" ended with status 1: postqueue: fatal: User nobody(65534) is not allowed to view the mail queue',
     ],
-    ['', 'unknown mail-system-down: the host did not run the script'],
+    ['', 'unknown mail-system-down mail queue: the host did not run the script'],
   ])('%j', async (queue, words) => {
     expect(problems(await look(printed(queue)))).toEqual([words]);
   });
 
   test('a host without Postfix is unknown', async () => {
     expect(problems(await look('\n@@missing\n\n@@end missing 0\n'))).toEqual([
-      'unknown mail-system-down: the host has no "postqueue": Postfix is not installed there',
+      'unknown mail-system-down mail queue: the host has no "postqueue": Postfix is not installed there',
     ]);
   });
 

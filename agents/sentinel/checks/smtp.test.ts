@@ -7,6 +7,7 @@ import { describeWith } from '../../../test/parts/daemon.ts';
 import { faultsOf, kindContract } from '../../../test/parts/kind-contract.ts';
 import { canRunPostfix, type Postfix, startPostfix } from '../../../test/parts/postfix.ts';
 import { startTcpTarget, type TcpTarget } from '../../../test/parts/tcp-target.ts';
+import { problems } from '../../../test/parts/problems.ts';
 import { check } from './smtp.ts';
 
 kindContract(check, (port) => ({ address: '127.0.0.1', port }));
@@ -19,12 +20,8 @@ async function look(port: number, more: object = {}): Promise<Observation[]> {
 }
 
 /** Problems and unknowns in words, with the address of the server left out. */
-async function problems(port: number, more: object = {}): Promise<string[]> {
-  return (await look(port, more)).flatMap(({ condition, reading, summary }) => {
-    const told = summary.replaceAll(`127.0.0.1:${port}`, 'SERVER');
-    if (reading.is === 'unknown') return [`unknown ${condition}: ${told}`];
-    return reading.is === 'state' && !reading.ok ? [`${reading.severity} ${condition}: ${told}`] : [];
-  });
+async function problemsOf(port: number, more: object = {}): Promise<string[]> {
+  return problems(await look(port, more)).map((words) => words.replaceAll(`127.0.0.1:${port}`, 'SERVER'));
 }
 
 describeWith(canRunPostfix ? ['postfix', 'swaks', 'openssl'] : ['root'], 'a Postfix', () => {
@@ -42,7 +39,7 @@ describeWith(canRunPostfix ? ['postfix', 'swaks', 'openssl'] : ['root'], 'a Post
   test('that greets, encrypts and refuses to relay is well', async () => {
     const trusted = { caFile: authority.caFile, tlsName: 'mail.lab.test' };
     const more = { ...trusted, tls: 'required', expect: '^mail\\.lab\\.test ESMTP', refusesRelay: true };
-    expect(await problems(postfix.port, more)).toEqual([]);
+    expect(await problemsOf(postfix.port, more)).toEqual([]);
     const found = await look(postfix.port, more);
     expect(found.map(({ condition }) => condition)).toEqual([
       'smtp-down',
@@ -52,24 +49,24 @@ describeWith(canRunPostfix ? ['postfix', 'swaks', 'openssl'] : ['root'], 'a Post
       'open-relay',
     ]);
     expect(found.at(-1)?.summary).toMatch(/refuses to relay: 554 5\.7\.1 .*Relay access denied$/);
-    expect(await problems(postfix.tlsPort, { ...trusted, tls: 'implicit', refusesRelay: true })).toEqual([]);
+    expect(await problemsOf(postfix.tlsPort, { ...trusted, tls: 'implicit', refusesRelay: true })).toEqual([]);
   });
 
   test('that relays for strangers is an open relay', async () => {
-    expect(await problems(postfix.openPort, { refusesRelay: true })).toEqual([
+    expect(await problemsOf(postfix.openPort, { refusesRelay: true })).toEqual([
       'critical open-relay: SERVER relays mail of strangers for strangers: 250 2.1.5 Ok',
     ]);
   });
 
   test('a certificate that nobody trusts matters only where TLS is required', async () => {
-    expect(await problems(postfix.port)).toEqual([]);
-    expect(await problems(postfix.port, { tls: 'required', caFile: authority.caFile })).toEqual([
+    expect(await problemsOf(postfix.port)).toEqual([]);
+    expect(await problemsOf(postfix.port, { tls: 'required', caFile: authority.caFile })).toEqual([
       'critical certificate-invalid: SERVER: bad certificate: it is for another name: DNS:mail.lab.test',
     ]);
   });
 
   test('another greeting and a login that is not offered are told', async () => {
-    expect(await problems(postfix.port, { expect: 'Exim', auth: ['plain'] })).toEqual([
+    expect(await problemsOf(postfix.port, { expect: 'Exim', auth: ['plain'] })).toEqual([
       'critical smtp-down: SERVER greets otherwise than expected: "mail.lab.test ESMTP Postfix"',
       'warning smtp-auth-missing: SERVER does not offer AUTH plain',
     ]);
@@ -109,7 +106,7 @@ async function scripted(replies: readonly string[]): Promise<TcpTarget & { heard
 describe('a server that', () => {
   test('offers logins without TLS', async () => {
     await using server = await scripted(['220 x\r\n', '250-x\r\n250-AUTH PLAIN LOGIN\r\n250 SIZE\r\n', '221 bye\r\n']);
-    expect(await problems(server.port, { refusesAuthInClear: true, auth: ['LOGIN'] })).toEqual([
+    expect(await problemsOf(server.port, { refusesAuthInClear: true, auth: ['LOGIN'] })).toEqual([
       'warning smtp-auth-in-clear: SERVER offers AUTH without TLS: PLAIN LOGIN',
     ]);
     expect(server.heard).toEqual(['EHLO [127.0.0.1]', 'QUIT']);
@@ -117,7 +114,7 @@ describe('a server that', () => {
 
   test('offers no TLS although it is required', async () => {
     await using server = await scripted(['220 x\r\n', '250 x\r\n', '221 bye\r\n']);
-    expect(await problems(server.port, { tls: 'required' })).toEqual([
+    expect(await problemsOf(server.port, { tls: 'required' })).toEqual([
       'critical starttls-broken: SERVER: no TLS: it does not offer STARTTLS',
     ]);
   });
@@ -129,7 +126,7 @@ describe('a server that', () => {
       '454 TLS not available\r\n',
       '221 x\r\n',
     ]);
-    expect(await problems(server.port)).toEqual([
+    expect(await problemsOf(server.port)).toEqual([
       'warning starttls-broken: SERVER: no TLS: it answers STARTTLS with 454 TLS not available',
     ]);
     const lines = ['250-x\r\n250 STARTTLS\r\n', '220 go\r\n', 'nonsense\r\n'];
@@ -137,19 +134,19 @@ describe('a server that', () => {
       socket.write('220 x\r\n');
       socket.on('data', () => socket.write(lines.shift() ?? ''));
     });
-    expect((await problems(garbler.port)).join()).toMatch(/^warning starttls-broken: SERVER: no TLS: /);
+    expect((await problemsOf(garbler.port)).join()).toMatch(/^warning starttls-broken: SERVER: no TLS: /);
   });
 
   test('knows only HELO is greeted the old way', async () => {
     await using server = await scripted(['220-wait\r\n220 x\r\n', '502 what?\r\n', '250 x\r\n', '221 bye\r\n']);
-    expect(await problems(server.port)).toEqual([]);
+    expect(await problemsOf(server.port)).toEqual([]);
     expect(server.heard).toEqual(['EHLO [127.0.0.1]', 'HELO [127.0.0.1]', 'QUIT']);
   });
 
   test('is asked for a foreign recipient, never for data', async () => {
     const replies = ['220 x\r\n', '250 x\r\n', '250 ok\r\n', '250 ok\r\n', '250 reset\r\n', '221 bye\r\n'];
     await using server = await scripted(replies);
-    expect((await problems(server.port, { refusesRelay: true })).join()).toContain('critical open-relay');
+    expect((await problemsOf(server.port, { refusesRelay: true })).join()).toContain('critical open-relay');
     expect(server.heard).toEqual([
       'EHLO [127.0.0.1]',
       'MAIL FROM:<postmaster@example.com>',
@@ -165,7 +162,7 @@ describe('a server that', () => {
     [`220-${'x'.repeat(70_000)}`, 'its reply has no end'],
   ])('greets with %j takes no mail', async (greeting, words) => {
     await using server = await scripted([greeting]);
-    expect(await problems(server.port)).toEqual([`critical smtp-down: SERVER does not take mail: ${words}`]);
+    expect(await problemsOf(server.port)).toEqual([`critical smtp-down: SERVER does not take mail: ${words}`]);
   });
 });
 

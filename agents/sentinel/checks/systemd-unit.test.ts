@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Observation } from '#agents/sentinel/check.ts';
 import { answering, checkContext, ending } from '../../../test/parts/check-context.ts';
 import { kindContract } from '../../../test/parts/kind-contract.ts';
+import { problems } from '../../../test/parts/problems.ts';
 import { check } from './systemd-unit.ts';
 
 kindContract(check, () => ({}));
@@ -52,13 +53,6 @@ function watcher(options: object = {}) {
     check.observe(parsed, { ...context, probe: answering(stdout), clock: { ...context.clock, now: () => now } });
 }
 
-function bad(observations: readonly Observation[]): string[] {
-  return observations.flatMap(({ condition, resource, reading, summary }) => {
-    if (reading.is === 'unknown') return [`unknown ${resource}: ${reading.reason}`];
-    return reading.is === 'state' && !reading.ok ? [`${reading.severity} ${condition}: ${summary}`] : [];
-  });
-}
-
 const nginx: FakeUnit = { id: 'nginx.service' };
 const broken: FakeUnit = { id: 'a.service', active: 'failed', sub: 'failed', result: 'exit-code', status: 3 };
 
@@ -71,7 +65,7 @@ describe('all units', () => {
 
   test('failed ones of any kind are problems with their result', async () => {
     const failed = [broken, { id: 'srv.mount', active: 'failed', sub: 'failed', result: 'timeout' }];
-    expect(bad(await watcher()(output({ units: [nginx, broken], failed })))).toEqual([
+    expect(problems(await watcher()(output({ units: [nginx, broken], failed })))).toEqual([
       'warning unit-failed: a.service is failed (exit-code, status 3)',
       'warning unit-failed: srv.mount is failed (timeout)',
     ]);
@@ -82,9 +76,9 @@ describe('all units', () => {
     const wanted: FakeUnit = { id: 'plymouth.service', load: 'not-found', active: 'inactive', sub: 'dead' };
     const text = 'wazuh-manager.service runs but its unit is no longer there: it will not start again';
     const all = output({ units: [nginx, removed, wanted], failed: [] });
-    expect(bad(await watcher()(all))).toEqual([`critical unit-removed: ${text}`]);
-    expect(bad(await watcher({ ignore: ['wazuh-*'] })(all))).toEqual([]);
-    expect(bad(await watcher({ units: ['wazuh-manager'] })(output({ units: [removed] })))).toEqual([
+    expect(problems(await watcher()(all))).toEqual([`critical unit-removed: ${text}`]);
+    expect(problems(await watcher({ ignore: ['wazuh-*'] })(all))).toEqual([]);
+    expect(problems(await watcher({ units: ['wazuh-manager'] })(output({ units: [removed] })))).toEqual([
       `critical unit-failed: ${text}`,
     ]);
   });
@@ -92,8 +86,8 @@ describe('all units', () => {
   test('ignored ones and those that fail in every container are none', async () => {
     const failed = [broken, { id: 'sys-kernel-debug.mount', active: 'failed', sub: 'failed' }];
     const parts = { units: [nginx], failed };
-    expect(bad(await watcher({ ignore: ['a.*'] })(output({ container: 'lxc', ...parts })))).toEqual([]);
-    expect(bad(await watcher()(output(parts)))).toHaveLength(2);
+    expect(problems(await watcher({ ignore: ['a.*'] })(output({ container: 'lxc', ...parts })))).toEqual([]);
+    expect(problems(await watcher()(output(parts)))).toHaveLength(2);
   });
 });
 
@@ -104,25 +98,27 @@ describe('named units', () => {
     [{ ...nginx, active: 'failed', result: 'oom-kill' }, ['critical unit-failed: nginx.service is failed (oom-kill)']],
     [{ ...nginx, load: 'masked', active: 'inactive' }, ['critical unit-failed: nginx.service is masked']],
     [{ ...nginx, active: 'inactive', type: 'oneshot' }, []],
-  ])('%j', async (unit, problems) => {
-    expect(bad(await watcher({ units: ['nginx'] })(output({ units: [unit] })))).toEqual(problems);
+  ])('%j', async (unit, expected) => {
+    expect(problems(await watcher({ units: ['nginx'] })(output({ units: [unit] })))).toEqual(expected);
   });
 
   test('one that never was is unknown, one that was removed is critical', async () => {
     const look = watcher({ units: ['nginx'] });
     const gone = output({ units: [{ id: 'nginx.service', load: 'not-found', active: 'inactive', sub: 'dead' }] });
-    expect(bad(await look(gone))).toEqual(['unknown nginx.service: there is no unit "nginx.service": check its name']);
+    expect(problems(await look(gone))).toEqual([
+      'unknown unit-failed nginx.service: there is no unit "nginx.service": check its name',
+    ]);
     await look(output({ units: [nginx] }));
-    expect(bad(await look(gone))).toEqual(['critical unit-failed: nginx.service was removed']);
+    expect(problems(await look(gone))).toEqual(['critical unit-failed: nginx.service was removed']);
   });
 
   test('a timer is as well as the last end of what it starts', async () => {
     const timer = { id: 'backup.timer', sub: 'waiting', triggers: 'backup.service' };
     const look = watcher({ units: ['backup.timer'] });
     const job = { id: 'backup.service', type: 'oneshot', active: 'inactive', sub: 'dead' };
-    expect(bad(await look(output({ units: [timer], triggered: [job] })))).toEqual([]);
+    expect(problems(await look(output({ units: [timer], triggered: [job] })))).toEqual([]);
     const failed = { ...job, active: 'failed', result: 'exit-code', status: 2 };
-    expect(bad(await look(output({ units: [timer], triggered: [failed] })))).toEqual([
+    expect(problems(await look(output({ units: [timer], triggered: [failed] })))).toEqual([
       'critical unit-failed: backup.timer starts backup.service, which is failed (exit-code, status 2)',
     ]);
   });
@@ -157,12 +153,14 @@ describe('a unit that starts again and again', () => {
 
   test('is told by its counter while it is active, and also after a person restarted it', async () => {
     const look = watcher();
-    expect(bad(await look(at(7), 0))).toEqual([]);
-    expect(bad(await look(at(9), 60_000))).toEqual([]);
+    expect(problems(await look(at(7), 0))).toEqual([]);
+    expect(problems(await look(at(9), 60_000))).toEqual([]);
     const found = await look(at(1), 120_000);
-    expect(bad(found)).toEqual(['critical unit-restarting: nginx.service started again 3 times within 10 minutes']);
+    expect(problems(found)).toEqual([
+      'critical unit-restarting: nginx.service started again 3 times within 10 minutes',
+    ]);
     expect(found.find(({ condition }) => condition === 'unit-restarting')).toMatchObject({ holdMs: 0 });
-    expect(bad(await look(at(1), 800_000))).toEqual([]);
+    expect(problems(await look(at(1), 800_000))).toEqual([]);
   });
 
   test('and waits for its next start is a problem that has to last', async () => {
@@ -182,13 +180,15 @@ describe('a host', () => {
   test('that cannot be reached is unknown as a whole', async () => {
     const probe = ending({ end: 'unreachable', reason: 'no login within 10s' });
     const found = await check.observe(check.options.parse({}), checkContext({ probe }));
-    expect(bad(found)).toEqual(['unknown units: no login within 10s']);
+    expect(problems(found)).toEqual(['unknown unit-failed units: no login within 10s']);
   });
 
   test('whose systemd does not answer is unknown', async () => {
     const stdout = '\n@@units\n\n@@end units 1\n';
     const probe = answering(stdout, { stderr: 'Failed to connect to bus: Connection refused' });
     const found = await check.observe(check.options.parse({}), checkContext({ probe }));
-    expect(bad(found)[0]).toMatch(/^unknown units: "systemctl show" ended with status 1: Failed to connect to bus/);
+    expect(problems(found)[0]).toMatch(
+      /^unknown unit-failed units: "systemctl show" ended with status 1: Failed to connect to bus/,
+    );
   });
 });
