@@ -77,13 +77,23 @@ export interface ChannelHost {
   refused?(person: Person, what: string): void;
 }
 
-/** Thrown by `deliver`. `retryAfterMs` is what the other side asked for; without it the sender's own backoff counts. */
-export class DeliveryFailure extends Failure {
-  readonly retryAfterMs: number | undefined;
+interface DeliveryTrouble {
+  recoverable: boolean;
+  retryAfterMs?: number | undefined;
+  isShut?: boolean;
+}
 
-  constructor(message: string, options: { recoverable: boolean; retryAfterMs?: number | undefined }) {
-    super(message, { recoverable: options.recoverable });
-    this.retryAfterMs = options.retryAfterMs;
+/** Thrown by `deliver`. */
+export class DeliveryFailure extends Failure {
+  /** For so long nothing is sent this way; without it the sender's own backoff counts, for this message. */
+  readonly retryAfterMs: number | undefined;
+  /** Whatever the message: the way itself is closed until a person opens it. What goes this way waits. */
+  readonly isShut: boolean;
+
+  constructor(message: string, { recoverable, retryAfterMs, isShut = false }: DeliveryTrouble) {
+    super(message, { recoverable });
+    this.retryAfterMs = retryAfterMs;
+    this.isShut = isShut;
   }
 }
 

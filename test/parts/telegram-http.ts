@@ -5,7 +5,18 @@ export interface TelegramFault {
   /** All methods unless told. */
   method?: string;
   /** `lost-reply`: the request takes effect and the connection dies before the answer. */
-  kind: '429' | '502' | '401' | '403' | '400-entities' | 'hang' | 'reset' | 'lost-reply';
+  kind:
+    | '429'
+    | '502'
+    | '401'
+    | '403'
+    | '400-entities'
+    | '400-documents'
+    | '409'
+    | 'strange'
+    | 'hang'
+    | 'reset'
+    | 'lost-reply';
   /** 1 unless told. */
   times?: number;
   /** Seconds, for 429. */
@@ -30,7 +41,7 @@ export class Faults {
     this.#faults = [];
   }
 
-  take(method: string): TelegramFault | undefined {
+  take(method: string): (TelegramFault & { left: number }) | undefined {
     const isMeant = (name: string | undefined): boolean =>
       name === undefined || name.toLowerCase() === method.toLowerCase();
     const fault = this.#faults.find((candidate) => candidate.left > 0 && isMeant(candidate.method));
@@ -61,11 +72,15 @@ export function createApiServer(
 }
 
 /** Faults in which no proper answer comes. */
-function isBroken(fault: TelegramFault | undefined, response: ServerResponse): boolean {
+function isBroken(fault: (TelegramFault & { left: number }) | undefined, response: ServerResponse): boolean {
   if (fault?.kind === 'reset') response.socket?.destroy();
   if (fault?.kind === '502') response.writeHead(502, { 'content-type': 'text/html' }).end(badGateway);
-  return fault?.kind === 'reset' || fault?.kind === '502' || fault?.kind === 'hang';
+  if (fault?.kind === 'strange') reply(response, 200, strangeAnswers[fault.left % strangeAnswers.length]);
+  return fault !== undefined && ['reset', '502', 'hang', 'strange'].includes(fault.kind);
 }
+
+/** What a portal or a proxy says in Telegram's place. */
+const strangeAnswers = [null, {}, 5, { ok: true }, { ok: true, result: [null] }, { ok: false }, { error: 'login' }];
 
 const badGateway = '<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>nginx</body>\r\n</html>';
 
@@ -75,6 +90,11 @@ function throwFault(fault: TelegramFault): void {
     '429': new ApiError(429, `Too Many Requests: retry after ${seconds}`, { retry_after: seconds }),
     '401': new ApiError(401, 'Unauthorized'),
     '403': new ApiError(403, 'Forbidden: bot was blocked by the user'),
+    '409': new ApiError(
+      409,
+      'Conflict: terminated by other getUpdates request; make sure that only one bot instance is running',
+    ),
+    '400-documents': new ApiError(400, 'Bad Request: not enough rights to send documents to the chat'),
     '400-entities': new ApiError(400, 'Bad Request: can\'t parse entities: Unsupported start tag "x" at byte offset 0'),
   };
   const error = errors[fault.kind];

@@ -8,7 +8,14 @@ import { openMemory, type Memory } from './telegram/memory.ts';
 import { Mailer } from './telegram/mailer.ts';
 import { poll } from './telegram/poll.ts';
 import { commandEntries, describeCommand } from '../people/command-list.ts';
-import type { Channel, ChannelHost, Delivered, Outbound, Reference } from '../channel.ts';
+import {
+  type Channel,
+  type ChannelHost,
+  type Delivered,
+  DeliveryFailure,
+  type Outbound,
+  type Reference,
+} from '../channel.ts';
 
 export interface TelegramOptions {
   token: string;
@@ -59,6 +66,9 @@ async function askName(api: BotApi, limits: { signal: AbortSignal; limitMs?: num
   return me.username;
 }
 
+const sharedToken = `Another program reads what is written to this bot
+It takes presses and commands away that are meant for Lares. End it, or make a bot for each with @BotFather.`;
+
 /** What Telegram offers when somebody types a slash. */
 const menu = commandEntries.map(([command, entry]) => ({ command, description: describeCommand(entry) }));
 
@@ -69,6 +79,7 @@ class Telegram implements TelegramChannel {
   readonly #polling = new AbortController();
   readonly #answering = new AbortController();
   #botName: string;
+  #isWarned = false;
   #loop: Promise<void> | undefined;
 
   constructor(options: TelegramOptions & { api: BotApi; memory: Memory; botName: string }) {
@@ -96,6 +107,7 @@ class Telegram implements TelegramChannel {
         graceSeconds: this.#options.graceSeconds ?? 15,
         ready: (signal) => this.#introduce(signal),
         handle: (update) => conversation.handle(update),
+        shared: (signal) => this.#warnOfAnother(signal),
       },
       this.#polling.signal,
     );
@@ -128,6 +140,20 @@ class Telegram implements TelegramChannel {
         log.debug({ reason: error.message }, 'the menu of commands was not set');
       });
     log.info({ bot: this.#botName }, 'Telegram answers');
+  }
+
+  /** Sending still works: presses and commands are what the other program takes away. */
+  async #warnOfAnother(signal: AbortSignal): Promise<void> {
+    if (this.#isWarned) return;
+    this.#isWarned = true;
+    const { log } = this.#options;
+    log.error({ bot: this.#botName }, 'another program polls with the token of this bot');
+    try {
+      await this.#mailer.notice({ type: 'notice', text: sharedToken, silent: false }, undefined, signal);
+    } catch (error) {
+      if (!(error instanceof DeliveryFailure)) throw error;
+      log.warn({ reason: error.message }, 'nobody could be told of the other program');
+    }
   }
 
   /** A private chat has the id of its person. */

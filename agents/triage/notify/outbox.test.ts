@@ -179,6 +179,48 @@ describe('the outbox', () => {
     expect(chat.notices()).toEqual(['(12:00) Hello']);
   });
 
+  test('while a channel is shut all of it waits and is asked rarely, which is told once, and comes when it is open', async () => {
+    const refused: string[] = [];
+    const outbox = open(refused);
+    let asked = 0;
+    chat.refuse = () => {
+      asked += 1;
+      return new DeliveryFailure('blocked', { recoverable: true, retryAfterMs: 300_000, isShut: true });
+    };
+    outbox.card('i1', cardOf('one'));
+    for (const key of ['n1', 'n2', 'n3']) outbox.notice(key, { type: 'notice', text: key, silent: true });
+    outbox.wake();
+    await clock.advance(299_000);
+    expect([asked, refused]).toEqual([1, ['card:i1']]);
+    await clock.advance(2 * 300_000);
+    expect([asked, refused]).toEqual([3, ['card:i1']]);
+    chat.refuse = undefined;
+    await clock.advance(300_000);
+    expect(chat.deliveries).toHaveLength(4);
+    expect(outbox.length()).toBe(0);
+  });
+
+  test('a flood limit holds back every message of the channel, also one that is new', async () => {
+    const outbox = open();
+    let asked = 0;
+    chat.refuse = () => {
+      asked += 1;
+      return new DeliveryFailure('429', { recoverable: true, retryAfterMs: 40_000 });
+    };
+    outbox.card('i1', cardOf('one'));
+    outbox.wake();
+    await clock.advance(1_000);
+    for (let index = 0; index < 20; index += 1) {
+      outbox.notice(`n${index}`, { type: 'notice', text: 'more', silent: false });
+      outbox.wake();
+      await clock.advance(1_000);
+    }
+    expect(asked).toBe(1);
+    chat.refuse = undefined;
+    await clock.advance(60_000);
+    expect(chat.deliveries).toHaveLength(21);
+  });
+
   test('the plan that was shown is known for each channel, and forgotten when the card shows it no more', async () => {
     const outbox = open();
     const plan = {

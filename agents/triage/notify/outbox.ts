@@ -1,9 +1,9 @@
 import { Failure, messageOf } from '#bus/failure.ts';
-import type { Clock } from '#agents/runtime/clock.ts';
+import { type Clock, hasElapsed } from '#agents/runtime/clock.ts';
 import type { Log } from '#agents/runtime/log.ts';
 import { backoff } from '#agents/runtime/retry.ts';
 import type { Store } from '#agents/runtime/store.ts';
-import type { Channel, Delivered, Outbound } from '../channel.ts';
+import { type Channel, type Delivered, DeliveryFailure, type Outbound } from '../channel.ts';
 import { within } from '../within.ts';
 import { type OutboxRow, type OutboxRows, outboxRows } from '../store/outbox.ts';
 
@@ -14,7 +14,7 @@ interface OutboxOptions {
   log: Log;
   /** Told of each delivery, for the journal. */
   onDelivered: (delivery: { channel: string; key: string; version: number; shownPlan: string | undefined }) => void;
-  /** Told once of each message that a channel refuses for good. */
+  /** Told once of each message that a channel refuses for good, and once when it is shut to all. */
   onRefused: (refusal: { channel: string; key: string; reason: string }) => void;
   /** How a late notice says when it was written. */
   timeText: (at: number) => string;
@@ -100,6 +100,10 @@ class Lane {
   #cancel: () => void = () => undefined;
   #running: Promise<void> | undefined;
   #again = false;
+  /** The other side asked for a rest of `ms`: the next message would only make it longer. */
+  #rest: { since: number; ms: number } | undefined;
+  /** Somebody was told that the channel is shut. */
+  #isToldShut = false;
 
   constructor(channel: Channel, store: OutboxRows, options: OutboxOptions) {
     this.#channel = channel;
@@ -135,7 +139,15 @@ class Lane {
 
   #arm(nextAt: number | undefined): void {
     if (this.#stopping.signal.aborted || nextAt === undefined) return;
-    this.#cancel = this.#options.clock.after(Math.max(0, nextAt - this.#options.clock.now()), () => this.wake());
+    const waitMs = Math.max(0, nextAt - this.#options.clock.now(), this.#restMs());
+    this.#cancel = this.#options.clock.after(waitMs, () => this.wake());
+  }
+
+  /** How much longer the channel rests. */
+  #restMs(): number {
+    const now = this.#options.clock.now();
+    const { since, ms } = this.#rest ?? { since: now, ms: 0 };
+    return hasElapsed(ms, { since, now }) ? 0 : since + ms - now;
   }
 
   /** Sends what is due and returns when to look again. A store that cannot be read now may be later. */
@@ -153,7 +165,7 @@ class Lane {
 
   async #drain(): Promise<void> {
     for (;;) {
-      if (this.#stopping.signal.aborted) return;
+      if (this.#stopping.signal.aborted || this.#restMs() > 0) return;
       const row = this.#store.next(this.#channel.kind, this.#options.clock.now());
       if (row === undefined) return;
       await this.#send(row);
@@ -195,6 +207,7 @@ class Lane {
   }
 
   #sent(row: OutboxRow, delivered: Delivered): void {
+    this.#isToldShut = false;
     this.#options.rows.transaction(() => {
       this.#store.sent(row, delivered, this.#options.clock.now());
       const { channel, key, version } = row;
@@ -204,22 +217,35 @@ class Lane {
 
   #failed(row: OutboxRow, error: unknown): void {
     if (this.#stopping.signal.aborted) return;
-    const { clock, log, onRefused } = this.#options;
+    const { clock, log } = this.#options;
     const reason = messageOf(error);
     log.warn({ channel: row.channel, key: row.key, attempts: row.attempts + 1, reason }, 'a message was not delivered');
     // What is not a Failure is a bug in the channel; the other messages and channels still go on.
     if (!(error instanceof Failure) || error.recoverable) {
-      const waitMs = retryAfterOf(error) ?? backoff(retry, row.attempts + 1);
+      const restMs = retryAfterOf(error);
+      if (restMs !== undefined) this.#rest = { since: clock.now(), ms: restMs };
+      const waitMs = restMs ?? backoff(retry, row.attempts + 1);
       this.#store.retry(row, { error: reason, nextAt: clock.now() + waitMs });
+      if (error instanceof DeliveryFailure && error.isShut) this.#tellShut(row, reason);
       return;
     }
     // An edit that is refused for good, as when the message was deleted, becomes a new message.
     if (row.reference !== undefined) return this.#store.resend(row, clock.now());
-    if (this.#store.fail(row, reason)) onRefused({ channel: row.channel, key: row.key, reason });
+    if (this.#store.fail(row, reason)) this.#tellRefused(row, reason);
+  }
+
+  #tellShut(row: OutboxRow, reason: string): void {
+    if (this.#isToldShut) return;
+    this.#isToldShut = true;
+    this.#tellRefused(row, reason);
+  }
+
+  #tellRefused({ channel, key }: OutboxRow, reason: string): void {
+    this.#options.onRefused({ channel, key, reason });
   }
 }
 
 function retryAfterOf(error: unknown): number | undefined {
-  if (!(error instanceof Failure) || !('retryAfterMs' in error)) return undefined;
-  return typeof error.retryAfterMs === 'number' && error.retryAfterMs >= 0 ? error.retryAfterMs : undefined;
+  if (!(error instanceof DeliveryFailure) || error.retryAfterMs === undefined) return undefined;
+  return error.retryAfterMs >= 0 ? error.retryAfterMs : undefined;
 }

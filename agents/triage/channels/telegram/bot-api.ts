@@ -1,4 +1,4 @@
-import type { Api, GrammyError } from 'grammy';
+import type { Api, GrammyError, Transformer } from 'grammy';
 import { cut, visibleLine } from '../../render/visible.ts';
 import { DeliveryFailure } from '../../channel.ts';
 
@@ -10,9 +10,11 @@ export class TelegramFailure extends DeliveryFailure {
   readonly migratedTo: number | undefined;
 
   constructor(what: string, answer: Answer) {
+    const isShut = shutsAll(answer);
     super(`Cannot ${what} Telegram: ${answer.description}`, {
-      recoverable: answer.code === 0 || answer.code === 409 || answer.code === 429 || answer.code >= 500,
-      retryAfterMs: answer.retryAfterMs,
+      recoverable: isShut || answer.code === 0 || answer.code === 409 || answer.code === 429 || answer.code >= 500,
+      retryAfterMs: answer.retryAfterMs ?? (isShut ? shutPauseMs : undefined),
+      isShut,
     });
     this.code = answer.code;
     this.description = answer.description;
@@ -25,6 +27,17 @@ interface Answer {
   description: string;
   retryAfterMs?: number | undefined;
   migratedTo?: number | undefined;
+}
+
+/** With a refused token or a chat that is closed to the bot only a person can help; asking more often is noise. */
+const shutPauseMs = 300_000;
+/** Telegram's words for a chat that takes no text of this bot, beside 403 "bot was blocked" and "bot was kicked". */
+const closedChat =
+  /chat not found|chat was deactivated|CHAT_WRITE_FORBIDDEN|(?:not enough|have no) rights to send (?:text messages|a message)|message thread not found|TOPIC_CLOSED/;
+
+function shutsAll({ code, description, migratedTo }: Answer): boolean {
+  if (migratedTo !== undefined) return false;
+  return code === 401 || code === 403 || code === 404 || (code === 400 && closedChat.test(description));
 }
 
 /** grammY types its signal after a package of its own; it takes the platform's too. */
@@ -44,6 +57,7 @@ export interface BotApi {
 export async function openBotApi(token: string, apiRoot: string): Promise<BotApi> {
   const grammy = await import('grammy');
   const api = new grammy.Api(token, { apiRoot: apiRoot.replace(/\/+$/, '') });
+  api.config.use(asTelegram);
   return {
     async call(what, work, { signal, limitMs = 20_000 }) {
       const timeout = AbortSignal.timeout(limitMs);
@@ -59,6 +73,42 @@ export async function openBotApi(token: string, apiRoot: string): Promise<BotApi
       }
     },
   };
+}
+
+const strange = { ok: false, error_code: 502, description: 'Bad Gateway: the answer is not one of Telegram' } as const;
+
+/** A proxy or a portal may answer in its place: what has not Telegram's form is an outage and not an answer. */
+const asTelegram: Transformer = async (previous, method, ...rest) => {
+  const answer = await previous(method, ...rest);
+  return isAnswerTo(method, answer) ? answer : strange;
+};
+
+function isAnswerTo(method: string, answer: unknown): boolean {
+  if (!isRecord(answer)) return false;
+  if (answer['ok'] === true) return isResultOf(method, answer['result']);
+  return (
+    answer['ok'] === false && typeof answer['error_code'] === 'number' && typeof answer['description'] === 'string'
+  );
+}
+
+function isResultOf(method: string, result: unknown): boolean {
+  switch (method) {
+    case 'getUpdates':
+      return (
+        Array.isArray(result) && result.every((update) => isRecord(update) && Number.isSafeInteger(update['update_id']))
+      );
+    case 'getMe':
+      return isRecord(result) && typeof result['username'] === 'string';
+    case 'sendMessage':
+    case 'sendDocument':
+      return isRecord(result) && Number.isSafeInteger(result['message_id']);
+    default:
+      return true;
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
 }
 
 function refusal(error: GrammyError, token: string): Answer {

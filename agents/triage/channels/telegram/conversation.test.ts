@@ -57,6 +57,22 @@ describe('listening', () => {
     expect(host.done).toEqual(['telegram:666 refused a button', 'telegram:7 pressed token-1']);
   });
 
+  test('a long answer to a press is not told in a chat where the incidents are no longer', async () => {
+    await using stage = await setTelegramStage();
+    const { telegram, host } = stage;
+    telegram.group(-5, 'Ops');
+    telegram.group(-6, 'New ops');
+    const before = await stage.open({ chat: -5 });
+    await before.deliver(message, undefined, signal);
+    await before.stop();
+    await stage.open({ chat: -6 });
+    host.answer = () => 'why '.repeat(80);
+    await telegram.user(ada, 'Ada').press(telegram.messages(-5)[0]?.id ?? 0, 'Details').answered;
+    telegram.user(ada, 'Ada').say('/status', -6);
+    await telegram.message((each) => each.chat === -6);
+    expect(telegram.messages(-5)).toHaveLength(1);
+  });
+
   test('a stranger is turned away politely, once', async () => {
     await using stage = await setTelegramStage();
     const { telegram, host } = stage;

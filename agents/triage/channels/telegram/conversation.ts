@@ -81,7 +81,7 @@ export class Conversation {
     const shown = await this.#answerPress(query.id, text);
     if (shown && text === answer) return;
     const place = query.message && placeOf(query.message);
-    if (place === undefined || answer === '') return;
+    if (place === undefined || answer === '' || !this.#isOurs(place)) return;
     await this.#say(place, place.isPrivate ? answer : `${person.name}: ${answer}`);
   }
 
@@ -130,7 +130,7 @@ export class Conversation {
         return await host.pair(person, argument);
       }
       if (!people.may(person.id, 'reader')) return this.#refusal(person, `/${name}`);
-      if (!place.isPrivate && place.chat !== this.#options.homeChat()) {
+      if (!this.#isOurs(place)) {
         return this.#refusals.take(person.id) ? 'Ask me in our private chat: others read along here.' : '';
       }
       return await host.command(person, name === 'start' ? 'help' : name, argument);
@@ -138,6 +138,11 @@ export class Conversation {
       log.error({ person: person.id, command: name, err: error }, 'a command could not be handled');
       return 'That did not work: the log of Lares says why.';
     }
+  }
+
+  /** Elsewhere others read along, as where the incidents were told once. */
+  #isOurs(place: Place): boolean {
+    return place.isPrivate || place.chat === this.#options.homeChat();
   }
 
   #refusal(person: Person, what: string): string {

@@ -66,7 +66,7 @@ describe('delivering', () => {
     const { telegram } = stage;
     telegram.user(ada, 'Ada');
     const channel = await stage.open();
-    telegram.fault({ method: 'sendDocument', kind: '403' });
+    telegram.fault({ method: 'sendDocument', kind: '400-documents' });
     const sent = await channel.deliver({ ...message, card: { ...card, plan: longPlan } }, undefined, signal);
     expect(sent.shownPlan).toBeUndefined();
     expect(
@@ -162,17 +162,20 @@ describe('delivering', () => {
     );
   });
 
-  test('a blocked bot and a chat that does not exist are not tried again', async () => {
+  test('a blocked bot, a chat that does not exist and a revoked token close the whole way, and are tried again later', async () => {
     await using stage = await setTelegramStage();
     const { telegram } = stage;
     telegram.user(ada, 'Ada').block();
     const channel = await stage.open();
     const blocked = await deliveryError(channel.deliver(message, undefined, signal));
-    expect(blocked).toMatchObject({ recoverable: false });
+    const shut = { recoverable: true, isShut: true, retryAfterMs: 300_000 };
+    expect(blocked).toMatchObject(shut);
     expect(blocked.message).toContain('403 Forbidden: bot was blocked by the user');
     const elsewhere = await stage.open({ chat: 123_456, stateFolder: join(stage.stateFolder, 'b') });
     const missing = await deliveryError(elsewhere.deliver(message, undefined, signal));
-    expect(missing).toMatchObject({ recoverable: false });
+    expect(missing).toMatchObject(shut);
+    telegram.fault({ method: 'sendMessage', kind: '401' });
+    expect(await deliveryError(channel.deliver(message, undefined, signal))).toMatchObject(shut);
   });
 
   test('as long as nobody has paired it waits', async () => {

@@ -53,6 +53,37 @@ describe('staying', () => {
     expect(stage.logged).not.toContain('fake-Token');
   });
 
+  test('what is no answer of Telegram is an outage, whatever the method', async () => {
+    await using stage = await setTelegramStage();
+    const { telegram, host } = stage;
+    telegram.user(ada, 'Ada').say('/status');
+    const channel = await stage.open();
+    await until(() => host.done.length === 1, 'the command');
+    for (const method of ['getUpdates', 'sendMessage']) telegram.fault({ method, kind: 'strange', times: 7 });
+    for (let times = 0; times < 7; times += 1) {
+      const refused = channel.deliver(message, undefined, signal);
+      await expect(refused).rejects.toMatchObject({
+        recoverable: true,
+        message: expect.stringContaining('not one of Telegram'),
+      });
+    }
+    telegram.user(ada, 'Ada').say('/who');
+    await until(() => host.done.includes('telegram:7 /who'), 'the next command');
+  });
+
+  test('another program with the same token is told, once', async () => {
+    await using stage = await setTelegramStage();
+    const { telegram, host } = stage;
+    telegram.user(ada, 'Ada');
+    telegram.fault({ method: 'getUpdates', kind: '409', times: 12 });
+    const quick: Clock = { ...systemClock, sleep: (ms, abort) => systemClock.sleep(Math.min(ms, 20), abort) };
+    await stage.open({ clock: quick });
+    await telegram.message((each) => each.text.startsWith('Another program reads'));
+    telegram.user(ada, 'Ada').say('/status');
+    await until(() => host.done.length === 1, 'the command');
+    expect(telegram.messages().filter(({ text }) => text.startsWith('Another program'))).toHaveLength(1);
+  });
+
   test('a poll that hangs is given up', async () => {
     await using stage = await setTelegramStage();
     const { telegram } = stage;

@@ -18,6 +18,8 @@ interface PollOptions {
   /** Called once Telegram answers for the first time. */
   ready: (signal: AbortSignal) => Promise<void>;
   handle: (update: Update) => Promise<void>;
+  /** Called when another program polls with the same token. */
+  shared: (signal: AbortSignal) => Promise<void>;
 }
 
 /** A handler that takes longer no longer delays the next update; it goes on by itself. */
@@ -25,8 +27,8 @@ const patienceMs = 30_000;
 /** Something between here and Telegram does not hold polls open; asking at once again would be thousands a second. */
 const tooSoonPauseMs = 1_000;
 const pause = { firstMs: 1_000, maximumMs: 60_000 };
-/** With a refused token only a person can help; asking more often is noise. */
-const refusedPauseMs = 300_000;
+/** A process that was killed leaves its poll open for a while: so many refusals in a row are those of another program. */
+const conflictsOfAnother = 5;
 
 /**
  * Long polling that outlives everything but `signal`: refusals, broken connections, answers that are not JSON, silence.
@@ -95,7 +97,7 @@ async function patiently(
 }
 
 async function recover(
-  { api, clock, log }: PollOptions,
+  { api, clock, log, shared }: PollOptions,
   { error, failures }: { error: Failure; failures: number },
   signal: AbortSignal,
 ): Promise<void> {
@@ -103,11 +105,11 @@ async function recover(
   if (failures === 1 || failures % 60 === 0) log.warn({ failures, reason: error.message }, 'Telegram cannot be polled');
   const refusal = error instanceof TelegramFailure ? error : undefined;
   if (refusal?.code === 409 && refusal.description.includes('webhook')) await dropWebhook(api, signal);
+  else if (refusal?.code === 409 && failures === conflictsOfAnother) await shared(signal);
   await clock.sleep(pauseMs(refusal, failures), signal).catch(rethrowUnless(signal));
 }
 
 function pauseMs(refusal: TelegramFailure | undefined, failures: number): number {
-  if (refusal?.code === 401 || refusal?.code === 404) return refusedPauseMs;
   return refusal?.retryAfterMs ?? backoff(pause, failures);
 }
 
