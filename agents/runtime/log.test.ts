@@ -28,6 +28,18 @@ test('below the level nothing is written', () => {
   expect(lines).toHaveLength(1);
 });
 
+test('for journald each line begins with its priority', () => {
+  const lines: string[] = [];
+  const destination = new Writable({ write: (chunk, _encoding, done) => (lines.push(String(chunk)), done()) });
+  const log = createLog({ level: 'debug', name: 'test', destination, toJournal: true });
+  log.child({ agent: 'triage' }).debug('a');
+  log.info('b');
+  log.warn('c');
+  log.error('d');
+  log.fatal('e');
+  expect(lines.map((line) => line.slice(0, 4))).toEqual(['<7>{', '<6>{', '<4>{', '<3>{', '<2>{']);
+});
+
 describe('no secret gets into a line', () => {
   test('as a member, in a message, in an error or in its stack', () => {
     registerSecret('hunter2-registered');

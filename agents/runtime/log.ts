@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs';
 import { type Logger, pino } from 'pino';
 import { messageOf } from '#bus/failure.ts';
 import { scrub } from '#bus/scrub.ts';
@@ -7,8 +8,21 @@ export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error' | 'fatal'> & 
 const errorLevel = 50;
 const memories = new WeakMap<object, { text?: string }>();
 
-/** Structured logs on standard error, one JSON object a line; secrets are removed from the finished line. */
-export function createLog(options: { level: string; name: string; destination?: NodeJS.WritableStream }): Log {
+interface LogOptions {
+  level: string;
+  name: string;
+  /** Default: standard error. */
+  destination?: NodeJS.WritableStream;
+  /** Whether journald reads it; by default it is asked of systemd. */
+  toJournal?: boolean;
+}
+
+/**
+ * Structured logs on standard error, one JSON object a line; secrets are removed from the finished line. Where journald
+ * reads it, each line begins with its priority, so that `journalctl -p warning` finds what is one.
+ */
+export function createLog(options: LogOptions): Log {
+  const { toJournal = options.destination === undefined && isJournal(process.stderr.fd) } = options;
   const memory: { text?: string } = {};
   const log = pino(
     {
@@ -19,7 +33,7 @@ export function createLog(options: { level: string; name: string; destination?: 
         censor: '[redacted]',
       },
       hooks: {
-        streamWrite: scrub,
+        streamWrite: toJournal ? (line) => priorityOf(line) + scrub(line) : scrub,
         logMethod(parameters, method, level) {
           if (level >= errorLevel) memory.text = scrub(textOf(parameters)).slice(0, 600);
           method.apply(this, parameters);
@@ -30,6 +44,21 @@ export function createLog(options: { level: string; name: string; destination?: 
   );
   memories.set(log, memory);
   return log;
+}
+
+/** systemd names device and inode of the socket that it gave, systemd.exec(5): a shell below it may have another one. */
+function isJournal(descriptor: number): boolean {
+  const named = process.env['JOURNAL_STREAM'];
+  if (named === undefined) return false;
+  const { dev, ino } = fstatSync(descriptor);
+  return named === `${dev}:${ino}`;
+}
+
+/** Levels of pino as priorities of sd-daemon(3). */
+const priorities: Record<string, string> = { 10: '<7>', 20: '<7>', 30: '<6>', 40: '<4>', 50: '<3>', 60: '<2>' };
+
+function priorityOf(line: string): string {
+  return priorities[/^\{"level":(\d+)/.exec(line)?.[1] ?? ''] ?? '';
 }
 
 /** The text of the last error that this log, its parent or one of its children wrote; secrets removed. */
