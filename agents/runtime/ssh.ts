@@ -19,6 +19,8 @@ export interface SshPool {
 const channelsPerConnection = 6;
 const parallelHandshakes = 20;
 const idleMs = 5 * 60_000;
+/** OpenSSH counts a session a moment longer than its channel lives: who asks at once is refused, though none is open. */
+const channelRetriesMs = [50, 100, 200, 400];
 /** OpenSSH 9.8 bans an address for 15 s and longer after failed logins (`PerSourcePenalties`). */
 const loginRefusedMs = 15_000;
 
@@ -82,14 +84,19 @@ class Line {
   }
 
   async #run(line: string, options: CommandOptions): Promise<CommandEnd> {
+    const retriesMs = channelRetriesMs.values();
     for (;;) {
       const open = await this.#connected(options);
       if (!('client' in open)) return open;
       const end = await this.#onChannel(open, line, options);
       if (end.end !== 'no-channel') return end;
-      // Nothing of ours holds a channel and still none is free: waiting would be for nobody.
-      if (open.slots.held === 0) return { end: 'unreachable', reason: end.reason };
-      open.slots.lowerTo(open.slots.held);
+      if (open.slots.held > 0) {
+        open.slots.lowerTo(open.slots.held);
+        continue;
+      }
+      const { value: waitMs } = retriesMs.next();
+      if (waitMs === undefined) return { end: 'unreachable', reason: end.reason };
+      await this.#context.clock.sleep(waitMs, options.signal);
     }
   }
 
