@@ -19,7 +19,7 @@ import { HttpOptions } from '#agents/sentinel/probes/http-options.ts';
 import { lookNearby } from '#agents/sentinel/probes/nearby.ts';
 import { state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { remember } from '#agents/sentinel/probes/remembered.ts';
-import { evidenceOf, resourceName } from '#agents/sentinel/probes/text.ts';
+import { evidenceOf, oneLine, resourceName } from '#agents/sentinel/probes/text.ts';
 
 export const check = defineCheck({
   kind: 'http',
@@ -61,14 +61,14 @@ async function observe(options: HttpOptions, context: CheckContext): Promise<Obs
   const ready = prepareExchange(options, context, expectation.needsBody);
   if (!ready.ok) return [unseen(said, ready.reason)];
   const started = context.clock.now();
-  const { end } = await ask(options, context, ready);
+  const { end, url: last } = await ask(options, context, ready);
   const ms = context.clock.now() - started;
   if (end.is === 'failed' && end.cause === 'ours') return [unseen(said, end.text)];
   const fault = end.is === 'failed' ? failureText(end) : expectation.fault(end);
   return [
     state({
       ...said,
-      summary: `${resource} ${fault ?? `answered ${answerText(end)} in ${ms} ms`}`,
+      summary: `${resource} ${fault ?? `answered ${answerText(end)}${elsewhere(url, last)} in ${ms} ms`}`,
       ok: fault === undefined,
       severity: 'critical',
     }),
@@ -76,6 +76,11 @@ async function observe(options: HttpOptions, context: CheckContext): Promise<Obs
     ...(fault === undefined ? slowness(options, resource, ms) : []),
     ...(url.protocol === 'https:' && options.certificate ? lifetime(ready.agents, context, { url, resource }) : []),
   ];
+}
+
+/** A login of another host answers for a service that may be dead behind it: who reads it has to see that. */
+function elsewhere(asked: URL, last: URL): string {
+  return last.host === asked.host ? '' : ` at ${oneLine(last.host, 100)}`;
 }
 
 function failureText(end: Extract<ExchangeEnd, { is: 'failed' }>): string {

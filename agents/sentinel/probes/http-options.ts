@@ -86,7 +86,15 @@ export const HttpOptions = z.strictObject({
   verifyTls: z.boolean().default(true).describe('Whether the certificate must be trusted and for the name.'),
   caFile: z.string().max(1_000).optional().describe('Certificates (PEM) to trust beside the usual authorities.'),
   certificate: z.boolean().default(true).describe('Whether to say as well when the certificate ends.'),
-  redirects: z.number().int().min(0).max(20).default(5).describe('How many redirects to follow.'),
+  redirects: z
+    .number()
+    .int()
+    .min(0)
+    .max(20)
+    .default(5)
+    .describe(
+      'How many redirects to follow. A proxy that asks for a login redirects for dead services too: ask these directly, or follow none.',
+    ),
   giveUpAfter: durationOr('8s').describe('How long to wait for the whole answer. Shorter than `timeout`.'),
 });
 export type HttpOptions = z.output<typeof HttpOptions>;
