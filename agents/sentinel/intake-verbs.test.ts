@@ -1,19 +1,22 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Bus } from '#bus/bus.ts';
 import { fingerprintOf } from '#bus/fingerprint.ts';
 import { reportedTo, ReportingHouse } from '../../test/parts/reporting-house.ts';
 import { SentinelStage } from '../../test/parts/sentinel-stage.ts';
 
 describe('a person', () => {
   let house: ReportingHouse;
+  let person: Bus;
   beforeAll(async () => {
     const heartbeats = ['backup', 'never'].map((ping) => ({ id: ping, kind: 'heartbeat', ping }));
     house = new ReportingHouse(await SentinelStage.open());
     await house.stage.start({ ...reportedTo, checks: heartbeats });
+    person = house.stage.broker.connect('console');
   }, 60_000);
   afterAll(() => house.stage[Symbol.asyncDispose]());
 
   const ask = (verb: string, data: Record<string, unknown> = {}): Promise<Record<string, unknown>> =>
-    house.stage.broker.connect('console').request(verb, data, AbortSignal.timeout(10_000));
+    person.request(verb, data, AbortSignal.timeout(15_000));
 
   test('ends what a sender forgot, of all its sources, and whoever reports it again opens it again', async () => {
     const labels = { alertname: 'Forgotten', instance: 'web' };
