@@ -21,13 +21,10 @@ interface Exemptions {
   asksNobody?: boolean;
   /** Any answer is what it asks for: it names what the answer has to be itself. */
   anyAnswer?: boolean;
-  /** A login that is refused shows that it is there. */
-  aliveWhenRefused?: boolean;
 }
 
 /** What stands in front of a product, or in its place, or breaks on the way: none of it is the product. */
-const notTheProduct = ['server-error-html', 'wrong-content-type', 'reset'] as const;
-const refusals = ['unauthorized', 'forbidden'] as const;
+const notTheProduct = ['server-error-html', 'wrong-content-type', 'reset', 'unauthorized', 'forbidden'] as const;
 
 /** The contract of every kind of check. Each kind's own test file calls it. */
 export function kindContract<O extends z.ZodObject>(
@@ -118,17 +115,14 @@ export function kindContract<O extends z.ZodObject>(
 
     if (!('url' in kind.options.shape) || exempt.anyAnswer === true) return;
 
-    test.each([...notTheProduct, ...(exempt.aliveWhenRefused === true ? [] : refusals)])(
-      'an API with the fault "%s" is an observation, never well',
-      async (fault) => {
-        await using api = await startFakeApi(() => undefined);
-        api.fault = fault;
-        const found = await observe({ timeoutMs: 5_000 }, api.port);
-        expect(faultsOf(found)).toEqual([]);
-        expect(found.length).toBeGreaterThan(0);
-        expect(wellOnes(found)).toEqual([]);
-      },
-    );
+    test.each(notTheProduct)('an API with the fault "%s" is an observation, never well', async (fault) => {
+      await using api = await startFakeApi(() => undefined);
+      api.fault = fault;
+      const found = await observe({ timeoutMs: 5_000 }, api.port);
+      expect(faultsOf(found)).toEqual([]);
+      expect(found.length).toBeGreaterThan(0);
+      expect(wellOnes(found)).toEqual([]);
+    });
   });
 }
 

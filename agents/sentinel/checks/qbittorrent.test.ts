@@ -6,13 +6,13 @@ import type { Observation } from '#agents/sentinel/check.ts';
 import { closeHttpAgents } from '#agents/sentinel/probes/http-agents.ts';
 import { checkContext } from '../../../test/parts/check-context.ts';
 import { answersAt, type Daemon, describeWith, startDaemon } from '../../../test/parts/daemon.ts';
-import { type ApiRequest, startFakeApi } from '../../../test/parts/fake-api.ts';
+import { type ApiReply, type ApiRequest, startFakeApi } from '../../../test/parts/fake-api.ts';
 import { freePort } from '../../../test/parts/free-port.ts';
 import { kindContract } from '../../../test/parts/kind-contract.ts';
 import { words } from '../../../test/parts/words.ts';
 import { check } from './qbittorrent.ts';
 
-kindContract(check, (port) => ({ url: `http://127.0.0.1:${port}` }), { aliveWhenRefused: true });
+kindContract(check, (port) => ({ url: `http://127.0.0.1:${port}` }));
 
 process.env['LARES_TEST_QBT'] = 'adminadmin';
 process.env['LARES_TEST_QBT_WRONG'] = 'not-the-password';
@@ -22,8 +22,10 @@ afterEach(closeHttpAgents);
 
 const look = (given: object): Promise<Observation[]> => check.observe(check.options.parse(given), checkContext());
 
-/** qBittorrent 4.5: 403 without a session, 200 "Fails." for a wrong password. */
-function qbittorrent(of: { torrents?: object; status?: string; free?: number; seen?: object; bound?: object } = {}) {
+/** qBittorrent 4.5: 403 without a session, 200 "Fails." for a wrong password, which is a 401 from 5.2 on. */
+function qbittorrent(
+  of: { refusal?: ApiReply; torrents?: object; status?: string; free?: number; seen?: object; bound?: object } = {},
+) {
   const state = { sessions: new Set<string>(), logins: 0 };
   const server = { connection_status: of.status ?? 'connected', free_space_on_disk: of.free ?? -1, ...of.seen };
   const bodies = new Map<string, object>([
@@ -33,7 +35,7 @@ function qbittorrent(of: { torrents?: object; status?: string; free?: number; se
   const answer = ({ path, body, headers }: ApiRequest) => {
     if (path === '/api/v2/auth/login') {
       state.logins += 1;
-      if (new URLSearchParams(body).get('password') !== 'adminadmin') return { body: 'Fails.' };
+      if (new URLSearchParams(body).get('password') !== 'adminadmin') return of.refusal ?? { body: 'Fails.' };
       const id = `session${state.logins}`;
       state.sessions.add(id);
       return { body: 'Ok.', headers: { 'set-cookie': `SID=${id}; HttpOnly; path=/; SameSite=Strict` } };
@@ -61,17 +63,20 @@ describe('with a login', () => {
     expect(state.logins).toBe(2);
   });
 
-  test('a wrong password is unknown and tried once, so that the address is not banned', async () => {
-    const { answer, state } = qbittorrent();
-    await using api = await startFakeApi(answer);
-    const wrong = { url: api.url, user: 'admin', password: { env: 'LARES_TEST_QBT_WRONG' } };
-    expect(words(await look(wrong))).toEqual([
-      'qbittorrent-down qbittorrent ok',
-      'qbittorrent-disconnected connection unknown',
-    ]);
-    await look(wrong);
-    expect(state.logins).toBe(1);
-  });
+  test.each<ApiReply>([{ body: 'Fails.' }, { status: 401, body: 'Unauthorized' }])(
+    'a wrong password is unknown and tried once, so that the address is not banned',
+    async (refusal) => {
+      const { answer, state } = qbittorrent({ refusal });
+      await using api = await startFakeApi(answer);
+      const wrong = { url: api.url, user: 'admin', password: { env: 'LARES_TEST_QBT_WRONG' } };
+      expect(words(await look(wrong))).toEqual([
+        'qbittorrent-down qbittorrent ok',
+        'qbittorrent-disconnected connection unknown',
+      ]);
+      await look(wrong);
+      expect(state.logins).toBe(1);
+    },
+  );
 
   test('failed torrents, a lost connection and little room are told', async () => {
     const torrents = { a: { name: 'Debian', state: 'missingFiles' }, b: { name: 'Other', state: 'stalledUP' } };

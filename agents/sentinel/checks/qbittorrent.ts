@@ -90,9 +90,10 @@ async function behindVpn(
   ];
 }
 
-/** Without a login it answers 403 to everything: alive. */
+/** Without a login it answers 403 and a word of plain text to everything: alive. A page or JSON is of a proxy before it. */
 function aliveAnswer(answer: ApiAnswer<string>): ApiAnswer<string> {
   if (answer.is !== 'refused' || (answer.status !== 403 && answer.status !== 401)) return answer;
+  if (/^\s*[<{]/.test(answer.body)) return answer;
   return answered(answer.body, answer.status);
 }
 
