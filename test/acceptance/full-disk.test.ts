@@ -31,13 +31,11 @@ function drain(folder: string): void {
   for (let number = 0; number < 50; number += 1) rmSync(join(folder, `ballast-${number}`), { force: true });
 }
 
-/** Whether the process answers. It calls itself degraded while its broker cannot write. */
-async function isAlive(play: Play): Promise<boolean> {
-  const health = /"health":"([^"]+)"/.exec(play.lares.output)?.[1] ?? '';
-  return fetch(`${health}/healthz`).then(
-    (response) => response.status === 200 || response.status === 503,
-    () => false,
-  );
+/** What the process says of itself, with its status. */
+async function healthOf(play: Play): Promise<string> {
+  const address = /"health":"([^"]+)"/.exec(play.lares.output)?.[1] ?? '';
+  const response = await fetch(`${address}/healthz`);
+  return `${response.status} ${await response.text()}`;
 }
 
 story('a full disk', (stage) => {
@@ -77,9 +75,10 @@ story('a full disk', (stage) => {
     await until(() => /full/i.test(play.lares.output), 'a word about the disk', 60_000);
     // Long enough for every timer of every agent to meet it.
     await sleep(20_000);
-    expect(await isAlive(play)).toBe(true);
+    expect(await healthOf(play)).toMatch(/^503 .*"state":"no space is left"/);
     expect(await play.starts()).toBeLessThanOrEqual(2);
     drain(state.folder);
+    expect(await healthOf(play)).toContain('"state":"ok"');
     await play.says(card, /\n(fixed|resolved) · |Not run: /, 120_000);
     expect(await play.starts()).toBe(/Not run: /.test(card.text) ? 1 : 2);
     expect(await play.audit()).toEqual(wholeJournals);
