@@ -146,6 +146,17 @@ describeOverBrokers(({ broker, protocol }) => {
     expect(many).toHaveLength(50);
   });
 
+  it('several people ask at once, each over a connection of their own', async () => {
+    const sentinel = broker().connect('sentinel');
+    sentinel.serve('check', async (data) => data);
+    await ready(sentinel);
+    const people = Array.from({ length: 4 }, () => broker().connect('console'));
+    await ready(...people);
+    const asked = people.map((person, number) => person.request('check', { number }, AbortSignal.timeout(patience)));
+    expect(await Promise.all(asked)).toEqual(people.map((_, number) => ({ number })));
+    expect(people.map(({ connected }) => connected)).toEqual(people.map(() => true));
+  });
+
   it('an agent that overhears a question cannot answer it for another', async () => {
     const console = broker().connect('console');
     const triage = broker().connect('triage');

@@ -155,7 +155,7 @@ class MqttBus implements Bus {
       {
         url,
         will,
-        clientId: clientIdOf(this.#options),
+        clientId: clientIdOf(this.#options, this.#instance),
         // A person's console owes nothing to the past; an agent's session waits for it at the broker.
         clean: this.agent === 'console',
         protocol: this.#protocol,
@@ -259,8 +259,10 @@ class MqttBus implements Bus {
   }
 }
 
-function clientIdOf({ agent, site, clientIdSuffix }: BusOptions): string {
-  return ['lares', site, agent, clientIdSuffix].filter((part) => part !== undefined).join('-');
+/** An agent is there once, and its id finds its session again. Consoles are many: one id would make them evict each other. */
+function clientIdOf({ agent, site, clientIdSuffix }: BusOptions, instance: string): string {
+  const suffix = clientIdSuffix ?? (agent === 'console' ? instance.slice(0, 8) : undefined);
+  return ['lares', site, agent, suffix].filter((part) => part !== undefined).join('-');
 }
 
 function withoutLogin(url: string): string {
