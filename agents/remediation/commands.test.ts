@@ -110,6 +110,7 @@ describe('protected units', () => {
     'tailscaled.service',
     'systemd-poweroff.service',
     'dbus.socket',
+    'lares.service',
   ])('%s is protected', (unit) => expect(protectionOf(unit, rules)).toBeDefined());
   it.each(['nginx.service', 'sshguard.service', 'my-ssh.service', 'wg-quick.service'])('%s is not', (unit) =>
     expect(protectionOf(unit, rules)).toBeUndefined(),

@@ -1,7 +1,8 @@
 import { expressionOf } from './commands.ts';
 
 /**
- * Units that no configuration opens: without them nobody comes back in, or starting them switches the machine off.
+ * Units that no configuration opens: without them nobody comes back in, starting them switches the machine off, or, as
+ * with our own, the run ends with its step and nobody can say how.
  */
 const alwaysProtected = [
   'dbus',
@@ -13,6 +14,8 @@ const alwaysProtected = [
   'init',
   'user@*',
   'getty@*',
+  'lares',
+  'lares-*',
 ] as const;
 
 /** The names of the configuration and our own. */

@@ -1,4 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { until } from '../../test/parts/until.ts';
 import type { CommandOptions } from './command.ts';
@@ -114,3 +116,36 @@ describe('a command on this machine', () => {
     expect(end).toMatchObject({ end: 'exited', code: 0, output: { stdout: 'started\n' } });
   });
 });
+
+test.skipIf(process.geteuid?.() !== 0)(
+  'what cannot be killed holds up nobody, and so many at once are the end (as root only)',
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'lares-stuck-'));
+    chmodSync(folder, 0o755);
+    const become = join(folder, 'become');
+    copyFileSync('/usr/bin/setpriv', become);
+    chmodSync(become, 0o4755);
+    // As sudo does, it makes the command root's: its caller may not kill it any more.
+    const argv = [become, '--reuid', '0', 'sh', '-c', 'echo $$; exec sleep 30'];
+    const code = `
+    const { localRunner } = await import(${JSON.stringify(new URL('./local-command.ts', import.meta.url).href)});
+    const { signal } = new AbortController();
+    const options = { timeoutMs: 2000, signal };
+    const run = () => localRunner.run(${JSON.stringify(argv)}, options);
+    const ends = await Promise.all(Array.from({ length: 32 }, run));
+    ends.push(await run());
+    console.log(JSON.stringify(ends.map(({ end, reason, output }) => ({ end: reason ?? end, pid: Number(output?.stdout) }))));
+    process.exit(0);
+  `;
+    const as = ['--reuid', '65534', '--clear-groups', process.execPath, '--input-type=module', '-e', code];
+    const found = await run(['setpriv', ...as], { timeoutMs: 60_000 });
+    rmSync(folder, { recursive: true });
+    const ends = JSON.parse('output' in found ? found.output.stdout : '[]') as { end: string; pid: number }[];
+    for (const { pid } of ends) if (pid > 0 && !isGone(pid)) process.kill(pid, 'SIGKILL');
+    expect(ends.map(({ end }) => end)).toEqual([
+      ...Array.from({ length: 32 }, () => 'timed-out'),
+      '32 earlier commands hang and cannot be ended, as at a dead mount; no more are started',
+    ]);
+  },
+  90_000,
+);

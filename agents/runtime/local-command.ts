@@ -6,8 +6,15 @@ import type { CommandEnd, CommandOptions, CommandRunner } from './command.ts';
 
 /** Between SIGTERM and SIGKILL. */
 const termGraceMs = 1_000;
-/** A process in uninterruptible sleep (a dead mount) ignores SIGKILL; nobody waits longer for it. */
+/**
+ * A process in uninterruptible sleep (a dead mount) ignores SIGKILL, and one that sudo made root's cannot be sent it;
+ * nobody waits longer for it.
+ */
 const killGraceMs = 1_000;
+/** Those that are given up on and live still. */
+const stuck = new Set<ChildProcess>();
+/** Each look at a dead mount leaves one more: without an end they would fill the process table. */
+const maximumStuck = 32;
 /** A daemon started by the command may keep its pipes open after it has ended. */
 const pipeGraceMs = 500;
 
@@ -37,6 +44,7 @@ class LocalCommand {
     this.#options = options;
     this.#streams = new BoundedStreams(options.maximumOutputBytes);
     if (options.signal.aborted) reject(options.signal.reason as Error);
+    else if (stuck.size >= maximumStuck) this.#end({ end: 'unreachable', reason: stuckReason() });
     else this.#start(argv);
   }
 
@@ -82,8 +90,17 @@ class LocalCommand {
     this.#kill('SIGTERM');
     this.#after(termGraceMs, () => {
       this.#kill('SIGKILL');
-      this.#after(killGraceMs, () => this.#exited(null, 'SIGKILL'));
+      this.#after(killGraceMs, () => this.#giveUp());
     });
+  }
+
+  #giveUp(): void {
+    const child = this.#child;
+    if (child !== undefined) {
+      stuck.add(child);
+      child.once('exit', () => stuck.delete(child));
+    }
+    this.#exited(null, 'SIGKILL');
   }
 
   #kill(signal: NodeJS.Signals): void {
@@ -92,8 +109,8 @@ class LocalCommand {
     try {
       process.kill(-pid, signal);
     } catch (error) {
-      // ESRCH: the group has ended by itself meanwhile.
-      if (codeOf(error) !== 'ESRCH') throw error;
+      // ESRCH: the group has ended by itself meanwhile. EPERM: all of it is root's.
+      if (codeOf(error) !== 'ESRCH' && codeOf(error) !== 'EPERM') throw error;
     }
   }
 
@@ -127,6 +144,10 @@ class LocalCommand {
   #after(ms: number, callback: () => void): void {
     this.#cancels.push(systemClock.after(ms, callback));
   }
+}
+
+function stuckReason(): string {
+  return `${stuck.size} earlier commands hang and cannot be ended, as at a dead mount; no more are started`;
 }
 
 function environment(): Record<string, string> {
