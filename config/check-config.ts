@@ -11,7 +11,7 @@ export const CheckCommon = z.looseObject({
   service: HostName.optional().describe('The service of the inventory that it is about.'),
   every: Duration.optional().describe('Interval between looks. Default 60s.'),
   cron: z.string().max(100).optional().describe('Cron expression instead of an interval.'),
-  timezone: TimeZone.optional().describe('Time zone of the cron expression. Default UTC.'),
+  timezone: TimeZone.optional().describe("Time zone of the cron expression. Default: the machine's."),
   timeout: durationOr('10s').describe('A look that takes longer is unknown.'),
   for: Duration.optional().describe('How long a condition must hold before it fires. Default 2m, or `window`.'),
   window: z

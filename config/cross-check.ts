@@ -5,6 +5,7 @@ import type { CheckConfig } from './check-config.ts';
 import { planChecks } from './planned-checks.ts';
 import type { Config } from './schema.ts';
 import { suggest } from './suggest.ts';
+import { machineZone } from './time-zone.ts';
 
 /** A fault before its place in the file is known. */
 export interface Remark {
@@ -187,7 +188,7 @@ function timingFaults(check: CheckConfig, { path, found, nowMs }: Place & { nowM
     faults.push({ path: at, message: fault, hint: 'for example "30 2 * * *": each day at 02:30' });
     return;
   }
-  const timezone = check.timezone ?? 'UTC';
+  const timezone = check.timezone ?? machineZone();
   if (nextCronRun(check.cron, timezone, nowMs) === Number.POSITIVE_INFINITY) {
     faults.push({ path: at, message: 'never runs: no such day comes' });
   }

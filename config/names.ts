@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Ident } from '#bus/fields.ts';
+import { isTimeZone, machineZone } from './time-zone.ts';
 
 /** The name of a host, a service, a check: safe in topics, file names and commands. */
 export const HostName = Ident.regex(
@@ -11,12 +12,7 @@ export const TimeZone = z
   .string()
   .refine((zone) => isTimeZone(zone), { error: 'must be a time zone such as Europe/Paris or UTC' })
   .describe('IANA time zone.');
+export const LocalZone = TimeZone.optional()
+  .transform((zone) => zone ?? machineZone())
+  .describe("IANA time zone. Default: the machine's.");
 export const TimeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'must be a time of day such as 07:30');
-
-function isTimeZone(zone: string): boolean {
-  try {
-    return Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions().timeZone !== '';
-  } catch {
-    return false;
-  }
-}

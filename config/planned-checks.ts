@@ -5,6 +5,7 @@ import { type Guardian, shippedGuardians } from './guardian.ts';
 import { fillIn, nameIn, parametersOf, type Preset, Presets, withAbsent } from './preset.ts';
 import type { Config } from './schema.ts';
 import { suggest } from './suggest.ts';
+import { machineZone } from './time-zone.ts';
 import type { WatchConfig } from './watch.ts';
 
 type Remark = Pick<ConfigFault, 'path' | 'message' | 'hint'>;
@@ -281,6 +282,6 @@ function roundOf(
   return {
     enabled: own?.enabled ?? true,
     cron,
-    timezone: own?.timezone ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
+    timezone: own?.timezone ?? machineZone(),
   };
 }

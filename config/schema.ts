@@ -4,7 +4,7 @@ import { Check } from './check-config.ts';
 import { DiscoveryEntry } from './discovery.ts';
 import { durationOr } from './duration.ts';
 import { Host, Service } from './host-config.ts';
-import { HostName, TimeOfDay, TimeZone } from './names.ts';
+import { HostName, LocalZone, TimeOfDay, TimeZone } from './names.ts';
 import { Intake } from './intake-config.ts';
 import { SecretRef } from './secret-ref.ts';
 
@@ -86,7 +86,7 @@ const Triage = z.strictObject({
     .strictObject({
       from: TimeOfDay.describe('Begin, as 22:00.'),
       to: TimeOfDay.describe('End, as 07:00; may be on the next day.'),
-      timezone: TimeZone,
+      timezone: LocalZone,
       floor: Severity.default('critical').describe('Least severity that makes a sound all the same.'),
     })
     .optional()
@@ -95,9 +95,7 @@ const Triage = z.strictObject({
 
 const DigestConfig = z.strictObject({
   at: TimeOfDay.default('07:00').describe('Local time of the nightly digest.'),
-  timezone: TimeZone.optional()
-    .transform((zone) => zone ?? Intl.DateTimeFormat().resolvedOptions().timeZone)
-    .describe("IANA time zone of the digest. Default: the machine's."),
+  timezone: LocalZone,
   enabled: z.boolean().default(true).describe('Whether there is a nightly digest.'),
 });
 
@@ -110,7 +108,7 @@ const Remediation = z.strictObject({
   freePaths: z
     .array(z.string().startsWith('/'))
     .default([])
-    .describe('Folders whose old files may be deleted by disk-free.'),
+    .describe('Folders whose old files the playbook `delete-old-files` may delete.'),
   planExpiry: durationOr('12h').describe('How long a plan waits for an approval.'),
   brake: z
     .strictObject({
@@ -163,7 +161,7 @@ const Http = z.strictObject({
     .min(1)
     .max(255)
     .default('127.0.0.1')
-    .describe('Address that health, metrics and heartbeats listen on.'),
+    .describe('Address that health, metrics, intakes and heartbeats listen on.'),
   port: z.number().int().min(0).max(65_535).default(9477).describe('0 takes a free one.'),
 });
 

@@ -1,3 +1,29 @@
+/** Whether it is an IANA time zone that this Node knows. */
+export function isTimeZone(zone: string | undefined): zone is string {
+  if (zone === undefined || zone === '') return false;
+  try {
+    return Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions().timeZone !== '';
+  } catch {
+    return false;
+  }
+}
+
+let ownZone: string | undefined;
+
+/** The zone of this machine, as it was at the first question. */
+export function machineZone(): string {
+  ownZone ??= zoneToldAs(Intl.DateTimeFormat().resolvedOptions().timeZone);
+  return ownZone;
+}
+
+/**
+ * What to take for the zone that Node tells of this machine. With `TZ` empty or misspelt that is `Etc/Unknown` or nothing,
+ * neither of which it takes back: then it is UTC, as for the C library.
+ */
+export function zoneToldAs(zone: string | undefined): string {
+  return isTimeZone(zone) ? zone : 'UTC';
+}
+
 /** A change of a zone's offset from UTC, as daylight saving makes two of a year. */
 export interface ZoneTransition {
   /** The first instant with the new offset, epoch ms. */

@@ -2,6 +2,7 @@ import type { Criticality } from '#config/inventory-fields.ts';
 import { CheckCommon, type CheckConfig } from '#config/check-config.ts';
 import type { Config, HostConfig } from '#config/schema.ts';
 import { type PlannedCheck, planChecks } from '#config/planned-checks.ts';
+import { machineZone } from '#config/time-zone.ts';
 import { loadPlugins, pluginKinds } from '#agents/runtime/plugins.ts';
 import { gapOf } from './cadence.ts';
 import type { CheckDefinition } from './check.ts';
@@ -124,7 +125,7 @@ function criticalityOf({ service, host }: CheckConfig, { services, hosts }: Conf
   return criticality === 'normal' ? {} : { criticality };
 }
 
-function intervalOf({ cron, timezone = 'UTC', every }: CheckConfig): number {
+function intervalOf({ cron, timezone = machineZone(), every }: CheckConfig): number {
   if (cron === undefined) return every ?? defaultEveryMs;
   return gapOf({ expression: cron, timezone, from: Date.UTC(2026, 0, 1) });
 }

@@ -1,4 +1,5 @@
 import { Failure, messageOf } from '#bus/failure.ts';
+import { machineZone } from '#config/time-zone.ts';
 import { Limiter } from '#agents/runtime/limiter.ts';
 import type { Metrics } from '#agents/runtime/metrics.ts';
 import { createSchedule, type JobHandle, type Schedule } from '#agents/runtime/schedule.ts';
@@ -109,7 +110,7 @@ export class Runner {
       timing:
         config.cron === undefined
           ? { everyMs: intervalMs, jitterMs: Math.floor(intervalMs * jitterShare) }
-          : { cron: config.cron, timezone: config.timezone ?? 'UTC' },
+          : { cron: config.cron, timezone: config.timezone ?? machineZone() },
       run: (signal) => this.#run(entry, signal),
       onScheduled(nextAt) {
         entry.dueAt = nextAt;

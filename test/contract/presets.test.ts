@@ -42,6 +42,7 @@ const special: Record<string, unknown> = {
   'cloudflare.record': 'vpn.example.org',
   'on-demand.ports': [22],
   'on-demand.cron': '8 0 * * *',
+  'on-demand.timezone': 'Europe/Paris',
   'website.domain': 'example.org',
   'lets-encrypt-site.domain': 'example.org',
   'ssh-server.hostKeys': ['SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'],

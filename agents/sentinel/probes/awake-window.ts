@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { cronFault, nextCronRun } from '#config/cron.ts';
 import { Duration } from '#config/duration.ts';
-import { TimeZone } from '#config/names.ts';
+import { LocalZone } from '#config/names.ts';
 
 /** A time in which something that otherwise may rest is wanted. */
 export const AwakeWindow = z.strictObject({
@@ -14,7 +14,7 @@ export const AwakeWindow = z.strictObject({
     })
     .describe('When it begins, as a cron expression.'),
   for: Duration.describe('How long it lasts.'),
-  timezone: TimeZone.default('UTC').describe('Time zone of the cron expression.'),
+  timezone: LocalZone,
   owner: z.string().max(80).optional().describe('Who wants it then, for the messages.'),
 });
 export type AwakeWindow = z.output<typeof AwakeWindow>;
