@@ -103,7 +103,7 @@ describe.skipIf(missing !== undefined)(
       const look = watcher(process_, 'plain', {});
       expect(await look()).toEqual([]);
       await host.run('cp /bin/sleep /opt/doomed; systemd-run --quiet --unit=zombie-package /opt/doomed 300; sleep 0.3');
-      const named = watcher(process_, 'plain', { name: 'doomed', max: 1, memory: { warning: 500 } });
+      const named = watcher(process_, 'plain', { name: 'doomed', atMost: 1, memory: { warning: 500 } });
       expect(await named()).toEqual([]);
       await host.run('rm /opt/doomed');
       const gone = expect.stringMatching(/^critical package-gone: \/opt\/doomed runs/);
