@@ -41,6 +41,8 @@ export class WazuhModel {
   partial = new Map<string, number>();
   token = 'jwt-1';
   logins = 0;
+  /** As versions do that count their manager among the agents. */
+  countsItself = false;
   /** Epoch ms, from which the age of a keep-alive is counted. */
   now = Date.parse('2026-11-20T12:00:00Z');
   #refusals = 0;
@@ -94,7 +96,7 @@ export class WazuhModel {
             .map(({ id, name }) => ({ id, name, version: 'Wazuh v4.9.2' })),
         );
       case '/agents':
-        return list(this.agents.filter((agent) => agent.status === status && this.#isOlder(agent, query)));
+        return list(this.#known().filter((agent) => agent.status === status && this.#isOlder(agent, query)));
       default:
         return this.#nodeData(path, query) ?? this.#agentData(path);
     }
@@ -102,14 +104,22 @@ export class WazuhModel {
 
   /** `older_than=15m`: the last keep-alive is longer ago. */
   #isOlder({ lastKeepAlive }: ModelAgent, query: URLSearchParams): boolean {
-    const [, minutes = '0'] = /^(\d+)m$/.exec(query.get('older_than') ?? '') ?? [];
+    const [, minutes] = /^(\d+)m$/.exec(query.get('older_than') ?? '') ?? [];
+    if (minutes === undefined) return true;
     return this.now - Date.parse(lastKeepAlive) > Number(minutes) * 60_000;
   }
 
+  /** The keep-alive of the manager is the end of time. */
+  #known(): ModelAgent[] {
+    const own: ModelAgent = { id: '000', name: 'wazuh', status: 'active', lastKeepAlive: '9999-12-31T23:59:59Z' };
+    return this.countsItself ? [own, ...this.agents] : this.agents;
+  }
+
   #counts(): Record<string, number> {
-    const count = (status: string): number => this.agents.filter((agent) => agent.status === status).length;
+    const known = this.#known();
+    const count = (status: string): number => known.filter((agent) => agent.status === status).length;
     const states = ['active', 'disconnected', 'never_connected', 'pending'];
-    return { ...Object.fromEntries(states.map((state) => [state, count(state)])), total: this.agents.length };
+    return { ...Object.fromEntries(states.map((state) => [state, count(state)])), total: known.length };
   }
 
   #nodeData(path: string, query: URLSearchParams): unknown {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { formatDuration } from '#config/duration.ts';
 import type { Observation } from '#agents/sentinel/check.ts';
+import { answered, type ApiAnswer } from './api.ts';
 import { matchesAny } from './glob.ts';
 import { state, unseen } from './reading.ts';
 import { counted, oneLine } from './text.ts';
@@ -28,7 +29,13 @@ export async function lookAtAgents(wazuh: Wazuh, options: Wishes): Promise<Obser
   const summary = await wazuh.data(Summary, { path: '/agents/summary/status' });
   const said = { condition: 'wazuh-agents-inactive', resource: 'agents' };
   if (summary.is !== 'value') return [unseen({ ...said, hidesRest: true }, summary.reason)];
-  const { active, total, never_connected: never } = summary.value.connection;
+  const { never_connected: never } = summary.value.connection;
+  const manager = await countedManager(wazuh, summary.value.connection);
+  if (manager.is !== 'value') return [unseen({ ...said, hidesRest: true }, manager.reason)];
+  const [active, total] = [
+    summary.value.connection.active - manager.value,
+    summary.value.connection.total - manager.value,
+  ];
   // So it was when the manager was removed underneath its own running process: everything answered, nobody was there.
   const all = state({
     ...said,
@@ -45,6 +52,14 @@ export async function lookAtAgents(wazuh: Wazuh, options: Wishes): Promise<Obser
     severity: 'info',
   });
   return [all, awaited, ...(await lookAtSilent(wazuh, options))];
+}
+
+/** Some versions count the manager among its agents, as 000 and always active: it alone must not look like one that reports. */
+async function countedManager(wazuh: Wazuh, { active }: { active: number }): Promise<ApiAnswer<number>> {
+  if (active !== 1) return answered(0);
+  const query = { status: 'active', select: 'id', limit: 2 };
+  const found = await wazuh.items(z.object({ id: z.string() }), { path: '/agents', query });
+  return found.is === 'value' ? answered(found.value.filter(({ id }) => id === '000').length) : found;
 }
 
 async function lookAtSilent(wazuh: Wazuh, options: Wishes): Promise<Observation[]> {
