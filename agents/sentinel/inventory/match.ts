@@ -43,20 +43,20 @@ export class Matcher {
     this.#named.set(source, names);
     let left = [...things];
     // Nodes and guests come first, so that what runs on them finds them.
-    for (const isContainer of [false, true]) {
+    for (const isSort of [isMachine, isContainerThing]) {
       for (const way of [byAlias(aliases), byFullName, byShortName, byAddress]) {
-        const candidates = left.filter(({ type }) => (type === 'container') === isContainer);
+        const candidates = left.filter(isSort);
         const unclaimed = this.#entities.filter(({ said }) => !said.some((at) => at.source === source));
         const found = way({ things: candidates, entities: unclaimed, placeOf: (on) => this.resolve(source, on) });
         for (const [thing, entity] of found) this.#join({ source, thing, entity, names });
         left = left.filter((thing) => !found.has(thing));
       }
-      for (const thing of left.filter(({ type }) => (type === 'container') === isContainer)) {
+      for (const thing of left.filter(isSort)) {
         const entity: Entity = { name: '', said: [] };
         this.#entities.push(entity);
         this.#join({ source, thing, entity, names });
-        left = left.filter((other) => other !== thing);
       }
+      left = left.filter((thing) => !isSort(thing));
     }
   }
 
@@ -114,8 +114,8 @@ function byAlias(aliases: Readonly<Record<string, string>>): Way {
 
 const byFullName: Way = (looking) =>
   pairs(
-    (thing) => keyOf(thing, plainName(thing.name), looking),
-    (entity) => entityKeys(entity, looking, plainName),
+    (thing) => keyOf(thing, looking),
+    (entity) => entityKeys(entity, looking),
   )(looking);
 
 const byShortName: Way = (looking) =>
@@ -155,21 +155,22 @@ function pairs(keyOfThing: (thing: KnownThing) => string | undefined, keysOfEnti
 }
 
 /** The name of a container is unique on its host alone. */
-function keyOf(thing: KnownThing, name: string, { placeOf }: Looking): string | undefined {
+function keyOf(thing: KnownThing, { placeOf }: Looking): string | undefined {
+  const name = plainName(thing.name);
   if (name === '') return undefined;
   if (thing.type !== 'container') return name;
   const place = thing.on === undefined ? undefined : placeOf(thing.on);
   return `${name}\0${place === undefined ? (thing.on ?? '') : placeKey(place)}`;
 }
 
-function entityKeys(entity: Entity, looking: Looking, plain: (name: string) => string): string[] {
-  if (!isContainer(entity)) return namesOf(entity).map(plain);
+function entityKeys(entity: Entity, looking: Looking): string[] {
+  if (!isContainer(entity)) return namesOf(entity).map(plainName);
   const places = [entity.written?.on, ...entity.said.map(({ thing }) => thing.on)];
   const ends = places.map((on) => {
     const place = on === undefined ? undefined : looking.placeOf(on);
     return place === undefined ? (on ?? '') : placeKey(place);
   });
-  return containerNames(entity).flatMap((name) => ends.map((end) => `${plain(name)}\0${end}`));
+  return containerNames(entity).flatMap((name) => ends.map((end) => `${plainName(name)}\0${end}`));
 }
 
 function placeKey(entity: Entity): string {
@@ -186,7 +187,16 @@ function namesOf({ written, name, said }: Entity): string[] {
 
 function isContainer({ written, said }: Entity): boolean {
   if (written !== undefined) return written.isService || written.type === 'container';
-  return said[0]?.thing.type === 'container';
+  return said[0] !== undefined && isContainerThing(said[0].thing);
+}
+
+function isContainerThing({ type }: KnownThing): boolean {
+  return type === 'container';
+}
+
+/** Whatever has a name that is unique in the whole fleet, devices too. */
+function isMachine(thing: KnownThing): boolean {
+  return !isContainerThing(thing);
 }
 
 /** Addresses that many share say nothing. */

@@ -173,11 +173,6 @@ describe('what is gone', () => {
     expect(second).toMatchObject({ answeredAt: 0, trouble: 'refused' });
   });
 
-  test('is not gone while what it runs on could not be read', () => {
-    const answer = { is: 'answered' as const, things: [thing('pve1', 'node')], notes: [], unread: ['pve1'] };
-    expect(merge(written({}), [{ id: 'pve', said: remember(first, answer, day) }]).missing).toEqual([]);
-  });
-
   test('is back when it is told of again', () => {
     const gone = remember(first, { is: 'answered', things: [], notes: [] }, day);
     const again = remember(gone, { is: 'answered', things: [thing('web', 'guest', 'pve1')], notes: [] }, 2 * day);

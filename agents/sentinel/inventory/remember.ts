@@ -27,27 +27,21 @@ const maximumNotes = 20;
 export const nothingSaid: Said = { notes: [], things: [] };
 
 /**
- * What is known of a source after another answer. Silence takes nothing away, nor does a listing that could not read
- * all of it; what an answer leaves out is missing since then, and forgotten after 30 days.
+ * What is known of a source after another answer. Silence takes nothing away; what an answer leaves out is missing since
+ * then, and forgotten after 30 days.
  */
 export function remember(before: Said, answer: Discovered, now: number): Said {
   if (answer.is === 'silent') return { ...before, trouble: oneLine(answer.reason, 300) };
   const kept = answer.things.slice(0, maximumThings).map((thing): KnownThing => ({ ...bounded(thing), seenAt: now }));
   const told = new Set(kept.map(({ id }) => id));
-  const unread = new Set(answer.unread ?? []);
-  const gone = before.things.filter(({ id }) => !told.has(id)).map((thing) => left(thing, { unread, now }));
-  const reported = gone.filter(
-    ({ missingSince }) => missingSince === undefined || now - missingSince < forgottenAfterMs,
-  );
+  const gone = before.things
+    .filter(({ id }) => !told.has(id))
+    .map((thing) => ({ ...thing, missingSince: thing.missingSince ?? now }));
+  const reported = gone.filter(({ missingSince }) => now - missingSince < forgottenAfterMs);
   const notes = answer.notes.slice(0, maximumNotes - 1).map((note) => oneLine(note, 300));
   if (answer.things.length > maximumThings)
     notes.push(`it told of more than the ${maximumThings} things that are kept`);
   return { answeredAt: now, notes, things: [...kept, ...reported].slice(0, maximumThings) };
-}
-
-function left(thing: KnownThing, { unread, now }: { unread: ReadonlySet<string>; now: number }): KnownThing {
-  if (thing.on !== undefined && unread.has(thing.on)) return thing;
-  return { ...thing, missingSince: thing.missingSince ?? now };
 }
 
 /** Foreign text, cut to what the bus takes. */

@@ -26,8 +26,6 @@ export type Discovered =
       things: readonly Thing[];
       /** What could not be read, for a person. */
       notes: readonly string[];
-      /** Names of things whose own things could not be listed: those keep what they had. */
-      unread?: readonly string[];
     }
   /** Nobody answered, or not with a list: what was said last stays. */
   | { is: 'silent'; reason: string };
