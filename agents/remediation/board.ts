@@ -9,8 +9,8 @@ import { commandLineOf } from '#agents/runtime/shell.ts';
 import type { RemediationStore } from './store.ts';
 import type { RunHead, StepRow } from './store/runs.ts';
 
-/** Progress of many hosts at once is told in one message. */
-const gatherMs = 100;
+/** Progress of many hosts at once is told in one message. A chat takes about one edit a second. */
+const gatherMs = 1_000;
 /** How long what is over stays readable for those who were away. */
 const decidedPlanMs = 10 * 60_000;
 const closedRunMs = 60_000;
@@ -120,8 +120,15 @@ export class Board {
 
   #assembled(head: RunHead): Run {
     const plan = this.#store.plans.plan(head.plan)?.plan;
-    return fitted({ ...head, steps: this.#store.runs.steps(head.id).flatMap((row) => stepOf(row, plan)) });
+    const rows = this.#store.runs.steps(head.id);
+    return fitted({ ...head, updatedAt: newest(head, rows), steps: rows.flatMap((row) => stepOf(row, plan)) });
   }
+}
+
+/** A step that goes on is news of its run. */
+function newest(head: RunHead, rows: readonly StepRow[]): string {
+  const times = rows.flatMap(({ startedAt = 0, endedAt = 0 }) => [startedAt, endedAt]);
+  return toInstant(Math.max(Date.parse(head.updatedAt), ...times));
 }
 
 /** The planned step that a row is about. */

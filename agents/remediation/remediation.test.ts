@@ -66,6 +66,11 @@ describe.skipIf(!hasSshd)(`the worker over a real sshd${lacksSshd}`, () => {
     worker.sentinel.publish(verdictKind, { run: run.id, outcome: 'fixed', checks: [], at: now() });
     await worker.runOf(plan, ({ status }) => status === 'verified');
     expect(worker.plans.get(plan.id)?.status).toBe('approved');
+    const times = worker.told.map(({ updatedAt }) => updatedAt);
+    expect(times).toEqual(times.toSorted());
+    for (const { updatedAt, steps } of worker.told) {
+      for (const { endedAt = updatedAt } of steps) expect(updatedAt >= endedAt).toBe(true);
+    }
   });
 
   it('a proposal, an approval and a second approval that come again change nothing', async () => {

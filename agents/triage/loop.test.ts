@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { approval, type Approval } from '#bus/messages/approval.ts';
 import { plan } from '#bus/messages/plan.ts';
 import { proposal } from '#bus/messages/proposal.ts';
+import type { Run } from '#bus/messages/run.ts';
 import { toInstant } from '#agents/runtime/clock.ts';
 import type { Card } from './channel.ts';
 import { Story, type StoryOptions } from '../../test/parts/triage-story.ts';
@@ -88,6 +89,29 @@ describe('from finding to closed', () => {
     await story.fire({ ...failedUnit, resource: 'php.service', labels: { unit: 'php.service' } });
     await clock.advance(minute);
     expect(story.proposal().parameters).toEqual({ unit: 'php.service' });
+  });
+
+  test('the card follows a run step by step, also in one millisecond, and older news of it changes nothing', async () => {
+    const { rendered, chat, clock } = await planned();
+    await chat.press('approve');
+    const begun = clock.now();
+    const tell = (run: Run['status'], status: Run['steps'][number]['status'], at = begun): Promise<void> =>
+      story.run(rendered, {
+        status: run,
+        updatedAt: toInstant(at),
+        steps: [{ id: 'restart', host: 'web', command: 'systemctl restart nginx.service', status }],
+      });
+    await tell('started', 'waiting');
+    await tell('started', 'running');
+    expect(chat.card().news.at(-1)).toBe('web restart: running');
+    await tell('failed', 'failed');
+    await tell('started', 'running');
+    expect(chat.card().news.at(-1)).toBe('web restart: failed');
+    // The worker's clock was set back before it asked for the verdict.
+    await tell('verifying', 'failed', begun - 60 * minute);
+    expect(chat.card().news.at(-2)).toContain('Sentinel looks again');
+    await tell('started', 'waiting', begun - 60 * minute);
+    expect(chat.card().news.at(-1)).toBe('web restart: failed');
   });
 
   test('a run that the worker refused is said on the card, and may be asked for again', async () => {

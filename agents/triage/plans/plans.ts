@@ -71,7 +71,7 @@ function newsOfPlan(plan: Plan): string | undefined {
 /** Takes the progress of a run; older news of it than is known changes nothing. */
 export function takeRun(desk: Desk, run: Run): void {
   const before = desk.store.plans.run(run.id);
-  if (before !== undefined && Date.parse(before.updatedAt) >= Date.parse(run.updatedAt)) return;
+  if (before !== undefined && isOlder(run, before)) return;
   desk.store.plans.saveRun(run);
   if (isAnswer(desk, run)) desk.store.plans.endApproval(run.plan);
   const incident = desk.world.incident(run.incident ?? desk.store.plans.plan(run.plan)?.incident ?? '');
@@ -80,6 +80,27 @@ export function takeRun(desk: Desk, run: Run): void {
   const news = before?.status === run.status ? undefined : newsOfRun(run);
   if (news !== undefined) desk.change(incident.id, { type: 'noted', text: news });
   desk.dirty.add(incident.id);
+}
+
+/** In the order in which a run goes through them. */
+const stages: readonly Run['status'][] = [
+  'queued',
+  'started',
+  'succeeded',
+  'failed',
+  'timed-out',
+  'unknown',
+  'rolled-back',
+  'verifying',
+  'refused',
+  'verified',
+];
+
+/** By its time; within one millisecond, or by a clock that was set back in between, by how far the run is. */
+function isOlder(run: Run, than: Run): boolean {
+  const [time, known] = [Date.parse(run.updatedAt), Date.parse(than.updatedAt)];
+  const further = stages.indexOf(run.status) - stages.indexOf(than.status);
+  return time === known ? further < 0 : time < known && further <= 0;
 }
 
 /** A run says that its plan needs no approval any more. A refusal ends only the approval that it names. */
