@@ -8,12 +8,14 @@ interface FakeTruenas extends AsyncDisposable {
   /** Results by method. A method that is missing is refused as one that does not exist. */
   readonly results: Record<string, unknown>;
   readonly calls: string[];
+  /** The key that it accepts. */
+  key: string;
   logins: number;
   fault: 'none' | 'hang' | 'garbage';
   dropConnections(): void;
 }
 
-/** The WebSocket API of TrueNAS 25 and 26: JSON-RPC, a login by API key, and a lockout after twenty of them. */
+/** The WebSocket API of TrueNAS 25 and 26: JSON-RPC, a login by API key, and a lock after twenty of them, which is an error. */
 export async function startFakeTruenas(keys: ServerKeys, key: string): Promise<FakeTruenas> {
   const server = createServer(keys);
   const sockets = new WebSocketServer({ server, path: '/api/current' });
@@ -27,8 +29,13 @@ export async function startFakeTruenas(keys: ServerKeys, key: string): Promise<F
       const answer = (body: object): void => socket.send(JSON.stringify({ jsonrpc: '2.0', id, ...body }));
       if (method === 'auth.login_with_api_key' || method === 'auth.login_ex') {
         fake.logins += 1;
+        if (fake.logins > 20) {
+          return answer({
+            error: { code: -32_001, message: 'Method call error', data: { reason: '[EBUSY] Rate Limit Exceeded' } },
+          });
+        }
         const given = typeof params[0] === 'string' ? params[0] : (params[0] as { api_key: string }).api_key;
-        isIn = given === key && fake.logins <= 20;
+        isIn = given === fake.key;
         return answer({ result: method === 'auth.login_ex' ? { response_type: isIn ? 'SUCCESS' : 'AUTH_ERR' } : isIn });
       }
       const refuse = (reason: string): void =>
@@ -43,6 +50,7 @@ export async function startFakeTruenas(keys: ServerKeys, key: string): Promise<F
     url: `https://127.0.0.1:${port}`,
     results: {},
     calls: [],
+    key,
     logins: 0,
     fault: 'none',
     dropConnections() {

@@ -6,6 +6,7 @@ import { checkContext } from '../../../test/parts/check-context.ts';
 import { describeWith } from '../../../test/parts/daemon.ts';
 import { startFakeTruenas } from '../../../test/parts/fake-truenas.ts';
 import { kindContract } from '../../../test/parts/kind-contract.ts';
+import { until } from '../../../test/parts/until.ts';
 import { createVirtualClock } from '../../../test/parts/virtual-clock.ts';
 import { words } from '../../../test/parts/words.ts';
 import { check } from './truenas.ts';
@@ -172,6 +173,24 @@ describeWith(['openssl'], 'TrueNAS', () => {
       expect(words(await look({ token: { env: 'HOME' } }))).toEqual(['truenas-down truenas unknown']);
     }
     expect(truenas.logins).toBe(1);
+    const later = createVirtualClock(now + 601_000);
+    expect(words(await look({ token: { env: 'HOME' } }, { clock: later }))).toEqual(['truenas-down truenas unknown']);
+    expect(truenas.logins).toBe(2);
+  });
+
+  test('whose key was refused and is accepted again is looked at after ten minutes; a lock is told', async () => {
+    const { truenas, look } = await start();
+    await using _ = truenas;
+    truenas.key = 'another';
+    expect(words(await look())).toEqual(['truenas-down truenas unknown']);
+    truenas.key = key;
+    expect(words(await look())).toEqual(['truenas-down truenas unknown']);
+    const clock = createVirtualClock(now + 601_000);
+    expect(words(await look({}, { clock }))).toContain('truenas-down truenas ok');
+    truenas.logins = 20;
+    truenas.dropConnections();
+    await until(async () => (await look({}, { clock }))[0]?.reading.is === 'unknown', 'the lock');
+    expect((await look({}, { clock }))[0]?.reading).toMatchObject({ reason: expect.stringContaining('Rate Limit') });
   });
 
   test('that may rest is asleep while it is silent; one that hangs or speaks nonsense is never well', async () => {

@@ -41,8 +41,12 @@ interface Connection {
 
 /** One connection per system, kept: TrueNAS allows twenty logins a minute and then locks out for ten. */
 const connections = new Map<string, Connection>();
-/** A key that was refused is not tried again: hashes, for the key itself is not kept here. The oldest goes first. */
-const refusedKeys = new Set<string>();
+/**
+ * Until when a refused key is not tried again: as long as a lock would be, for what refused it may pass. By hash, for the
+ * key itself is not kept here. The oldest goes first.
+ */
+const refusedUntil = new Map<string, number>();
+const refusedMs = 600_000;
 const maximumRefused = 200;
 
 /** Calls one method. Contract: never throws but for the signal's reason; a lost connection is `silent`, once. */
@@ -67,7 +71,7 @@ async function connectionTo(at: TruenasAt, context: CheckContext): Promise<ApiAn
   const name = createHash('sha256')
     .update(`${at.url} ${at.user ?? ''} ${at.key}`)
     .digest('hex');
-  if (refusedKeys.has(name)) return { is: 'unable', reason: 'it does not accept the API key' };
+  if (context.clock.now() < (refusedUntil.get(name) ?? 0)) return notAccepted;
   const known = connections.get(name);
   if (known !== undefined && known.socket.readyState === known.socket.OPEN && known.isLoggedIn) return answered(known);
   const opened = await open(at, context);
@@ -76,15 +80,22 @@ async function connectionTo(at: TruenasAt, context: CheckContext): Promise<ApiAn
   if (login.is !== 'value' || !login.value) {
     opened.value.socket.terminate();
     if (login.is !== 'value') return login;
-    refusedKeys.add(name);
-    const [oldest] = refusedKeys;
-    if (refusedKeys.size > maximumRefused && oldest !== undefined) refusedKeys.delete(oldest);
-    return { is: 'unable', reason: 'it does not accept the API key' };
+    refuse(name, context);
+    return notAccepted;
   }
   opened.value.isLoggedIn = true;
   forgetOldest();
   keep(name, opened.value, context.lasting);
   return opened;
+}
+
+const notAccepted = { is: 'unable', reason: 'it does not accept the API key' } as const;
+
+function refuse(name: string, { clock }: CheckContext): void {
+  refusedUntil.delete(name);
+  refusedUntil.set(name, clock.now() + refusedMs);
+  const [oldest] = refusedUntil.keys();
+  if (refusedUntil.size > maximumRefused && oldest !== undefined) refusedUntil.delete(oldest);
 }
 
 function keep(name: string, connection: Connection, lasting: AbortSignal): void {
