@@ -6,6 +6,7 @@ import { resolveSecret } from '#config/secrets.ts';
 import { bindLoaded } from '../commands/checks-of.ts';
 import type { CommandContext } from '../commands/command.ts';
 import { ask, withConsole } from '../commands/console.ts';
+import { systemClock } from '../runtime/clock.ts';
 import { bindIntakes } from '../sentinel/foreign/bind.ts';
 import { readToken } from '../sentinel/foreign/credentials.ts';
 import type { Source } from '../sentinel/foreign/source.ts';
@@ -156,6 +157,6 @@ function lastly({ at, text }: z.output<typeof Visit>): string {
 }
 
 function ago(at: string): string {
-  const seconds = Math.floor(Math.max(0, Date.now() - Date.parse(at)) / 1_000);
+  const seconds = Math.floor(Math.max(0, systemClock.now() - Date.parse(at)) / 1_000);
   return seconds === 0 ? 'just now' : `${formatDuration(seconds * 1_000)} ago`;
 }

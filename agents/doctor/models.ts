@@ -3,6 +3,7 @@ import { messageOf } from '#bus/failure.ts';
 import type { ProviderConfig } from '#config/schema.ts';
 import { resolveSecret } from '#config/secrets.ts';
 import type { CommandContext } from '../commands/command.ts';
+import { systemClock } from '../runtime/clock.ts';
 import { loadPlugins } from '../runtime/plugins.ts';
 import type { ProviderKind } from '../triage/llm/provider.ts';
 import type { Finding } from './finding.ts';
@@ -35,7 +36,7 @@ async function examineProvider(
   const mend = `check the key, the model name "${config.model}" and ${config.baseUrl ?? 'the account'}`;
   try {
     const apiKey = config.apiKey === undefined ? undefined : resolveSecret(config.apiKey, context.loaded.baseFolder);
-    const provider = await kind?.open(config, { apiKey, now: Date.now });
+    const provider = await kind?.open(config, { apiKey, now: () => systemClock.now() });
     const question = {
       system: 'Answer in JSON.',
       turns: [{ role: 'user' as const, text: 'Reply with {"answer":"ready"}.' }],

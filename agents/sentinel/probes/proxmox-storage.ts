@@ -1,6 +1,7 @@
+import type { z } from 'zod';
 import type { Observation } from '#agents/sentinel/check.ts';
 import { fewAtOnce } from './few-at-once.ts';
-import { type Blind, callsAtOnce, onlineNodes, type ProxmoxLook, type Seen } from './proxmox-look.ts';
+import { type Blind, blindNodes, callsAtOnce, onlineNodes, type ProxmoxLook, type Seen } from './proxmox-look.ts';
 import { NodeStorages, type Resource } from './proxmox-shapes.ts';
 import { asleep, level, state } from './reading.ts';
 import { formatBytes } from './text.ts';
@@ -27,9 +28,7 @@ export async function observeStorage(look: ProxmoxLook): Promise<Seen> {
     answer: await look.api.get(NodeStorages, `/nodes/${node}/storage`),
   }));
   const byNode = new Map(answers.map(({ node, answer }) => [node, answer]));
-  const blind: Blind[] = look.nodes
-    .filter(({ is }) => is === 'down')
-    .map(({ name }) => ({ resource: name, reason: `${name} is down` }));
+  const blind: Blind[] = blindNodes(look);
   const states = listed.flatMap((storage) => {
     const answer = byNode.get(storage.resource.node);
     if (storage.is !== 'unconfirmed' || answer === undefined) return [storage];
@@ -49,7 +48,7 @@ function fromList(resource: Resource): StorageState {
   return { resource, is, used: resource.disk, total: resource.maxdisk };
 }
 
-function confirmed({ resource }: StorageState, storages: (typeof NodeStorages)['_output']): StorageState[] {
+function confirmed({ resource }: StorageState, storages: z.output<typeof NodeStorages>): StorageState[] {
   const found = storages.find(({ storage }) => storage === resource.storage);
   // Not configured on that node any more.
   if (found === undefined) return [];
