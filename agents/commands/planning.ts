@@ -5,7 +5,7 @@ import type { Parameters } from '#bus/fields.ts';
 import { type Plan, type PlanBody, plan as planKind, type PlannedProbe, type PlannedStep } from '#bus/messages/plan.ts';
 import { type Proposal, proposal as proposalKind } from '#bus/messages/proposal.ts';
 import { toInstant } from '../runtime/clock.ts';
-import { commandLineOf } from '../runtime/shell.ts';
+import { commandText } from '../triage/card.ts';
 import { exactLine, visibleLine } from '../triage/render/visible.ts';
 import type { CommandContext } from './command.ts';
 import { personHere } from './person.ts';
@@ -63,7 +63,7 @@ export async function requestPlan(bus: Bus, context: CommandContext, proposal: P
 
 /** Everything that an approval allows, in the order in which it runs. */
 function commandLines({ preconditions, condition, steps, verification, rollback }: PlanBody): string[] {
-  const command = ({ host, argv }: PlannedStep): string => `${visibleLine(host)}$ ${exactLine(commandLineOf(argv))}`;
+  const command = (step: PlannedStep): string => exactLine(commandText(step));
   const look = (probe: PlannedProbe): string => `to look, ${command(probe)}   (${visibleLine(probe.states)})`;
   return [
     ...[...preconditions, ...condition].map(look),

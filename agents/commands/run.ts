@@ -161,7 +161,7 @@ function following(bus: Bus, context: CommandContext, plan: Plan): Promise<Run> 
     });
     context.signal.addEventListener('abort', () => {
       clearTimeout(patience);
-      reject(new Failure('Stopped watching; the run goes on, see "lares incidents"', { recoverable: true }));
+      reject(new Failure('Stopped watching; the run goes on and is written down', { recoverable: true }));
     });
   });
 }
