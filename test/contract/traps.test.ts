@@ -43,8 +43,9 @@ const shipped = globSync(['agents/**/*.ts', 'playbooks/**/*.{ts,yaml}', 'config/
 );
 const playbooks = shipped.filter((file) => /^playbooks\/(?:library|steps)\//.test(file));
 
-test('the page has all fifty, each with a proof or a reason why there is none yet', () => {
-  expect(traps.map(({ number }) => number)).toEqual(Array.from({ length: 50 }, (_, index) => index + 1));
+test('the page has all of them in order, each with a proof or a reason why there is none yet', () => {
+  expect(traps.length).toBeGreaterThanOrEqual(68);
+  expect(traps.map(({ number }) => number)).toEqual(traps.map((_, index) => index + 1));
   expect(traps.filter(({ proofs, undone }) => proofs.length + undone.length === 0)).toEqual([]);
 });
 
