@@ -68,7 +68,9 @@ class Remediation implements Agent {
   constructor(context: AgentContext) {
     const { stateFolder, keysFolder, baseFolder, clock, log, bus, inventory, metrics, config, people } = context;
     this.#context = context;
-    this.#store = openRemediationStore(stateFolder, loadSecret(keysFolder, 'journal'));
+    this.#store = openRemediationStore(stateFolder, loadSecret(keysFolder, 'journal'), (text) =>
+      context.log.error(text),
+    );
     this.#pool = createSshPool({ log, clock });
     this.#reach = createReach({ inventory, baseFolder, pool: this.#pool });
     this.#board = new Board({ bus, store: this.#store, clock, log });

@@ -18,9 +18,13 @@ export interface RemediationStore {
   close(): void;
 }
 
-export function openRemediationStore(folder: string, journalKey: Buffer): RemediationStore {
+export function openRemediationStore(
+  folder: string,
+  journalKey: Buffer,
+  onRewritten?: (text: string) => void,
+): RemediationStore {
   const path = folder === ':memory:' ? folder : join(folder, 'remediation.db');
-  const rows = openStore({ path, migrations: [journalMigration, ...remediationMigrations] });
+  const rows = openStore({ path, migrations: [journalMigration, ...remediationMigrations], onRewritten });
   return {
     rows,
     journal: openJournal(rows, journalKey),

@@ -176,10 +176,12 @@ describe('what the disk refuses is a Failure that names the file', () => {
 test.each(['state.db', 'state.db state.db-wal state.db-shm', '.'])(
   'what is deleted while it is open (%s) is written anew, with all that was in it',
   (names) => {
-    const store = open();
+    const told: string[] = [];
+    const store = open({ onRewritten: (text) => void told.push(text) });
     store.run(`INSERT INTO entry (text) VALUES ('before')`);
     for (const name of names.split(' ')) rmSync(join(folder, 'agent', name), { recursive: true, force: true });
     expect(count(store)).toBe(1);
+    expect(told).toEqual([`"${file()}" was deleted while it was in use, and was written anew`]);
     store.transaction(() => store.run(`INSERT INTO entry (text) VALUES ('after')`));
     store.close();
     const texts = open()

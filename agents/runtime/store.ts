@@ -40,6 +40,8 @@ export interface StoreOptions {
   migrations: readonly string[];
   /** `NORMAL` for what may lose its last second: heartbeats and history. */
   synchronous?: 'FULL' | 'NORMAL';
+  /** Called each time that the file was gone while it was open and was written anew, with what happened in words. */
+  onRewritten?: ((text: string) => void) | undefined;
 }
 
 export function openStore(options: StoreOptions): Store {
@@ -168,6 +170,7 @@ class SqliteStore implements Store {
       this.#statements.clear();
       old.close();
     });
+    this.#options.onRewritten?.(`"${path}" was deleted while it was in use, and was written anew`);
   }
 
   #statement(sql: string): StatementSync {

@@ -60,7 +60,8 @@ export class History {
   constructor(folder: string, { clock, keeping }: { clock: Clock; keeping: Keeping }) {
     this.#clock = clock;
     this.#keeping = keeping;
-    const file = { path: join(folder, 'history.db'), migrations, synchronous: 'NORMAL' } as const;
+    const onRewritten = (text: string): void => keeping.note(text);
+    const file = { path: join(folder, 'history.db'), migrations, synchronous: 'NORMAL', onRewritten } as const;
     this.#rows = openReplaceable(file, (aside) => {
       this.#series.clear();
       this.#waiting = [];

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, openSync, closeSync, fstatSync, writeSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { level, SentinelStage, state } from '../../test/parts/sentinel-stage.ts';
@@ -53,3 +53,17 @@ test('a history of which the damage shows later hides no finding, is told, begin
     60_000,
   );
 }, 120_000);
+
+test('state that somebody deletes while it is used is told', async () => {
+  await using stage = await SentinelStage.open();
+  stage.lever('a').observe = () => [state(true)];
+  const sentinel = await stage.start({ checks });
+  await sentinel.firstRound();
+  for (const ending of ['', '-wal', '-shm']) rmSync(join(stage.stateFolder, `sentinel.db${ending}`), { force: true });
+  stage.lever('a').observe = () => [state(false)];
+  await stage.clock.advance(2 * minute);
+  await until(() => stage.findings.some(({ check }) => check === 'lares-state'), 'the finding');
+  expect(stage.findings.find(({ check }) => check === 'lares-state')?.summary).toContain(
+    'was deleted while it was in use',
+  );
+});

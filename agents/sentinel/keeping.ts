@@ -37,7 +37,7 @@ export class Keeping {
 
   note(reason: string): void {
     this.#fault = { at: this.#clock.now(), reason };
-    this.#log.error({ reason }, 'sentinel cannot keep what it saw');
+    this.#log.error({ reason }, 'sentinel could not keep what it saw');
   }
 
   /** Takes the own state as a look at one more check, from the first fault on. */
@@ -57,7 +57,7 @@ export class Keeping {
       reading: { is: 'state', ok, severity: 'critical' },
       summary: ok
         ? 'Sentinel keeps again what it sees'
-        : `Sentinel could not keep all that it saw; a restart may forget it: ${reason}`,
+        : `Sentinel's state is not kept as it should be; a restart may forget what it saw: ${reason}`,
       holdMs: 0,
     };
   }

@@ -59,8 +59,8 @@ export function assemble(context: AgentContext, assembly: Assembly): Parts {
   const { bus, config, clock, log, stateFolder, keysFolder } = context;
   const gateway = config.gateway === undefined ? undefined : createGateway({ address: config.gateway, clock });
   const checks = gateway === undefined ? assembly.checks : [...assembly.checks, gateway.check];
-  const store = new SentinelStore(stateFolder);
   const keeping = new Keeping({ clock, log });
+  const store = new SentinelStore(stateFolder, (text) => keeping.note(text));
   const history = new History(stateFolder, { clock, keeping });
   const journal = openJournal(store.rows, loadSecret(keysFolder, 'journal'));
   const probes = assembly.probes ?? createProbes({ config, clock, log });

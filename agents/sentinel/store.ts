@@ -57,8 +57,8 @@ const recheckKeptMs = 30 * 86_400_000;
 export class SentinelStore {
   readonly rows: Store;
 
-  constructor(folder: string) {
-    this.rows = openStore({ path: join(folder, 'sentinel.db'), migrations });
+  constructor(folder: string, onRewritten?: (text: string) => void) {
+    this.rows = openStore({ path: join(folder, 'sentinel.db'), migrations, onRewritten });
   }
 
   /** Every track that is not simply well, with its finding when it is firing. */

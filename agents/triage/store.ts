@@ -27,8 +27,8 @@ export interface TriageStore {
   close(): void;
 }
 
-export function openTriageStore(folder: string, journalKey: Buffer): TriageStore {
-  const rows = openStore({ path: join(folder, 'triage.db'), migrations: triageMigrations });
+export function openTriageStore(folder: string, journalKey: Buffer, onRewritten?: (text: string) => void): TriageStore {
+  const rows = openStore({ path: join(folder, 'triage.db'), migrations: triageMigrations, onRewritten });
   return {
     rows,
     journal: openJournal(rows, journalKey),

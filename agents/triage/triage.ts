@@ -136,7 +136,8 @@ type TriageParts = ReturnType<typeof assemble>;
 
 function assemble(context: AgentContext, { channels, assessor, catalogue }: TriageOptions) {
   const { config, inventory, clock, log, bus } = context;
-  const store = openTriageStore(context.stateFolder, loadSecret(context.keysFolder, 'journal'));
+  const key = loadSecret(context.keysFolder, 'journal');
+  const store = openTriageStore(context.stateFolder, key, (text) => log.error(text));
   const signer = loadSigner(context.keysFolder, 'triage');
   const outbox = openOutbox(context, store, channels);
   const desk = new Desk({
