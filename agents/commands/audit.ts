@@ -48,7 +48,12 @@ async function audit(context: CommandContext): Promise<number> {
 
 function describe(result: { agent: string } & ReturnType<typeof verifyJournal>): string {
   if (result.ok) return `${result.agent}: ${result.entries} entries, chain whole`;
-  return `${result.agent}: row ${result.sequence} is ${result.fault}`;
+  // With another key no row is right, and the first is the one that is named.
+  const key =
+    result.fault === 'edited' && result.sequence === 1
+      ? ', or keys/journal.secret is not the one it was written with'
+      : '';
+  return `${result.agent}: row ${result.sequence} is ${result.fault}${key}`;
 }
 
 /** The journal's tables, read-only: verifying changes nothing, not even the write-ahead log. */
