@@ -1,5 +1,6 @@
 import { type GoMap, goPrintf, goText, type GoValue, significant, sortedEntries, TemplateFault } from './go-format.ts';
 import { goMatches, goReplaceAll } from './go-regexp.ts';
+import { parsePrometheusDuration } from './prometheus-duration.ts';
 
 type GoFunction = (...values: GoValue[]) => GoValue;
 
@@ -91,16 +92,12 @@ function timeOf(value: GoValue): Date {
   return at;
 }
 
-const unitSeconds: Record<string, number> = { ms: 0.001, s: 1, m: 60, h: 3_600, d: 86_400, w: 604_800, y: 31_536_000 };
-
+/** In seconds. */
 function parseDuration(value: GoValue): number {
   const text = toText(value);
-  if (text === '0') return 0;
-  if (!/^(?:\d+(?:ms|[smhdwy]))+$/.test(text)) throw new TemplateFault(`"${text}" is no duration`);
-  let seconds = 0;
-  for (const [, amount, unit] of text.matchAll(/(\d+)(ms|[smhdwy])/g))
-    seconds += Number(amount) * (unitSeconds[unit ?? ''] ?? 0);
-  return seconds;
+  const ms = parsePrometheusDuration(text);
+  if (ms === undefined) throw new TemplateFault(`"${text}" is no duration`);
+  return ms / 1_000;
 }
 
 /** Go compares only what is alike; whoever writes `gt $value 10` means it all the same. */

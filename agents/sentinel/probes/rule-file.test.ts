@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Folder } from '../../../test/parts/command.ts';
-import { conditionName, distinctRules, parsePrometheusDuration, readRuleFile } from './rule-file.ts';
+import { parsePrometheusDuration } from './prometheus-duration.ts';
+import { conditionName, distinctRules, readRuleFile } from './rule-file.ts';
 import { severityOf } from './rule-result.ts';
 
 function read(text: string): ReturnType<typeof readRuleFile> {

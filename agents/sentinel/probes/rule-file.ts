@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { type ConfigDocument, readDocument } from '#config/document.ts';
 import { ConfigFailure, type ConfigPath, plainMessage } from '#config/fault.ts';
 import { absolutePath } from '#config/paths.ts';
+import { parsePrometheusDuration } from './prometheus-duration.ts';
 
 /** One alert of a rule file. */
 export interface AlertRule {
@@ -36,27 +37,6 @@ interface RuleFile {
 export type RuleFileReading = { ok: true; file: RuleFile } | { ok: false; path: string; reason: string };
 
 const shippedFolder = fileURLToPath(new URL('../../../config/rules/', import.meta.url));
-
-const unitMs: Record<string, number> = {
-  ms: 1,
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-  w: 604_800_000,
-  y: 31_536_000_000,
-};
-
-/** Prometheus' duration: `5m`, `1h30m`, `1y`, `0`; vmalert's too, which may be a fraction. Undefined when it is none. */
-export function parsePrometheusDuration(text: string): number | undefined {
-  if (text === '0') return 0;
-  if (!/^(?:\d+(?:\.\d+)?(?:ms|[smhdwy]))+$/.test(text)) return undefined;
-  let total = 0;
-  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|[smhdwy])/g)) {
-    total += Number(amount) * (unitMs[unit ?? ''] ?? 0);
-  }
-  return total;
-}
 
 const RuleDuration = z.union([z.string(), z.number()]).transform((value, context) => {
   const ms = parsePrometheusDuration(String(value));
