@@ -4,7 +4,7 @@ import { faultsOfArgv, namesIn } from './render.ts';
 import { commandsOf } from './step-kinds.ts';
 
 /** A fault and where it is, as a path of keys in the file. */
-export interface PlaybookFault {
+interface PlaybookFault {
   path: readonly (string | number)[];
   message: string;
 }

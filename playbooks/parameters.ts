@@ -3,10 +3,10 @@ import type { Parameters } from '#bus/fields.ts';
 import { matchesInTime } from '#config/bounded-pattern.ts';
 import type { Parameter, Playbook } from './playbook.ts';
 
-export type CheckedParameters = { ok: true; parameters: Parameters } | { ok: false; faults: string[] };
+type CheckedParameters = { ok: true; parameters: Parameters } | { ok: false; faults: string[] };
 
 /** What the configuration adds to the bounds of the playbook. */
-export interface ParameterBounds {
+interface ParameterBounds {
   /** `remediation.freePaths`. */
   freePaths: readonly string[];
 }

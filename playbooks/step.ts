@@ -18,7 +18,7 @@ export interface CommandTemplate {
  * A kind of step. Contract: `render` is pure and returns at least one command; it may put an option of its own, which
  * may be a template such as `{unit}`, only where a value may stand.
  */
-export interface StepDefinition<O extends z.ZodObject = z.ZodObject> {
+interface StepDefinition<O extends z.ZodObject = z.ZodObject> {
   kind: string;
   /** One sentence for the generated reference. */
   about: string;

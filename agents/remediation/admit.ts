@@ -25,7 +25,7 @@ export interface AdmissionFacts {
   blocks: readonly { playbook: string; host: string; reason: string }[];
 }
 
-export type Admission = { admitted: true } | { admitted: false; rule: string; reason: string };
+type Admission = { admitted: true } | { admitted: false; rule: string; reason: string };
 
 interface Guard {
   rule: string;

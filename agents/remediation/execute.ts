@@ -21,7 +21,7 @@ export interface ExecutorContext {
   stopping: AbortSignal;
 }
 
-export interface RunLimits {
+interface RunLimits {
   concurrency: number;
   outputBytes: number;
 }

@@ -7,7 +7,7 @@ import { localRunner } from '#agents/runtime/local-command.ts';
 import type { SshPool } from '#agents/runtime/ssh.ts';
 import type { Target } from './commands.ts';
 
-export type Reached = { ok: true; target: Target } | { ok: false; reason: string };
+type Reached = { ok: true; target: Target } | { ok: false; reason: string };
 
 /** How the worker gets to the hosts of the inventory. */
 export interface Reach {

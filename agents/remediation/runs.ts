@@ -12,13 +12,13 @@ import { hostsOf } from './plan.ts';
 import type { RunHead } from './store/runs.ts';
 import { resourcesOf, targetsOf } from './targets.ts';
 
-export interface RunsContext extends ExecutorContext {
+interface RunsContext extends ExecutorContext {
   log: Log;
   metrics: Metrics;
 }
 
 /** A plan that was admitted, with the playbook as its file says now. */
-export interface Admitted {
+interface Admitted {
   plan: Plan;
   body: PlanBody;
   playbook: Playbook;

@@ -18,7 +18,7 @@ import type { Reach } from './reach.ts';
 import { release } from './recovery.ts';
 import type { RemediationStore } from './store.ts';
 
-export interface VerbContext {
+interface VerbContext {
   store: RemediationStore;
   reach: Reach;
   board: Board;

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { commandLineOf } from './shell.ts';
 
 /** What the worker answers to "signers": the ids of the keys that it believes, and where it looks for those of others. */
-export const Signers = z.object({
+const Signers = z.object({
   keys: z.array(z.string()),
   files: z.object({ triage: z.string().max(4_096), console: z.string().max(4_096) }),
 });

@@ -5,7 +5,7 @@ import type { Verdict } from '#bus/messages/verdict.ts';
 /** What may still change of a run, beside its steps: those have rows of their own. */
 export type RunHead = Omit<Run, 'steps'>;
 
-export type StepStatus = Run['steps'][number]['status'];
+type StepStatus = Run['steps'][number]['status'];
 
 /** One step of one run: the row is the intent, written before the command leaves. */
 export interface StepRow {
