@@ -25,8 +25,8 @@ story('a freeze', (stage) => {
     const frozenAt = Date.now();
     play.otto.say('/freeze enough');
     await until(async () => !(await sleeps(play)), 'the step to end', 10_000);
-    // One second, and what it takes to look from here.
-    expect(Date.now() - frozenAt).toBeLessThan(2_500);
+    // One second, and what it takes a busy machine to ask and to look from here; left alone it would take an hour.
+    expect(Date.now() - frozenAt).toBeLessThan(5_000);
     await play.says(card, /stopped: frozen by telegram:102: enough/);
 
     await play.crash();
