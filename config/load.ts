@@ -11,7 +11,7 @@ import { salvage } from './salvage.ts';
 import { type Config, type ConfigInput, ConfigSchema } from './schema.ts';
 import { suggest } from './suggest.ts';
 
-/** A configuration that can be used: every value is valid, every name exists, every path is absolute. */
+/** A configuration that can be used: every value is valid, every name exists, its own paths are absolute. */
 export interface LoadedConfig {
   config: Config;
   /** Absolute. Absent: the defaults for this machine. */

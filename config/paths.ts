@@ -8,7 +8,10 @@ export function absolutePath(path: string, baseFolder: string): string {
   return resolve(baseFolder, path);
 }
 
-/** The configuration with every path in it made absolute, so that nobody else has to know where the file was. */
+/**
+ * The configuration with the paths of its own keys made absolute. What checks, presets, sources and intakes name among their
+ * options stays as it is written: whoever reads that is given the configuration's folder.
+ */
 export function withAbsolutePaths(config: Config, baseFolder: string): Config {
   const at = (path: string): string => absolutePath(path, baseFolder);
   const secret = (ref: SecretRef): SecretRef => (ref.file === undefined ? ref : { ...ref, file: at(ref.file) });
