@@ -103,6 +103,17 @@ describe('an answer', () => {
     expect(answer.ok || answer.fault).not.toBe('');
   });
 
+  test('of two megabytes is read as far as an opinion goes', () => {
+    const start = performance.now();
+    const many = Array.from({ length: 180_000 }, (_, index) => `nothing like ${index}`);
+    expect(read({ cause: 'x'.repeat(2_000_000), confidence: 1, evidence: many })).toMatchObject({ ok: true });
+    expect(read({ cause: 'x', confidence: 1, parameters: many }).ok).toBe(false);
+    expect(performance.now() - start).toBeLessThan(10_000);
+    const named = Object.fromEntries(many.map((name) => [name, 'x']));
+    const answer = read({ cause: 'x', confidence: 1, parameters: named });
+    expect(answer.ok && Object.keys(answer.value.parameters)).toHaveLength(64);
+  });
+
   test('has no secrets in its cause', () => {
     const answer = read({ cause: 'The key is sk-ant-api03-abcdefghijklmnopqrst', confidence: 1 });
     expect(answer.ok && answer.value.cause).toBe('The key is [redacted]');

@@ -24,6 +24,8 @@ export interface ModelOpinion {
 }
 
 const maximumEvidence = 12;
+/** What is read of an answer at all: it may be megabytes. */
+const read = { cause: 8_000, evidence: 200, quotation: 1_000, parameters: 64 };
 
 /** Reads an answer, forgiving in form and strict in substance. */
 export function readAnswer(
@@ -53,10 +55,11 @@ export function readAnswer(
 
 /** Small models leave keys out, write objects for lists and quote lines instead of numbering them. */
 function tidied(value: Record<string, unknown>, evidence: readonly string[]): Record<string, unknown> {
-  const { confidence } = value;
-  const evidenceGiven = Array.isArray(value['evidence']) ? value['evidence'] : [];
+  const { cause, confidence } = value;
+  const evidenceGiven = Array.isArray(value['evidence']) ? value['evidence'].slice(0, read.evidence) : [];
   return {
     ...value,
+    cause: typeof cause === 'string' ? cause.slice(0, read.cause) : cause,
     confidence: typeof confidence === 'string' && confidence.trim() !== '' ? Number(confidence) : confidence,
     evidence: evidenceGiven.map((item) => lineNumber(item, evidence)).filter((number) => number > 0),
     playbook: value['playbook'] ?? null,
@@ -71,20 +74,26 @@ function lineNumber(item: unknown, evidence: readonly string[]): number {
   const number = /^\W*(?:line |E)?(\d{1,4})\W*$/i.exec(item)?.[1];
   if (number !== undefined) return Number(number);
   const quoted = item.trim();
-  return quoted.length < 8 ? 0 : evidence.findIndex((line) => line.includes(quoted)) + 1;
+  return quoted.length < 8 || quoted.length > read.quotation
+    ? 0
+    : evidence.findIndex((line) => line.includes(quoted)) + 1;
 }
 
 function pairs(value: unknown): unknown {
   if (value === undefined || value === null) return [];
   if (Array.isArray(value)) {
-    return value.map((pair: unknown) =>
-      pair !== null && typeof pair === 'object' && 'name' in pair && 'value' in pair
-        ? { name: pair.name, value: asText(pair.value) }
-        : pair,
-    );
+    return value
+      .slice(0, read.parameters)
+      .map((pair: unknown) =>
+        pair !== null && typeof pair === 'object' && 'name' in pair && 'value' in pair
+          ? { name: pair.name, value: asText(pair.value) }
+          : pair,
+      );
   }
   if (typeof value !== 'object') return value;
-  return Object.entries(value).map(([name, each]) => ({ name, value: asText(each) }));
+  return Object.entries(value)
+    .slice(0, read.parameters)
+    .map(([name, each]) => ({ name, value: asText(each) }));
 }
 
 function asText(value: unknown): unknown {

@@ -18,10 +18,37 @@ export function refusesFormat(failure: ProviderFailure, text: string): boolean {
 
 /** Models that think aloud: what stands between the tags is not the answer. An unclosed thought leaves nothing. */
 export function withoutThoughts(text: string): string {
-  const closed = text.replaceAll(/<(think|thinking|reasoning)>[\s\S]*?<\/\1>/gi, '');
+  const closed = withoutClosedThoughts(text);
   // Some chat templates open the thought in the prompt, so that only its end is in the answer.
   const afterEnd = closed.split(/<\/(?:think|thinking|reasoning)>/i).at(-1) ?? '';
   return (afterEnd.split(/<(?:think|thinking|reasoning)>/i)[0] ?? '').trim();
+}
+
+/** In one walk: looking from each beginning for its end would cost a square of the length. */
+function withoutClosedThoughts(text: string): string {
+  const tags = [...text.matchAll(/<(\/?)(think|thinking|reasoning)>/gi)].map(
+    ({ 0: tag, 1: slash, 2: name = '', index }) => ({
+      name: name.toLowerCase(),
+      isEnd: slash === '/',
+      from: index,
+      to: index + tag.length,
+    }),
+  );
+  const lastEnds = new Map(tags.filter(({ isEnd }) => isEnd).map(({ name, from }) => [name, from]));
+  const kept: string[] = [];
+  let at = 0;
+  let inside: string | undefined;
+  for (const { name, isEnd, from, to } of tags) {
+    if (inside !== undefined) {
+      if (!isEnd || name !== inside) continue;
+      inside = undefined;
+      at = to;
+    } else if (!isEnd && (lastEnds.get(name) ?? -1) > from) {
+      kept.push(text.slice(at, from));
+      inside = name;
+    }
+  }
+  return [...kept, text.slice(at)].join('');
 }
 
 /** A count that an endpoint reports; anything else than a sane number is 0. */
