@@ -161,7 +161,7 @@ export const wellProducts: Record<string, Product> = {
   'nginx-proxy-manager': saying({
     '/api/': { status: 'OK', setup: true, version: { major: 2, minor: 12, revision: 3 } },
     '/api/tokens': { token: 'npm-session', expires: '2099-11-21T12:00:00.000Z' },
-    '/api/nginx/proxy-hosts': [],
+    '/api/nginx/proxy-hosts': [{ id: 1, domain_names: ['a.example.org'], enabled: true, meta: { nginx_online: true } }],
     '/api/nginx/certificates': [],
   }),
   'node-red': page,
@@ -250,11 +250,13 @@ function paperless(request: ApiRequest): ReturnType<Product> {
   return { body: { storage, database: { status: 'OK' }, tasks: Object.fromEntries(well) as object } };
 }
 
+const accessPoint = { name: 'AP', mac: '00:11:22:33:44:55', model: 'U6', state: 1, uptime: 7_200 };
+
 function unifi({ path }: ApiRequest): ApiReply | undefined {
   const meta = { rc: 'ok', up: true, server_version: '9.0.114' };
   if (path === '/status') return { body: { meta, data: [] } };
   if (path.endsWith('/login')) return { body: {}, headers: { 'set-cookie': 'unifises=s1; Path=/' } };
-  if (path.endsWith('/stat/device')) return { body: { meta, data: [] } };
+  if (path.endsWith('/stat/device')) return { body: { meta, data: [accessPoint] } };
   return path.endsWith('/stat/health') ? { body: { meta, data: [{ subsystem: 'wlan', status: 'ok' }] } } : undefined;
 }
 

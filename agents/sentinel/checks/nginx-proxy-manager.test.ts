@@ -66,6 +66,11 @@ describe('Nginx Proxy Manager', () => {
     expect(state.logins).toBe(1);
   });
 
+  test('that shows no host to a user is unknown in them', async () => {
+    await using api = await startFakeApi(manager({ hosts: [] }).answer);
+    expect(words(await look({ url: api.url, ...login }))).toContain('proxy-host-failed hosts unknown');
+  });
+
   test('tells enabled hosts that nginx refused, with its reason', async () => {
     const broken = { nginx_online: false, nginx_err: 'host not found in upstream "shop"' };
     const { answer } = manager({ hosts: [host('shop.example', broken), host('old.example', broken, 0)] });

@@ -114,6 +114,10 @@ async function logIn(
 type Host = z.output<typeof ProxyHosts>[number];
 
 function judgeHosts(hosts: readonly Host[], { ignore }: Options): Observation[] {
+  // A user whose visibility is "created items only" gets an empty list of what others made.
+  if (hosts.length === 0) {
+    return [unseen({ condition: 'proxy-host-failed', resource: 'hosts' }, 'it shows no proxy host to this user')];
+  }
   const watched = hosts.filter(
     ({ enabled, domain_names: names }) => enabled && !names.some((name) => ignore.includes(name)),
   );

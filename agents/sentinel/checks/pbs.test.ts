@@ -164,6 +164,12 @@ describe('a server that may sleep', () => {
 });
 
 describe('a token', () => {
+  test('that may see no datastore gets an empty list and no refusal, and that is not well', async () => {
+    model.stores = [];
+    const found = await watcher().look();
+    expect(found).toMatchObject([{ reading: { is: 'unknown', reason: 'it shows no datastore to this token' } }]);
+  });
+
   test('with the equals sign of Proxmox VE is explained', async () => {
     const [first] = await watcher({ token: { env: 'LARES_TEST_PBS_EQUALS' } }).look();
     expect(first?.reading).toMatchObject({ is: 'unknown', reason: expect.stringContaining('USER@REALM!NAME:SECRET') });

@@ -46,6 +46,8 @@ async function observe(options: PbsOptions, context: CheckContext): Promise<Obse
     return [asleep({ ...said, summary }, 'it is off, which it may'), ...judgeRemembered(look)];
   }
   if (answer.is !== 'value') return [presence(answer, said)];
+  // It leaves out what the token may not see, and refuses nothing.
+  if (answer.value.length === 0) return [unseen({ ...said, hidesRest: true }, 'it shows no datastore to this token')];
   const stores = answer.value.filter(({ store }) => options.stores?.includes(store) !== false);
   const seen = await observeAll(look, stores);
   return [presence(answer, said), ...missingStores(options, stores), ...withBlind(look, seen)];

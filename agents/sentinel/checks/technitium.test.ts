@@ -46,6 +46,13 @@ describe('Technitium', () => {
     ]);
   });
 
+  test('that shows a token not even its own zones is unknown in them', async () => {
+    await using api = await startFakeApi(technitium({ zones: [] }));
+    expect(words(await look({ url: api.url })).at(-1)).toBe('dns-zone-failed zones unknown');
+    await using resolver = await startFakeApi(technitium({ zones: [zone('localhost', { internal: true })] }));
+    expect(words(await look({ url: resolver.url })).at(-1)).toBe('dns-zone-failed zones ok');
+  });
+
   test('that answers 200 with "invalid-token" is unknown, not well', async () => {
     await using api = await startFakeApi(technitium());
     const [found, ...others] = await look({ url: api.url, token: { env: 'HOME' } });

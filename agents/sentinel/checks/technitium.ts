@@ -156,6 +156,10 @@ function usualBlocked(count: number, { clock, memory }: CheckContext): number {
 }
 
 function judgeZones(zones: readonly Zone[]): Observation[] {
+  // Its own zones, such as localhost, are always there: who sees not even these may see none.
+  if (zones.length === 0) {
+    return [unseen({ condition: 'dns-zone-failed', resource: 'zones' }, 'it shows no zone to this token')];
+  }
   const own = zones.filter(({ internal, disabled }) => !internal && !disabled);
   return [
     state({

@@ -77,6 +77,12 @@ describeWith(['openssl'], 'TrueNAS', () => {
     expect(truenas.calls[0]).toBe('auth.login_ex');
   });
 
+  test('that shows no pool is unknown in them', async () => {
+    const { truenas, look } = await start({ 'pool.query': [] });
+    await using _ = truenas;
+    expect(words(await look())).toContain('zfs-pool-unhealthy pools unknown');
+  });
+
   test('tells sick and full pools, old scrubs, open alerts and crashed apps; dismissed and stopped ones rest', async () => {
     const pool = {
       ...tank,

@@ -75,6 +75,13 @@ export const check = defineCheck({
   evidence: { about: 'its pools and its own alerts in full', gather },
 });
 
+/** A system without a pool has lost them, or shows none to this key: neither is well. */
+function poolsSeen(count: number): Observation {
+  const said = { condition: 'zfs-pool-unhealthy', resource: 'pools' };
+  if (count === 0) return unseen(said, 'it shows no pool');
+  return state({ ...said, summary: `looked at ${counted(count, 'pool')}`, ok: true, severity: 'critical' });
+}
+
 function whereOf(options: Options, context: CheckContext): ApiAnswer<TruenasAt> {
   const key = secretOf(options.token, context);
   if (!key.ok) return { is: 'unable', reason: key.reason };
@@ -96,13 +103,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const apps = await callTruenas(where.value, { method: 'app.query', params: [], schema: Apps }, context);
   return [
     there,
-    state({
-      condition: 'zfs-pool-unhealthy',
-      resource: 'pools',
-      summary: `looked at ${counted(pools.value.length, 'pool')}`,
-      ok: true,
-      severity: 'critical',
-    }),
+    poolsSeen(pools.value.length),
     ...pools.value.slice(0, 50).flatMap((pool) => judgePool(pool, options, context.clock.now())),
     ...(alerts.is === 'value'
       ? judgeAlerts(alerts.value)

@@ -110,6 +110,14 @@ describe.each(['controller', 'os'] as const)('UniFi (%s)', (system) => {
     expect(state.logins).toBe(1);
   });
 
+  test('that shows no device to the user is unknown', async () => {
+    await using api = await startFakeApi(controller({ devices: [] }).answer);
+    expect(words(await look({ url: api.url, system, ...login }))).toEqual([
+      'unifi-down unifi ok',
+      'device-offline devices unknown',
+    ]);
+  });
+
   test('that answers 200 with an error inside is unknown', async () => {
     await using api = await startFakeApi(controller({ rc: 'error' }).answer);
     const found = await look({ url: api.url, system, ...login });

@@ -83,6 +83,8 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const offline = { condition: 'device-offline', resource: 'devices' };
   const devices = await ask(api, Devices, { what: 'device', options, context });
   if (devices.is !== 'value') return [there, unseen({ ...offline, hidesRest: true }, devices.reason)];
+  if (devices.value.length === 0)
+    return [there, unseen({ ...offline, hidesRest: true }, 'it shows no device to this user')];
   const health = await ask(api, Health, { what: 'health', options, context });
   return [there, ...judgeDevices(devices.value, options), ...judgeHealth(health)];
 }
