@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,6 +30,18 @@ test('the room that is left is told, and why there is none', () => {
   expect(roomBelow(folder)).toEqual({ freeBytes: expect.any(Number) });
   expect(roomBelow('/sys')).toMatchObject({ trouble: expect.stringMatching(/no space is left|cannot be written/) });
   expect(roomBelow(join(folder, 'absent'))).toEqual({ freeBytes: 0, trouble: 'cannot be written (ENOENT)' });
+});
+
+test.skipIf(process.geteuid?.() !== 0)('a folder that cannot be written is refused at once (as root only)', () => {
+  const place = join(folder, 'read-only');
+  mkdirSync(place, { recursive: true });
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'ro,mode=700', 'lares-state', place]);
+  try {
+    expect(() => makePrivateFolder(place)).toThrow(`Cannot use the state folder "${place}": EROFS`);
+    expect(roomBelow(place).trouble).toBe('cannot be written (EROFS)');
+  } finally {
+    execFileSync('umount', [place]);
+  }
 });
 
 test('a place where nothing can be made is a Failure', () => {

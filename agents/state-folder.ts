@@ -38,6 +38,7 @@ export function makePrivateFolder(folder: string): void {
   checkOwner(folder);
   makeFolder(folder);
   try {
+    accessSync(folder, constants.W_OK);
     if ((statSync(folder).mode & 0o077) === 0) return;
     const found = readdirSync(folder).filter((name) => name !== ofNobody);
     if (found.length > 0 && !found.some((name) => ours.test(name))) throw shared(folder);

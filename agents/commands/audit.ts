@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import type { Command } from 'commander';
-import { Failure } from '#bus/failure.ts';
+import { Failure, messageOf } from '#bus/failure.ts';
 import { anchorsOf, type JournalRows, verifyJournal } from '#bus/journal.ts';
 import { loadSecret } from '#bus/keys.ts';
 import { everyone } from '../crew.ts';
@@ -59,6 +59,16 @@ function describe(result: { agent: string } & ReturnType<typeof verifyJournal>):
 /** The journal's tables, read-only: verifying changes nothing, not even the write-ahead log. */
 function openRows(file: string): JournalRows {
   const database = new DatabaseSync(file, { readOnly: true, timeout: 5_000 });
+  try {
+    database.prepare('SELECT 1 FROM journal').get();
+  } catch (error) {
+    // The log of a database is shared through a file beside it, also by who only reads.
+    const hint = 'SQLite must be able to write beside it; verify a copy of the state folder where that can be';
+    throw new Failure(`Cannot read the journal in "${file}": ${messageOf(error)}. ${hint}`, {
+      recoverable: false,
+      cause: error,
+    });
+  }
   return {
     run: () => {
       throw new Failure('Cannot write: the journal is open for reading', { recoverable: false });
