@@ -18,11 +18,19 @@ test('a folder that holds other things is not shut to others, one of Lares is', 
   mkdirSync(shared, { recursive: true });
   chmodSync(shared, 0o755);
   writeFileSync(join(shared, 'passwd'), '');
-  expect(() => makePrivateFolder(shared)).toThrow('set "state" to a folder of its own, or close it: chmod 700');
+  expect(() => makePrivateFolder(shared)).toThrow(
+    'set "state" to a folder of its own, or, if nobody else needs it: chmod 700',
+  );
   expect(statSync(shared).mode & 0o777).toBe(0o755);
   writeFileSync(join(shared, 'triage.lock'), '');
   makePrivateFolder(shared);
   expect(statSync(shared).mode & 0o777).toBe(0o700);
+  const restored = join(shared, 'sentinel');
+  mkdirSync(restored);
+  chmodSync(restored, 0o755);
+  writeFileSync(join(restored, 'sentinel.db'), '');
+  makePrivateFolder(restored);
+  expect(statSync(restored).mode & 0o777).toBe(0o700);
 });
 
 test('the room that is left is told, and why there is none', () => {

@@ -25,8 +25,8 @@ export function stateFolders(loaded: LoadedConfig): StateFolders {
   };
 }
 
-/** What Lares puts into its state folder before anything else. */
-const ours = /^(?:sentinel|triage|remediation)\.lock$/;
+/** What Lares puts into its state folder, and each agent into its own, before anything else. */
+const ours = /^(?:sentinel|triage|remediation)\.(?:lock|db)$/;
 /** What a file system has in its root. */
 const ofNobody = 'lost+found';
 
@@ -40,8 +40,7 @@ export function makePrivateFolder(folder: string): void {
   try {
     accessSync(folder, constants.W_OK);
     if ((statSync(folder).mode & 0o077) === 0) return;
-    const found = readdirSync(folder).filter((name) => name !== ofNobody);
-    if (found.length > 0 && !found.some((name) => ours.test(name))) throw shared(folder);
+    if (holdsOthers(folder)) throw shared(folder);
     chmodSync(folder, 0o700);
   } catch (error) {
     if (codeOf(error) === undefined) throw error;
@@ -49,9 +48,15 @@ export function makePrivateFolder(folder: string): void {
   }
 }
 
+/** Whether a folder is in use for something else than this state. */
+export function holdsOthers(folder: string): boolean {
+  const found = readdirSync(folder).filter((name) => name !== ofNobody);
+  return found.length > 0 && !found.some((name) => ours.test(name));
+}
+
 function shared(folder: string): Failure {
   return new Failure(
-    `Cannot use the state folder "${folder}": other users may read it and it holds what is not of Lares; set "state" to a folder of its own, or close it: chmod 700 ${folder}`,
+    `Cannot use the state folder "${folder}": other users may read it and it holds what is not of Lares; set "state" to a folder of its own, or, if nobody else needs it: chmod 700 ${folder}`,
     { recoverable: false },
   );
 }

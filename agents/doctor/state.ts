@@ -4,7 +4,7 @@ import { messageOf } from '#bus/failure.ts';
 import { bindLoaded } from '../commands/checks-of.ts';
 import type { CommandContext } from '../commands/command.ts';
 import { counted } from '../sentinel/probes/text.ts';
-import { stateFolders } from '../state-folder.ts';
+import { holdsOthers, stateFolders } from '../state-folder.ts';
 import type { Finding } from './finding.ts';
 
 const leastFreeBytes = 100_000_000;
@@ -21,7 +21,7 @@ export async function* examineState(context: CommandContext): AsyncGenerator<Fin
   yield examineFolder(stateFolders(context.loaded).root);
 }
 
-function examineFolder(root: string): Finding {
+export function examineFolder(root: string): Finding {
   const subject = 'state folder';
   const place = existsSync(root) ? root : dirname(root);
   try {
@@ -35,7 +35,10 @@ function examineFolder(root: string): Finding {
     };
   }
   if (existsSync(root) && (statSync(root).mode & 0o077) !== 0) {
-    return { subject, ok: false, text: `${root} is open to other users; keys live there`, mend: `chmod 700 ${root}` };
+    const mend = holdsOthers(root)
+      ? 'set "state" to a folder of its own: this one holds other things'
+      : `chmod 700 ${root}`;
+    return { subject, ok: false, text: `${root} is open to other users; keys live there`, mend };
   }
   const { bavail, bsize, blocks } = statfsSync(place);
   if (blocks === 0) return { subject, ok: false, text: `nothing can be kept below ${place}`, mend: 'set "state"' };
