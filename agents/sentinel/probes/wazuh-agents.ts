@@ -30,15 +30,14 @@ export async function lookAtAgents(wazuh: Wazuh, options: Wishes): Promise<Obser
   const said = { condition: 'wazuh-agents-inactive', resource: 'agents' };
   if (summary.is !== 'value') return [unseen({ ...said, hidesRest: true }, summary.reason)];
   const { never_connected: never } = summary.value.connection;
-  // Its roles filter: who may see no agent gets zeros and no refusal.
-  if (summary.value.connection.total === 0)
-    return [unseen({ ...said, hidesRest: true }, 'it shows no agent to this user')];
   const manager = await countedManager(wazuh, summary.value.connection);
   if (manager.is !== 'value') return [unseen({ ...said, hidesRest: true }, manager.reason)];
   const [active, total] = [
     summary.value.connection.active - manager.value,
     summary.value.connection.total - manager.value,
   ];
+  // Its roles filter: who may see no agent gets zeros and no refusal.
+  if (total === 0) return [unseen({ ...said, hidesRest: true }, 'it shows no agent to this user')];
   // So it was when the manager was removed underneath its own running process: everything answered, nobody was there.
   const all = state({
     ...said,
