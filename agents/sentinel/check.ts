@@ -62,6 +62,12 @@ export interface Ping {
   body: string;
 }
 
+/** The last ping of a heartbeat, with what it says nothing of itself. */
+export interface LastPing extends Ping {
+  /** When the job last went well, epoch ms: starts and failures since then do not change it. */
+  succeededAt?: number;
+}
+
 /** How it stands with looking at another check. */
 export interface OtherCheck {
   /** End of its last look; undefined before the first one. */
@@ -95,7 +101,7 @@ export interface CheckContext {
   /** How the looks of the other checks went, for a check that watches checks; undefined for one that is not there. */
   others: (id: string) => OtherCheck | undefined;
   /** The last ping under an id, and when the sentinel first knew of that heartbeat (epoch ms). */
-  pings: { last(id: string): Ping | undefined; knownSince(id: string): number };
+  pings: { last(id: string): LastPing | undefined; knownSince(id: string): number };
 }
 
 /**

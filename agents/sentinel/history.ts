@@ -1,8 +1,9 @@
 import { join } from 'node:path';
+import { Failure } from '#bus/failure.ts';
 import type { Finding } from '#bus/messages/finding.ts';
 import type { Clock } from '#agents/runtime/clock.ts';
 import type { Store } from '#agents/runtime/store.ts';
-import type { Ping } from './check.ts';
+import type { LastPing, Ping } from './check.ts';
 import type { Keeping } from './keeping.ts';
 import { openReplaceable } from './replaceable-store.ts';
 
@@ -19,7 +20,12 @@ const migrations = [
    CREATE TABLE heartbeats (id TEXT PRIMARY KEY, known_since INTEGER NOT NULL) WITHOUT ROWID;
    CREATE TABLE pings (id TEXT PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;`,
   `ALTER TABLE pings ADD COLUMN exit_status INTEGER;`,
+  `ALTER TABLE pings ADD COLUMN succeeded_at INTEGER;
+   UPDATE pings SET succeeded_at = at WHERE kind = 'success';`,
 ];
+
+/** Few rows that looks stand on. */
+const salvage = ['pings', 'heartbeats', 'occurrences'] as const;
 
 const flushMs = 1_000;
 /** A value that hardly moves is written this often, one that moves at most each minute. */
@@ -56,16 +62,20 @@ export class History {
   readonly #series = new Map<string, { id: number; at: number; value: number }>();
   #waiting: (readonly [series: number, at: number, value: number])[] = [];
   #cancelFlush: (() => void) | undefined;
+  /** Pings came that nobody knows of any more. */
+  #hasLostPings = false;
 
   constructor(folder: string, { clock, keeping }: { clock: Clock; keeping: Keeping }) {
     this.#clock = clock;
     this.#keeping = keeping;
     const onRewritten = (text: string): void => keeping.note(text);
-    const file = { path: join(folder, 'history.db'), migrations, synchronous: 'NORMAL', onRewritten } as const;
-    this.#rows = openReplaceable(file, (aside) => {
+    const file = { path: join(folder, 'history.db'), migrations, synchronous: 'NORMAL', onRewritten, salvage } as const;
+    this.#rows = openReplaceable(file, ({ aside, lost }) => {
       this.#series.clear();
       this.#waiting = [];
-      keeping.note(`the history was damaged and begins anew; what was in it is "${aside}"`);
+      this.#hasLostPings = lost.includes('pings');
+      const gone = lost.length === 0 ? 'values' : `values, ${lost.join(', ')}`;
+      keeping.note(`the history was damaged and begins anew without its ${gone}; the old file is "${aside}"`);
     });
   }
 
@@ -186,25 +196,37 @@ export class History {
 
   ping(id: string, ping: Ping): void {
     const { at, kind, body, exitStatus = null } = ping;
+    const succeededAt = kind === 'success' ? at : (this.lastPing(id)?.succeededAt ?? null);
     this.#rows.run(
-      'INSERT OR REPLACE INTO pings (id, at, kind, body, exit_status) VALUES (?, ?, ?, ?, ?)',
+      'INSERT OR REPLACE INTO pings (id, at, kind, body, exit_status, succeeded_at) VALUES (?, ?, ?, ?, ?, ?)',
       id,
       at,
       kind,
       body,
       exitStatus,
+      succeededAt,
     );
   }
 
-  lastPing(id: string): Ping | undefined {
-    const row = this.#rows.get('SELECT at, kind, body, exit_status FROM pings WHERE id = ?', id);
+  lastPing(id: string): LastPing | undefined {
+    const row = this.#rows.get('SELECT at, kind, body, exit_status, succeeded_at FROM pings WHERE id = ?', id);
     if (row === undefined) return undefined;
     return {
       at: Number(row['at']),
       kind: String(row['kind']) as Ping['kind'],
       body: String(row['body']),
       ...(typeof row['exit_status'] === 'number' && { exitStatus: row['exit_status'] }),
+      ...(typeof row['succeeded_at'] === 'number' && { succeededAt: row['succeeded_at'] }),
     };
+  }
+
+  /** The same for who judges a silence: that a ping is not known is no news when pings were lost. */
+  knownPing(id: string): Ping | undefined {
+    const last = this.lastPing(id);
+    if (last !== undefined || !this.#hasLostPings) return last;
+    throw new Failure(`Cannot tell when "${id}" came: its pings were lost with the damaged history`, {
+      recoverable: true,
+    });
   }
 
   /** When a heartbeat was first asked about; from then on its silence counts. */

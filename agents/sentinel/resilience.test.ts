@@ -234,7 +234,10 @@ test('a ping is kept as it came, and the next one replaces it', async () => {
   const history = new History(folder, { clock, keeping });
   expect(history.lastPing('backup')).toEqual(failed);
   history.ping('backup', { at: 2, kind: 'success', body: '' });
-  expect(history.lastPing('backup')).toEqual({ at: 2, kind: 'success', body: '' });
+  expect(history.lastPing('backup')).toEqual({ at: 2, kind: 'success', body: '', succeededAt: 2 });
+  history.ping('backup', { at: 3, kind: 'start', body: '' });
+  history.ping('backup', { at: 4, kind: 'fail', body: '' });
+  expect(history.lastPing('backup')).toEqual({ at: 4, kind: 'fail', body: '', succeededAt: 2 });
   history.close();
   await rm(folder, { recursive: true });
 });

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Ping } from '#agents/sentinel/check.ts';
+import type { LastPing } from '#agents/sentinel/check.ts';
 import { checkContext } from '../../../test/parts/check-context.ts';
 import { kindContract } from '../../../test/parts/kind-contract.ts';
 import { check } from './heartbeat.ts';
@@ -11,7 +11,7 @@ const minute = 60_000;
 const options = check.options.parse({ ping: 'backup', period: '24h', grace: '1h' });
 const limit = 25 * 60 * minute;
 
-async function look(now: number, last?: Partial<Ping>) {
+async function look(now: number, last?: Partial<LastPing>) {
   const ping = last === undefined ? undefined : { at: 0, kind: 'success' as const, body: '', ...last };
   const base = checkContext();
   const [observation] = await check.observe(options, {
@@ -47,6 +47,21 @@ describe('a heartbeat', () => {
     expect((await look(60 * minute + 1, { kind: 'start' })).ok).toBe(false);
   });
 
+  test('that is started again and again and never goes well is late, after a late start and a whole run', async () => {
+    const latest = limit + 60 * minute;
+    expect((await look(latest, { kind: 'start', at: latest, succeededAt: 0 })).ok).toBe(true);
+    expect((await look(latest, { kind: 'start', at: latest })).ok).toBe(true);
+    const late = latest + minute;
+    expect((await look(late, { kind: 'start', at: late })).summary).toBe(
+      'heartbeat "backup" started just now, and it never went well; expected every 1d and 1h of grace',
+    );
+    expect(await look(late, { kind: 'start', at: late - minute, succeededAt: 0 })).toMatchObject({
+      ok: false,
+      summary: 'heartbeat "backup" started 1m ago, and it went well last 1d2h1m ago; expected every 1d and 1h of grace',
+    });
+    expect((await look(late, { kind: 'start', at: late, succeededAt: minute })).ok).toBe(true);
+  });
+
   test('is not late because a clock was set back', async () => {
     expect((await look(0, { at: 5 * minute })).ok).toBe(true);
   });
@@ -60,7 +75,7 @@ describe('a heartbeat', () => {
   });
 
   test('shows the last report as bounded evidence', async () => {
-    const last: Ping = { at: 0, kind: 'fail', body: `rsync: \u001b[31merror\n${'x'.repeat(10_000)}` };
+    const last: LastPing = { at: 0, kind: 'fail', body: `rsync: \u001b[31merror\n${'x'.repeat(10_000)}` };
     const context = checkContext({ pings: { last: () => last, knownSince: () => 0 } });
     const [observation] = await check.observe(options, context);
     const [evidence] = (observation && (await check.evidence.gather(options, context, observation))) ?? [];

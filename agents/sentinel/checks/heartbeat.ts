@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Evidence } from '#bus/messages/finding.ts';
 import { Duration, durationOr, formatDuration } from '#config/duration.ts';
 import { SecretRef } from '#config/schema.ts';
-import { type CheckContext, defineCheck, type Observation, type Ping } from '#agents/sentinel/check.ts';
+import { type CheckContext, defineCheck, type LastPing, type Observation } from '#agents/sentinel/check.ts';
 import { state } from '#agents/sentinel/probes/reading.ts';
 import { evidenceOf } from '#agents/sentinel/probes/text.ts';
 
@@ -32,7 +32,7 @@ export const check = defineCheck({
 async function observe(options: Options, context: CheckContext): Promise<Observation[]> {
   const now = context.clock.now();
   const last = context.pings.last(options.ping);
-  const judged = last === undefined ? neverPinged(options, context, now) : judge(options, last, now);
+  const judged = last === undefined ? neverPinged(options, context, now) : judge(options, last, { context, now });
   return [
     state({
       condition: 'heartbeat-missing',
@@ -72,23 +72,36 @@ function neverPinged(options: Options, context: CheckContext, now: number): Judg
   };
 }
 
-function judge(options: Options, last: Ping, now: number): Judged {
-  const ageMs = since(last.at, now);
+function judge(options: Options, last: LastPing, at: { context: CheckContext; now: number }): Judged {
+  const ageMs = since(last.at, at.now);
   switch (last.kind) {
     case 'fail': {
       const exit = last.exitStatus === undefined ? '' : ` (exit status ${last.exitStatus})`;
       return { ok: false, text: `reported a failure${exit} ${ago(ageMs)}` };
     }
-    case 'start': {
-      const isOverdue = ageMs > options.grace;
-      const late = isOverdue ? `and has not ended within ${formatDuration(options.grace)}` : 'and runs';
-      return { ok: !isOverdue, text: `started ${ago(ageMs)} ${late}` };
-    }
+    case 'start':
+      return judgeStart(options, last, at);
     case 'success': {
       const isOverdue = ageMs > options.period + options.grace;
       return { ok: !isOverdue, text: `came ${ago(ageMs)}${isOverdue ? `; ${expectation(options)}` : ''}` };
     }
   }
+}
+
+/** A job that is started again and again and never ends well is late too: as late as a late start and a whole run make it. */
+function judgeStart(
+  options: Options,
+  last: LastPing,
+  { context, now }: { context: CheckContext; now: number },
+): Judged {
+  const { period, grace } = options;
+  const startedMs = since(last.at, now);
+  const started = `started ${ago(startedMs)}`;
+  if (startedMs > grace) return { ok: false, text: `${started} and has not ended within ${formatDuration(grace)}` };
+  const waitedMs = since(last.succeededAt ?? context.pings.knownSince(options.ping), now);
+  if (waitedMs <= period + 2 * grace) return { ok: true, text: `${started} and runs` };
+  const well = last.succeededAt === undefined ? 'it never went well' : `it went well last ${ago(waitedMs)}`;
+  return { ok: false, text: `${started}, and ${well}; ${expectation(options)}` };
 }
 
 function expectation(options: Options): string {
