@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import type { HostConfig } from '#config/schema.ts';
 import type { CommandContext } from '../commands/command.ts';
 import { systemClock } from '../runtime/clock.ts';
+import { localRunner } from '../runtime/local-command.ts';
 import { messageOf } from '#bus/failure.ts';
 import { createSshPool, type SshPool } from '../runtime/ssh.ts';
 import { scanHostKey } from '../runtime/ssh-host-key.ts';
@@ -17,13 +19,22 @@ export async function* examineHosts(context: CommandContext): AsyncGenerator<Fin
   const pool = createSshPool({ log: context.log, clock: systemClock });
   try {
     for (const [name, host] of Object.entries(context.loaded.config.hosts)) {
-      if (host.via === 'local') yield { subject: name, ok: true, text: 'this machine' };
+      if (host.via === 'local') yield* examineHere(name, host, context);
       else if (host.via === 'none') yield { subject: name, ok: true, text: 'no login: it is a device' };
       else yield* examineHost({ name, host, pool, context });
     }
   } finally {
     await pool.close();
   }
+}
+
+/** Commands of plans run as the user of the process. */
+async function* examineHere(name: string, host: HostConfig, context: CommandContext): AsyncGenerator<Finding> {
+  yield { subject: name, ok: true, text: 'this machine' };
+  const { username: user, uid } = userInfo();
+  if (!host.sudo || uid === 0) return;
+  const { loaded, signal } = context;
+  yield await examineSudo({ subject: `${name} (act)`, host: name, user, runner: localRunner, loaded, signal });
 }
 
 interface Examined {

@@ -84,7 +84,7 @@ async function selfSignedPin(url: string, { context, say }: SourceLook): Promise
   if (protocol !== 'https:') return undefined;
   const { promise, resolve } = Promise.withResolvers<string | undefined>();
   const socket = connect({
-    host: hostname,
+    host: hostname.replaceAll(/^\[|\]$/g, ''),
     port: port === '' ? 443 : Number(port),
     servername: '',
     rejectUnauthorized: false,
