@@ -77,7 +77,7 @@ export function assemble(context: AgentContext, assembly: Assembly): Parts {
   const board = new Board({ ledger, foreign, hosts: Object.keys(config.hosts) });
   const memories = new Memories(store.memory());
   const pings = {
-    last: (id: string) => history.lastPing(id),
+    last: (id: string) => history.knownPing(id),
     knownSince: (id: string) => history.knownSince(id),
   };
   const others = (id: string): OtherCheck | undefined => ledger.lookOf(id);

@@ -1,12 +1,25 @@
 import { existsSync, renameSync } from 'node:fs';
+import { Failure } from '#bus/failure.ts';
 import { isDamaged, openStore, type Store, type StoreOptions } from '#agents/runtime/store.ts';
+
+interface Replaceable extends StoreOptions {
+  /** Tables to take over from a damaged file as far as they can be read. */
+  salvage: readonly string[];
+}
+
+/** What became of a damaged file. */
+export interface Replaced {
+  aside: string;
+  /** Tables of `salvage` that could not be read. */
+  lost: readonly string[];
+}
 
 /**
  * A store whose rows are worth less than that something is kept at all: a damaged file is set aside as `.damaged` and
  * begun anew, at the start or before the next use. Contract: `onReplaced` is called once for each; what was under way
  * when the damage showed throws its Failure.
  */
-export function openReplaceable(options: StoreOptions, onReplaced: (aside: string) => void): Store {
+export function openReplaceable(options: Replaceable, onReplaced: (what: Replaced) => void): Store {
   let store = openOrReplace(options, onReplaced);
   let isFaulty = false;
   const using = <T>(work: (store: Store) => T): T => {
@@ -32,7 +45,7 @@ export function openReplaceable(options: StoreOptions, onReplaced: (aside: strin
   };
 }
 
-function openOrReplace(options: StoreOptions, onReplaced: (aside: string) => void): Store {
+function openOrReplace(options: Replaceable, onReplaced: (what: Replaced) => void): Store {
   try {
     return openStore(options);
   } catch (error) {
@@ -41,12 +54,31 @@ function openOrReplace(options: StoreOptions, onReplaced: (aside: string) => voi
   }
 }
 
-function replace(options: StoreOptions, onReplaced: (aside: string) => void): Store {
+function replace(options: Replaceable, onReplaced: (what: Replaced) => void): Store {
   const aside = `${options.path}.damaged`;
   for (const ending of ['', '-wal', '-shm']) {
     if (existsSync(options.path + ending)) renameSync(options.path + ending, aside + ending);
   }
   const store = openStore(options);
-  onReplaced(aside);
+  onReplaced({ aside, lost: options.salvage.filter((table) => !isCopied(store, { aside, table })) });
   return store;
+}
+
+/** False when the damage is there. */
+function isCopied(store: Store, { aside, table }: { aside: string; table: string }): boolean {
+  try {
+    store.run('ATTACH DATABASE ? AS old', aside);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    return false;
+  }
+  try {
+    store.run(`INSERT OR IGNORE INTO main.${table} SELECT * FROM old.${table}`);
+    return true;
+  } catch {
+    // Whatever SQLite says of a broken file, also that a table is not there.
+    return false;
+  } finally {
+    store.run('DETACH DATABASE old');
+  }
 }
