@@ -14,7 +14,7 @@ import { openRemediationStore } from './store.ts';
 const now = (): string => new Date().toISOString();
 const soon = (): AbortSignal => AbortSignal.timeout(10_000);
 
-describe.skipIf(!hasSshd)(`what gives power back, over a real sshd${lacksSshd}`, () => {
+describe.skipIf(!hasSshd)(`what gives power back, over a real sshd${lacksSshd}`, { timeout: 60_000 }, () => {
   let worker: Worker;
   beforeEach(async () => {
     worker = await startWorker();
@@ -50,7 +50,7 @@ describe.skipIf(!hasSshd)(`what gives power back, over a real sshd${lacksSshd}`,
     await worker.start();
     await expect(ask('unblock', once)).rejects.toThrow('it was given before');
     expect((await worker.propose()).status).toBe('pending');
-  }, 60_000);
+  });
 
   it('the hosts of a run whose end nobody knows are freed by a signed order, and the run says how', async () => {
     writeFileSync(join(worker.sshd.folder, 'hold'), 'setsid sleep 300 & sleep 60');
@@ -70,7 +70,7 @@ describe.skipIf(!hasSshd)(`what gives power back, over a real sshd${lacksSshd}`,
     await worker.runOf(plan, ({ reason }) => reason?.includes(`released by ${approver}`) === true);
     await expect(worker.order('release', { run: run.id })).rejects.toThrow('there is no run');
     worker.sshd.killSessions();
-  }, 60_000);
+  });
 
   it('a thaw that is asked for is answered: done, or why not', async () => {
     worker.triage.publish(freezeKind, { frozen: true, by: 'ann', reason: 'x', at: now() });
@@ -130,7 +130,7 @@ describe.skipIf(!hasSshd)(`what gives power back, over a real sshd${lacksSshd}`,
   }, 120_000);
 });
 
-describe.skipIf(!hasSshd)(`one machine with two names${lacksSshd}`, () => {
+describe.skipIf(!hasSshd)(`one machine with two names${lacksSshd}`, { timeout: 60_000 }, () => {
   it('is held by one run at a time, and two playbooks that restart one unit share its brake', async () => {
     await using worker = await startWorker(['web1', 'web2']);
     worker.configure((config) => Object.assign(config.remediation ?? {}, { brake: { runs: 2 } }));
@@ -155,5 +155,5 @@ describe.skipIf(!hasSshd)(`one machine with two names${lacksSshd}`, () => {
     const third = await worker.propose({ hosts: ['web1'] });
     worker.approve(third);
     expect((await worker.refusalOf(third)).reason).toContain('restart brake');
-  }, 60_000);
+  });
 });

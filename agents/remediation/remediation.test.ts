@@ -31,7 +31,7 @@ const firing = (status: 'firing' | 'resolved') => ({
   evidence: [],
 });
 
-describe.skipIf(!hasSshd)(`the worker over a real sshd${lacksSshd}`, () => {
+describe.skipIf(!hasSshd)(`the worker over a real sshd${lacksSshd}`, { timeout: 60_000 }, () => {
   let worker: Worker;
   beforeEach(async () => {
     worker = await startWorker();

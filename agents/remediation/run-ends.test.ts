@@ -103,5 +103,5 @@ describe.skipIf(!hasSshd)(`how commands end, over a real sshd${lacksSshd}`, () =
     worker.approve(other);
     await worker.runOf(other, ({ end }) => end === 'succeeded');
     expect(worker.calls('restart')).toHaveLength(2);
-  }, 60_000);
+  }, 120_000);
 });

@@ -78,8 +78,12 @@ export async function startWorker(hosts: readonly string[] = ['web1']): Promise<
 
   async function start(): Promise<void> {
     save();
-    child = fork(fileURLToPath(new URL('remediation-process.ts', import.meta.url)), [folder], { execArgv: [] });
-    await once(child, 'message');
+    const started = fork(fileURLToPath(new URL('remediation-process.ts', import.meta.url)), [folder], { execArgv: [] });
+    child = started;
+    await new Promise((resolve, reject) => {
+      started.once('message', resolve);
+      started.once('exit', (code) => reject(new Error(`The worker ended with ${code} before it worked`)));
+    });
   }
 
   async function end(how: (dying: ChildProcess) => void): Promise<void> {
