@@ -42,7 +42,8 @@ function read(ref: SecretRef, baseFolder: string, warn?: (message: string) => vo
 function readCredential(name: string): { value: string; place: string } {
   const folder = process.env['CREDENTIALS_DIRECTORY'];
   if (folder === undefined) {
-    throw refuse(`the credential "${name}" needs systemd: add LoadCredential=${name}:/path to the unit`);
+    const how = `LoadCredential=${name}:/path in the unit of a service, "systemd-run -p" and the same for a command`;
+    throw refuse(`the credential "${name}" needs systemd: ${how}`);
   }
   if (!/^[\w.-]+$/.test(name) || name === '..' || name === '.') throw refuse(`"${name}" is not a credential's name`);
   return { value: readSmall(join(folder, name)), place: `the credential "${name}"` };
