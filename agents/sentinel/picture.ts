@@ -71,8 +71,9 @@ function wordOf(track: Track, isStale: boolean): Counted {
   return { word: track.state.phase === 'pending' ? 'pending' : 'ok' };
 }
 
+/** That it could not be seen outlives a restart, why does not. */
 function unknownOf(track: Track): Counted {
-  return { word: 'unknown', reason: track.unseen ?? 'it could not be looked at' };
+  return { word: 'unknown', reason: track.unseen ?? 'the last look before the start could not' };
 }
 
 /** What tells whether a host is there: the checks that ask just that, and those that look on it. */
