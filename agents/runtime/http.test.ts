@@ -136,7 +136,8 @@ describe('listening', () => {
     await expect(second.listen()).rejects.toThrow(
       `Cannot listen on "127.0.0.1:${port}": another program listens there`,
     );
-    await expect(open('203.0.113.7').surface.listen()).rejects.toBeInstanceOf(Failure);
+    // At boot the address may come later.
+    await expect(open('203.0.113.7').surface.listen()).rejects.toMatchObject({ recoverable: true });
   });
 
   test('a route after it is a bug', async () => {

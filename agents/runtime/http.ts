@@ -193,7 +193,8 @@ async function listenOn(served: Served): Promise<Server> {
     await promise;
   } catch (error) {
     throw new Failure(`Cannot listen on "${options.address}:${options.port}": ${reasonOf(error)}`, {
-      recoverable: false,
+      // The address of a tunnel or of DHCP comes later than a start at boot: who supervises tries again.
+      recoverable: codeOf(error) === 'EADDRNOTAVAIL',
       cause: error,
     });
   }
