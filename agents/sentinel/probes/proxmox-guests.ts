@@ -1,7 +1,16 @@
 import type { Observation } from '#agents/sentinel/check.ts';
 import { fewAtOnce } from './few-at-once.ts';
 import { guestTasks, isStopTask } from './proxmox-guest-tasks.ts';
-import { type Blind, called, callsAtOnce, type Guest, isAsleep, type ProxmoxLook, type Seen } from './proxmox-look.ts';
+import {
+  type Blind,
+  called,
+  callsAtOnce,
+  type Guest,
+  isAsleep,
+  percentUsed,
+  type ProxmoxLook,
+  type Seen,
+} from './proxmox-look.ts';
 import { observePressure } from './proxmox-pressure.ts';
 import { GuestConfig, GuestStatus, type Task, Tasks } from './proxmox-shapes.ts';
 import { asleep, level, state } from './reading.ts';
@@ -202,8 +211,8 @@ function levelsOf(guest: Guest, { options }: ProxmoxLook): Observation[] {
   const { disk, maxdisk, mem, maxmem } = guest.resource;
   if (guest.type !== 'lxc' || guest.status !== 'running') return [];
   const said = { resource: guest.title, labels: guest.labels, unit: '%', bad: 'above' } as const;
-  const diskUsed = shareOf(disk, maxdisk);
-  const memoryUsed = shareOf(mem, maxmem);
+  const diskUsed = percentUsed(disk, maxdisk);
+  const memoryUsed = percentUsed(mem, maxmem);
   return [
     ...(diskUsed === undefined
       ? []
@@ -229,10 +238,6 @@ function levelsOf(guest: Guest, { options }: ProxmoxLook): Observation[] {
           }),
         ]),
   ];
-}
-
-function shareOf(used: number | undefined, whole: number | undefined): number | undefined {
-  return used === undefined || whole === undefined || whole <= 0 ? undefined : (used / whole) * 100;
 }
 
 function numbersIn(value: unknown): ReadonlySet<number> {

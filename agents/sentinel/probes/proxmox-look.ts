@@ -89,6 +89,11 @@ export function onlineNodes(look: ProxmoxLook): ProxmoxNode[] {
   return look.nodes.filter((node) => node.is === 'online');
 }
 
+/** Percent used; undefined where either number is missing or there is nothing to use. */
+export function percentUsed(used: number | undefined, whole: number | undefined): number | undefined {
+  return used === undefined || whole === undefined || whole <= 0 ? undefined : (used / whole) * 100;
+}
+
 /** Nodes that are down cannot be asked; those that are asleep need not be. */
 export function blindNodes(look: ProxmoxLook): Blind[] {
   return look.nodes

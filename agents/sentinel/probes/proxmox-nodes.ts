@@ -2,7 +2,15 @@ import type { z } from 'zod';
 import type { Observation } from '#agents/sentinel/check.ts';
 import { fewAtOnce } from './few-at-once.ts';
 import { isProxiedSilence } from './proxmox-api.ts';
-import { blindNodes, callsAtOnce, onlineNodes, type ProxmoxLook, type ProxmoxNode, type Seen } from './proxmox-look.ts';
+import {
+  blindNodes,
+  callsAtOnce,
+  onlineNodes,
+  percentUsed,
+  type ProxmoxLook,
+  type ProxmoxNode,
+  type Seen,
+} from './proxmox-look.ts';
 import { ClusterStatus, HaStatus, NodeStatus } from './proxmox-shapes.ts';
 import { asleep, level, state } from './reading.ts';
 import { formatBytes, oneLine } from './text.ts';
@@ -104,7 +112,8 @@ function shareOf(
   whole: number | undefined,
   make: (value: number) => Observation,
 ): Observation[] {
-  return used === undefined || whole === undefined || whole <= 0 ? [] : [make((used / whole) * 100)];
+  const value = percentUsed(used, whole);
+  return value === undefined ? [] : [make(value)];
 }
 
 /** A share of something, in per cent, of which much is bad. */
