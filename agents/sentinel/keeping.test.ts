@@ -1,8 +1,14 @@
 import { closeSync, existsSync, fstatSync, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { level, SentinelStage, state } from '../../test/parts/sentinel-stage.ts';
+import { Failure } from '#bus/failure.ts';
+import { createLog } from '#agents/runtime/log.ts';
+import { level, SentinelStage, startMs, state } from '../../test/parts/sentinel-stage.ts';
 import { until } from '../../test/parts/until.ts';
+import { createVirtualClock } from '../../test/parts/virtual-clock.ts';
+import type { Observation } from './check.ts';
+import { Keeping } from './keeping.ts';
+import type { LookResult, Watch } from './tracks.ts';
 
 const minute = 60_000;
 const checks = [{ id: 'a', kind: 'lever', lever: 'a', for: '0s', every: '30s' }];
@@ -66,4 +72,23 @@ test('state that somebody deletes while it is used is told', async () => {
   expect(stage.findings.find(({ check }) => check === 'lares-state')?.summary).toContain(
     'was deleted while it was in use',
   );
+});
+
+test('a disk that was full is told from then on, and until something can be kept again', () => {
+  const clock = createVirtualClock(startMs);
+  const keeping = new Keeping({ clock, log: createLog({ level: 'silent', name: 'test' }) });
+  const looks: Observation[] = [];
+  const ledger = { watches: new Map(), take: (_: Watch, look: LookResult) => void looks.push(...look.observations) };
+  let isFull = true;
+  const write = (): void => {
+    if (isFull) throw new Failure('Cannot keep state: it is full', { recoverable: true });
+  };
+  keeping.look(ledger, write);
+  expect(looks).toEqual([]);
+  keeping.guard(write);
+  for (const full of [true, false, true]) {
+    isFull = full;
+    keeping.look(ledger, write);
+  }
+  expect(looks.map(({ reading }) => reading.is === 'state' && reading.ok)).toEqual([false, true, false]);
 });

@@ -220,7 +220,7 @@ class SentinelAgent implements Sentinel {
   #tick(parts: Parts): void {
     const { clock } = this.#context;
     const now = clock.now();
-    parts.keeping.look(parts.ledger);
+    parts.keeping.look(parts.ledger, () => parts.store.setCounter('proved', now));
     parts.ledger.markStale();
     this.#measure(parts);
     if (now - this.#prunedAt >= pruneMs) this.#prune(parts, now);
