@@ -30,8 +30,16 @@ export interface Bus {
   publish<P extends z.ZodObject>(kind: MessageKind<P>, payload: z.input<P>): void;
   /** Removes the retained state of one identity. */
   clear(kind: MessageKind, id: string): void;
-  /** Adds a listener. Subscriptions survive reconnects; the last handler runs when the broker has granted it. */
-  subscribe<P extends z.ZodObject>(kind: MessageKind<P>, listener: Listener<MessageKind<P>>): void;
+  /**
+   * Adds a listener. Subscriptions survive reconnects; the last handler runs when the broker has granted it. Messages of
+   * a kind are handled one after the other. With `together` each is handed over as it comes, in their order, without
+   * waiting for the promise of the one before: so one commit of the listener can hold many.
+   */
+  subscribe<P extends z.ZodObject>(
+    kind: MessageKind<P>,
+    listener: Listener<MessageKind<P>>,
+    options?: { together?: boolean },
+  ): void;
   /** Adds a listener for the removal of retained state. */
   onClear(kind: MessageKind, listener: (id: string) => void | Promise<void>): void;
   /** Runs after every (re)connect, subscriptions granted: the place to publish what one owns. */

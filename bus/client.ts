@@ -90,8 +90,12 @@ class MqttBus implements Bus {
     this.#outbox.clear(topicOf(this.site, kind, id));
   }
 
-  subscribe<P extends z.ZodObject>(kind: MessageKind<P>, listener: Listener<MessageKind<P>>): void {
-    if (this.#inbox.add(kind, { message: listener })) this.#grant(filterOf(this.site, kind));
+  subscribe<P extends z.ZodObject>(
+    kind: MessageKind<P>,
+    listener: Listener<MessageKind<P>>,
+    { together }: { together?: boolean } = {},
+  ): void {
+    if (this.#inbox.add(kind, { message: listener, together })) this.#grant(filterOf(this.site, kind));
   }
 
   onClear(kind: MessageKind, listener: (id: string) => void | Promise<void>): void {

@@ -4,17 +4,25 @@ import { Failure, messageOf } from './failure.ts';
 import type { Arrival } from './link.ts';
 import type { BusLog } from './log.ts';
 import { decode, filterOf, identityIn, type MessageKind } from './message.ts';
+import { createPace } from './pace.ts';
 
 type Handler = (payload: never, delivery: Delivery) => void | Promise<void>;
 type ClearHandler = (id: string) => void | Promise<void>;
 
-/** All who listen to one kind. Messages of a kind are handled one after the other, kinds beside each other. */
+/**
+ * All who listen to one kind. Kinds are handled beside each other; messages of a kind one after the other, unless all who
+ * listen take them together.
+ */
 interface Lane {
   kind: MessageKind;
   handlers: Handler[];
   clearHandlers: ClearHandler[];
+  isTogether: boolean;
+  /** Resolves when all that arrived so far was handled. */
   tail: Promise<void>;
 }
+
+type NewHandler = { message: Handler; together?: boolean | undefined } | { clear: ClearHandler };
 
 interface InboxOptions {
   site: string;
@@ -26,6 +34,7 @@ interface InboxOptions {
 /** Unhandled messages before reading stops; then TCP holds the rest at the broker. */
 const highWater = 1_024;
 const lowWater = 256;
+const complaintsPerSecond = 10;
 const firstRetryMs = 100;
 const longestRetryMs = 10_000;
 
@@ -36,6 +45,8 @@ export class Inbox {
   readonly #refuse: InboxOptions['refuse'];
   readonly #lanes = new Map<string, Lane>();
   readonly #closing = new AbortController();
+  /** A full disk lets every message wait that arrives. */
+  readonly #complaints = createPace(complaintsPerSecond);
   #parked: Arrival[] = [];
   #open = 0;
   #held: (() => void)[] = [];
@@ -52,12 +63,13 @@ export class Inbox {
   }
 
   /** True when this is the first listener of its kind, so that the filter must be subscribed. */
-  add(kind: MessageKind, handler: { message: Handler } | { clear: ClearHandler }): boolean {
+  add(kind: MessageKind, handler: NewHandler): boolean {
     const filter = filterOf(this.#site, kind);
     const known = this.#lanes.get(filter);
-    const lane = known ?? { kind, handlers: [], clearHandlers: [], tail: Promise.resolve() };
+    const lane = known ?? { kind, handlers: [], clearHandlers: [], isTogether: true, tail: Promise.resolve() };
     if ('message' in handler) lane.handlers.push(handler.message);
     else lane.clearHandlers.push(handler.clear);
+    lane.isTogether &&= 'message' in handler && handler.together === true;
     this.#lanes.set(filter, lane);
     if (known === undefined) queueMicrotask(() => this.#unpark());
     return known === undefined;
@@ -105,7 +117,9 @@ export class Inbox {
     for (const lane of this.#lanes.values()) {
       const id = identityIn(this.#site, lane.kind, arrival.topic);
       if (id === undefined) continue;
-      lane.tail = lane.tail.then(() => this.#handle(lane, id, arrival));
+      const before = lane.tail;
+      const handling = lane.isTogether ? this.#handle(lane, id, arrival) : undefined;
+      lane.tail = before.then(() => handling ?? this.#handle(lane, id, arrival));
       return;
     }
     // The session's messages arrive with the CONNACK, maybe before the agent has added its listeners.
@@ -148,7 +162,9 @@ export class Inbox {
           this.#log.error({ ...fields, err: error }, 'A listener failed; its message is dropped');
           return true;
         }
-        this.#log.warn(fields, 'A listener could not handle a message yet; it is tried again');
+        if (this.#complaints.admits()) {
+          this.#log.warn(fields, 'A listener could not handle a message yet; it is tried again');
+        }
       }
       if (!(await pause(delayMs, this.#closing.signal))) return false;
     }

@@ -43,8 +43,8 @@ let fed = 0;
 /** Milliseconds from the first publish until a batch is in the inbox or past it. */
 export async function feed(stand: TriageStand): Promise<number> {
   using database = new DatabaseSync(stand.database, { readOnly: true });
-  const counted = database.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'inbox'");
-  const stored = (): number => Number(counted.get()?.['seq'] ?? 0);
+  const counted = database.prepare('SELECT (SELECT count(*) FROM findings) + (SELECT count(*) FROM inbox) AS n');
+  const stored = (): number => Number(counted.get()?.['n'] ?? 0);
   const before = stored();
   const messages = Array.from({ length: batch }, () => findingOf((fed += 1), 'flood'));
   return await timed(async () => {

@@ -86,14 +86,15 @@ export class Assessing {
   async #assess(incident: IncidentRecord): Promise<void> {
     const { desk, log } = this.#options;
     try {
+      // Rules wait for nothing: without a turn before each, opinions hold up the first message, the bus and the inbox.
+      await nextTurn();
+      if (this.#stopping.signal.aborted) return;
       await assess(this.#options, incident, this.#stopping.signal);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       log.error({ incident: incident.id, reason: error.message }, 'an opinion was not kept');
       this.#pause();
     } finally {
-      // Rules wait for nothing: without a turn between them a thousand opinions hold up the bus, the bot and the inbox.
-      await nextTurn();
       this.#running.delete(incident.id);
     }
     this.want([desk.world.incident(incident.id) ?? incident]);

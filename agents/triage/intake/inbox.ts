@@ -10,31 +10,89 @@ import { takeFinding, takeManifest } from './findings.ts';
 import { takePlan, takeRun, takeVerdict } from '../plans/plans.ts';
 import type { InboxRow } from '../store/inbox.ts';
 
-type InboxKind = 'finding' | 'manifest' | 'plan' | 'run' | 'verdict';
+export type InboxMessage =
+  | { kind: 'finding'; body: Finding }
+  | { kind: 'manifest'; body: Manifest }
+  | { kind: 'plan'; body: Plan }
+  | { kind: 'run'; body: Run }
+  | { kind: 'verdict'; body: Verdict };
 
 /**
- * Listeners store and return; the desk handles what was stored in batches, each batch one transaction. A message that
- * was stored is handled exactly once: its row goes in the transaction that holds its effects.
+ * What comes in during one turn of the event loop shares one transaction: of its effects when there is time to handle it
+ * now, else of its rows, which the desk handles in batches. A row goes in the transaction that holds its effects, so a
+ * message that was stored is handled exactly once.
  */
 export interface Inbox {
-  /** Stores a message. Throws a recoverable Failure when the disk refuses it: then the bus keeps it. */
-  store(kind: InboxKind, message: object): void;
+  /**
+   * Resolves when the message, or what it changed, is on the disk. Rejects with a recoverable Failure when the disk
+   * refuses it: then the bus keeps it.
+   */
+  store(message: InboxMessage): Promise<void>;
   /** Handles everything that waits, now. */
   drain(): void;
   start(): void;
   stop(): void;
 }
 
+interface Arrived {
+  message: InboxMessage;
+  stored: PromiseWithResolvers<void>;
+}
+
+/** More than this in one turn is a flood: stored first, because storing is quick and the sender waits. */
+const alone = 50;
 const batchSize = 1_000;
-/** Waiting a little makes batches out of floods; and no more than a third of the time goes into handling them. */
-const shortestWaitMs = 5;
-const longestWaitMs = 1_000;
+/** No more than a third of the time goes into handling a flood: each batch is followed by a rest so many times as long. */
+const restShare = 2;
+const longestRestMs = 1_000;
 const retryMs = 5_000;
 
 export function createInbox(desk: Desk, clock: Clock): Inbox {
+  const pump = createPump(desk, clock);
+  let arrived: Arrived[] = [];
+  let flushing: NodeJS.Immediate | undefined;
+  function flush(): void {
+    clearImmediate(flushing);
+    flushing = undefined;
+    const batch = arrived;
+    arrived = [];
+    if (batch.length === 0) return;
+    try {
+      pump.take(batch.map(({ message }) => message));
+    } catch (error) {
+      for (const { stored } of batch) stored.reject(error);
+      return;
+    }
+    for (const { stored } of batch) stored.resolve();
+  }
+  return {
+    store(message) {
+      const stored = Promise.withResolvers<void>();
+      arrived.push({ message, stored });
+      flushing ??= setImmediate(flush);
+      return stored.promise;
+    },
+    drain() {
+      while (handleBatch(desk) > 0);
+    },
+    start: () => pump.start(),
+    stop() {
+      flush();
+      pump.stop();
+    },
+  };
+}
+
+interface Pump {
+  /** Handles the messages or stores them. */
+  take(messages: readonly InboxMessage[]): void;
+  start(): void;
+  stop(): void;
+}
+
+function createPump(desk: Desk, clock: Clock): Pump {
   let cancel: (() => void) | undefined;
   let isStopped = true;
-  /** A message that comes alone waits for nothing; in a flood each batch is followed by a rest twice as long. */
   let restUntil = 0;
   function arm(waitMs: number): void {
     if (isStopped || cancel !== undefined) return;
@@ -43,28 +101,32 @@ export function createInbox(desk: Desk, clock: Clock): Inbox {
       pump();
     });
   }
+  const restMs = (): number => Math.min(longestRestMs, Math.max(0, restUntil - clock.now()));
+  function resting<T>(work: () => T): T {
+    const began = clock.now();
+    const done = work();
+    restUntil = clock.now() + restShare * (clock.now() - began);
+    return done;
+  }
   function pump(): void {
     if (isStopped) return;
-    const began = clock.now();
     try {
-      const handled = handleBatch(desk);
-      restUntil = clock.now() + 2 * (clock.now() - began);
-      if (handled === batchSize) arm(0);
-      else if (desk.store.inbox.length() > 0) arm(waitMs());
+      resting(() => handleBatch(desk));
+      if (desk.store.inbox.length() > 0) arm(restMs());
     } catch (error) {
       // A full disk: nothing was taken from the inbox, and nothing more is acknowledged to the broker.
       desk.log.error({ reason: messageOf(error) }, 'the inbox cannot be handled yet');
       arm(retryMs);
     }
   }
-  const waitMs = (): number => Math.min(longestWaitMs, Math.max(shortestWaitMs, restUntil - clock.now()));
+  function mayHandle(messages: readonly InboxMessage[]): boolean {
+    return !isStopped && messages.length <= alone && desk.store.inbox.length() === 0 && restMs() === 0;
+  }
   return {
-    store(kind, message) {
-      desk.store.inbox.add(kind, message, clock.now());
-      arm(waitMs());
-    },
-    drain() {
-      while (handleBatch(desk) > 0);
+    take(messages) {
+      if (mayHandle(messages) && resting(() => handled(desk, messages))) return;
+      desk.store.inbox.add(messages, clock.now());
+      arm(restMs());
     },
     start() {
       isStopped = false;
@@ -78,12 +140,25 @@ export function createInbox(desk: Desk, clock: Clock): Inbox {
   };
 }
 
+/** False when handling one of them is a bug, and nothing happened: stored as rows, that one is set aside. */
+function handled(desk: Desk, messages: readonly InboxMessage[]): boolean {
+  try {
+    desk.transact(() => {
+      for (const message of messages) take(desk, message);
+    });
+    return true;
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    return false;
+  }
+}
+
 function handleBatch(desk: Desk): number {
   const batch = desk.store.inbox.next(batchSize);
   if (batch.length === 0) return 0;
   try {
     desk.transact(() => {
-      for (const row of batch) take(desk, row);
+      for (const row of batch) takeRow(desk, row);
     });
   } catch (error) {
     if (error instanceof Failure) throw error;
@@ -96,7 +171,7 @@ function handleBatch(desk: Desk): number {
 function handleOneByOne(desk: Desk, batch: readonly InboxRow[]): void {
   for (const row of batch) {
     try {
-      desk.transact(() => take(desk, row));
+      desk.transact(() => takeRow(desk, row));
     } catch (error) {
       if (error instanceof Failure) throw error;
       desk.log.error({ err: error, kind: row.kind, seq: row.seq }, 'a message was set aside');
@@ -105,25 +180,39 @@ function handleOneByOne(desk: Desk, batch: readonly InboxRow[]): void {
   }
 }
 
-function take(desk: Desk, row: InboxRow): void {
-  switch (row.kind) {
-    case 'finding':
-      takeFinding(desk, Finding.parse(row.body));
-      break;
-    case 'manifest':
-      takeManifest(desk, Manifest.parse(row.body));
-      break;
-    case 'plan':
-      takePlan(desk, Plan.parse(row.body));
-      break;
-    case 'run':
-      takeRun(desk, Run.parse(row.body));
-      break;
-    case 'verdict':
-      takeVerdict(desk, Verdict.parse(row.body));
-      break;
-    default:
-      throw new TypeError(`Cannot handle a stored "${row.kind}"`);
-  }
+function takeRow(desk: Desk, row: InboxRow): void {
+  take(desk, messageIn(row));
   desk.store.inbox.remove(row);
+}
+
+function messageIn({ kind, body }: InboxRow): InboxMessage {
+  switch (kind) {
+    case 'finding':
+      return { kind, body: Finding.parse(body) };
+    case 'manifest':
+      return { kind, body: Manifest.parse(body) };
+    case 'plan':
+      return { kind, body: Plan.parse(body) };
+    case 'run':
+      return { kind, body: Run.parse(body) };
+    case 'verdict':
+      return { kind, body: Verdict.parse(body) };
+    default:
+      throw new TypeError(`Cannot handle a stored "${kind}"`);
+  }
+}
+
+function take(desk: Desk, { kind, body }: InboxMessage): void {
+  switch (kind) {
+    case 'finding':
+      return takeFinding(desk, body);
+    case 'manifest':
+      return takeManifest(desk, body);
+    case 'plan':
+      return takePlan(desk, body);
+    case 'run':
+      return takeRun(desk, body);
+    case 'verdict':
+      return takeVerdict(desk, body);
+  }
 }

@@ -16,7 +16,7 @@ import type { AgentWatch } from '../agent-watch.ts';
 import type { Desk } from '../desk.ts';
 import { takeFreeze } from '../freeze.ts';
 import { createFleet } from './fleet.ts';
-import type { Inbox } from './inbox.ts';
+import type { Inbox, InboxMessage } from './inbox.ts';
 
 interface ListenOptions {
   bus: Bus;
@@ -29,17 +29,27 @@ interface ListenOptions {
 
 /** Subscribes to everything that triage hears. Each listener stores and returns. */
 export function listen({ bus, desk, inbox, watch, isRunning }: ListenOptions): void {
+  const running = (): void => {
+    if (!isRunning()) throw new Failure('Cannot take a message: triage is not running', { recoverable: true });
+  };
   const hear = <P extends z.ZodObject>(kind: MessageKind<P>, take: (message: z.output<P>) => void): void => {
     bus.subscribe(kind, (message) => {
-      if (!isRunning()) throw new Failure('Cannot take a message: triage is not running', { recoverable: true });
+      running();
       take(message);
     });
   };
-  hear(finding, (message) => inbox.store('finding', message));
-  hear(manifest, (message) => inbox.store('manifest', message));
-  hear(plan, (message) => inbox.store('plan', message));
-  hear(run, (message) => inbox.store('run', message));
-  hear(verdict, (message) => inbox.store('verdict', message));
+  const keep = <P extends z.ZodObject>(kind: MessageKind<P>, named: (body: z.output<P>) => InboxMessage): void => {
+    const store = (body: z.output<P>): Promise<void> => {
+      running();
+      return inbox.store(named(body));
+    };
+    bus.subscribe(kind, store, { together: true });
+  };
+  keep(finding, (body) => ({ kind: 'finding', body }));
+  keep(manifest, (body) => ({ kind: 'manifest', body }));
+  keep(plan, (body) => ({ kind: 'plan', body }));
+  keep(run, (body) => ({ kind: 'run', body }));
+  keep(verdict, (body) => ({ kind: 'verdict', body }));
   hear(agentState, (message) => watch.state(message));
   hear(agentHealth, (message) => {
     watch.health(message);

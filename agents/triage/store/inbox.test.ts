@@ -6,7 +6,8 @@ import { triageMigrations } from './schema.ts';
 test('what was set aside waits no longer and is counted by kind with its newest error', () => {
   const store = openStore({ path: ':memory:', migrations: triageMigrations });
   const inbox = inboxRows(store);
-  for (const kind of ['plan', 'finding', 'plan', 'run']) inbox.add(kind, {}, 1);
+  const messages = ['plan', 'finding', 'plan', 'run'].map((kind) => ({ kind, body: {} }));
+  inbox.add(messages, 1);
   for (const row of inbox.next(10).slice(0, 3)) inbox.park(row, `bug ${row.seq}`);
   expect(inbox.length()).toBe(1);
   expect(inbox.next(10)).toMatchObject([{ kind: 'run' }]);

@@ -15,7 +15,8 @@ export interface Parked {
 
 /** What the listeners stored and the desk has not handled yet, in the order of arrival. */
 export interface InboxRows {
-  add(kind: string, body: unknown, now: number): void;
+  /** All or none. */
+  add(messages: readonly { kind: string; body: unknown }[], now: number): void;
   next(limit: number): InboxRow[];
   remove(row: InboxRow): void;
   /** Set aside: handling it is a bug, and the others must not wait for it. */
@@ -28,9 +29,12 @@ export interface InboxRows {
 export function inboxRows(rows: Store): InboxRows {
   let waiting = Number(rows.get('SELECT count(*) AS n FROM inbox WHERE error IS NULL')?.['n'] ?? 0);
   return {
-    add(kind, body, now) {
-      rows.run('INSERT INTO inbox (kind, body, received_at) VALUES (?,?,?)', kind, JSON.stringify(body), now);
-      waiting += 1;
+    add(messages, now) {
+      const sql = 'INSERT INTO inbox (kind, body, received_at) VALUES (?,?,?)';
+      rows.transaction(() => {
+        for (const { kind, body } of messages) rows.run(sql, kind, JSON.stringify(body), now);
+      });
+      waiting += messages.length;
     },
     next(limit) {
       const found = rows.all('SELECT seq, kind, body FROM inbox WHERE error IS NULL ORDER BY seq LIMIT ?', limit);
