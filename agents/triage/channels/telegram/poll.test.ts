@@ -8,6 +8,8 @@ import { until } from '../../../../test/parts/until.ts';
 import { openTelegram } from '../telegram.ts';
 
 const { signal } = new AbortController();
+/** Waits between attempts are short. */
+const quick: Clock = { ...systemClock, sleep: (ms, abort) => systemClock.sleep(Math.min(ms, 20), abort) };
 
 describe('opening', () => {
   test('a refused token is a failure that no retry mends and that does not show it', async () => {
@@ -45,7 +47,6 @@ describe('staying', () => {
     await using stage = await setTelegramStage();
     const { telegram, host } = stage;
     telegram.fault({ method: 'getUpdates', kind, times: kind === '401' ? 1 : 3 });
-    const quick: Clock = { ...systemClock, sleep: (ms, abort) => systemClock.sleep(Math.min(ms, 20), abort) };
     await stage.open({ clock: quick });
     telegram.user(ada, 'Ada').say('/status');
     await until(() => telegram.messages().length === 1, 'the answer');
@@ -57,7 +58,7 @@ describe('staying', () => {
     await using stage = await setTelegramStage();
     const { telegram, host } = stage;
     telegram.user(ada, 'Ada').say('/status');
-    const channel = await stage.open();
+    const channel = await stage.open({ clock: quick });
     await until(() => host.done.length === 1, 'the command');
     for (const method of ['getUpdates', 'sendMessage']) telegram.fault({ method, kind: 'strange', times: 7 });
     for (let times = 0; times < 7; times += 1) {
@@ -76,7 +77,6 @@ describe('staying', () => {
     const { telegram, host } = stage;
     telegram.user(ada, 'Ada');
     telegram.fault({ method: 'getUpdates', kind: '409', times: 12 });
-    const quick: Clock = { ...systemClock, sleep: (ms, abort) => systemClock.sleep(Math.min(ms, 20), abort) };
     await stage.open({ clock: quick });
     await telegram.message((each) => each.text.startsWith('Another program reads'));
     telegram.user(ada, 'Ada').say('/status');
@@ -107,7 +107,6 @@ describe('staying', () => {
   test('a handler that never ends does not keep the next update waiting', async () => {
     await using stage = await setTelegramStage();
     const { telegram, host } = stage;
-    const quick: Clock = { ...systemClock, sleep: (ms, abort) => systemClock.sleep(Math.min(ms, 20), abort) };
     host.answer = (what) => (what.includes('/cost') ? Promise.withResolvers<string>().promise : 'All is well');
     telegram.user(ada, 'Ada').say('/cost');
     telegram.user(ada, 'Ada').say('/status');
