@@ -41,13 +41,36 @@ export function wordOf(clue: Clue): string {
   return (clue.labels['alertname'] ?? clue.kind).toLowerCase().replaceAll(/[^a-z0-9]/g, '');
 }
 
+/** What the words of a clue say; asked for of each clue at each grouping, many times over. */
+interface Trouble {
+  reachRank: 0 | 1 | 2 | 3 | 4;
+  isUnit: boolean;
+}
+
+const troubles = new WeakMap<Clue, Trouble>();
+
+function troubleOf(clue: Clue): Trouble {
+  const known = troubles.get(clue);
+  if (known !== undefined) return known;
+  const rank = rankOf(clue);
+  const trouble = { reachRank: rank, isUnit: rank === 0 && unitTrouble.test(wordOf(clue)) };
+  troubles.set(clue, trouble);
+  return trouble;
+}
+
+const unitTrouble =
+  /^(?:systemd)?(?:unit|service|container|docker|process)\w*?(?:down|failed|unhealthy|stopped|exited|dead|missing|restarting)$/;
 const reachability = /^(?:host|node|guest|vm|ct|machine|instance|server)(?:down|unreachable|offline|stopped)$/;
 
 /**
  * How strongly a finding says that its whole host cannot be reached: 4 the host is down, 3 no answer to ping, 2 no
  * answer at the SSH port, 1 a check could not look, 0 something else.
  */
-export function reachRank(clue: Clue): 0 | 1 | 2 | 3 | 4 {
+export function reachRank(clue: Clue): Trouble['reachRank'] {
+  return troubleOf(clue).reachRank;
+}
+
+function rankOf(clue: Clue): Trouble['reachRank'] {
   if (clue.condition === 'unknown' || clue.condition === 'stale') return 1;
   const word = wordOf(clue);
   if (reachability.test(word)) return 4;
@@ -62,10 +85,7 @@ function isSshPort(clue: Clue): boolean {
 
 /** A unit, container or process is down: nearer to the metal than what it serves. */
 export function isUnitTrouble(clue: Clue): boolean {
-  if (reachRank(clue) > 0) return false;
-  return /^(?:systemd)?(?:unit|service|container|docker|process)\w*?(?:down|failed|unhealthy|stopped|exited|dead|missing|restarting)$/.test(
-    wordOf(clue),
-  );
+  return troubleOf(clue).isUnit;
 }
 
 /** Something does not answer, seen from the network. */

@@ -40,9 +40,9 @@ interface Arrived {
 }
 
 /** More than this in one turn is a flood: stored first, because storing is quick and the sender waits. */
-const alone = 50;
+const few = 8;
 const batchSize = 1_000;
-/** No more than a third of the time goes into handling a flood: each batch is followed by a rest so many times as long. */
+/** Of the time of a flood no more than a third goes into handling it: each batch is followed by a rest twice as long. */
 const restShare = 2;
 const longestRestMs = 1_000;
 const retryMs = 5_000;
@@ -102,16 +102,12 @@ function createPump(desk: Desk, clock: Clock): Pump {
     });
   }
   const restMs = (): number => Math.min(longestRestMs, Math.max(0, restUntil - clock.now()));
-  function resting<T>(work: () => T): T {
-    const began = clock.now();
-    const done = work();
-    restUntil = clock.now() + restShare * (clock.now() - began);
-    return done;
-  }
   function pump(): void {
     if (isStopped) return;
+    const began = clock.now();
     try {
-      resting(() => handleBatch(desk));
+      handleBatch(desk);
+      restUntil = clock.now() + restShare * (clock.now() - began);
       if (desk.store.inbox.length() > 0) arm(restMs());
     } catch (error) {
       // A full disk: nothing was taken from the inbox, and nothing more is acknowledged to the broker.
@@ -120,11 +116,11 @@ function createPump(desk: Desk, clock: Clock): Pump {
     }
   }
   function mayHandle(messages: readonly InboxMessage[]): boolean {
-    return !isStopped && messages.length <= alone && desk.store.inbox.length() === 0 && restMs() === 0;
+    return !isStopped && messages.length <= few && desk.store.inbox.length() === 0 && restMs() === 0;
   }
   return {
     take(messages) {
-      if (mayHandle(messages) && resting(() => handled(desk, messages))) return;
+      if (mayHandle(messages) && handled(desk, messages)) return;
       desk.store.inbox.add(messages, clock.now());
       arm(restMs());
     },
