@@ -104,8 +104,9 @@ function deliveryRows(rows: Store): Pick<OutboxRows, 'next' | 'sent' | 'retry' |
     rows.run(`UPDATE outbox SET ${sql} WHERE channel = ? AND key = ?`, ...values, row.channel, row.key).changes;
   return {
     next(channel, now) {
+      // The plus keeps SQLite from the index of next_at, after which it would sort all that waits for each message.
       const found = rows.get(
-        `SELECT * FROM outbox WHERE channel = ? AND state = 'queued' AND next_at <= ? ORDER BY silent, created_at LIMIT 1`,
+        `SELECT * FROM outbox WHERE channel = ? AND state = 'queued' AND +next_at <= ? ORDER BY silent, created_at LIMIT 1`,
         channel,
         now,
       );
