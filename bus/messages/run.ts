@@ -15,9 +15,9 @@ const RunStep = z.object({
   endedAt: Instant.optional(),
 });
 
-const RunStatus = z.enum([
+/** In the order in which a run goes through them. */
+export const RunStatus = z.enum([
   'queued',
-  'refused',
   'started',
   'succeeded',
   'failed',
@@ -25,6 +25,7 @@ const RunStatus = z.enum([
   'unknown',
   'rolled-back',
   'verifying',
+  'refused',
   'verified',
 ]);
 

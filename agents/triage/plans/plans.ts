@@ -1,6 +1,6 @@
 import { digestOf } from '#bus/canonical.ts';
 import type { Plan } from '#bus/messages/plan.ts';
-import type { Run } from '#bus/messages/run.ts';
+import { type Run, RunStatus } from '#bus/messages/run.ts';
 import type { Verdict } from '#bus/messages/verdict.ts';
 import type { Desk } from '../desk.ts';
 import type { IncidentRecord } from '../incident/incident.ts';
@@ -82,24 +82,10 @@ export function takeRun(desk: Desk, run: Run): void {
   desk.dirty.add(incident.id);
 }
 
-/** In the order in which a run goes through them. */
-const stages: readonly Run['status'][] = [
-  'queued',
-  'started',
-  'succeeded',
-  'failed',
-  'timed-out',
-  'unknown',
-  'rolled-back',
-  'verifying',
-  'refused',
-  'verified',
-];
-
 /** By its time; within one millisecond, or by a clock that was set back in between, by how far the run is. */
 function isOlder(run: Run, than: Run): boolean {
   const [time, known] = [Date.parse(run.updatedAt), Date.parse(than.updatedAt)];
-  const further = stages.indexOf(run.status) - stages.indexOf(than.status);
+  const further = RunStatus.options.indexOf(run.status) - RunStatus.options.indexOf(than.status);
   return time === known ? further < 0 : time < known && further <= 0;
 }
 
