@@ -111,6 +111,31 @@ describeOverBrokers(({ broker, protocol }) => {
     expect(await good.count(2)).toEqual(['p1', 'p2']);
   });
 
+  it('what is taken together comes without waiting for the one before, and only what failed comes again', async () => {
+    const triage = broker().connect('triage');
+    const remediation = broker().connect('remediation');
+    const got = new Collected<string>();
+    const commits: PromiseWithResolvers<void>[] = [];
+    remediation.subscribe(
+      proposal,
+      ({ id }) => {
+        const commit = Promise.withResolvers<void>();
+        commits.push(commit);
+        got.add(id);
+        return commit.promise;
+      },
+      { together: true },
+    );
+    await ready(triage, remediation);
+    for (const id of ['p1', 'p2', 'p3']) triage.publish(proposal, proposalWith(id));
+    expect(await got.count(3)).toEqual(['p1', 'p2', 'p3']);
+    commits[1]?.reject(new Failure('Cannot write: the disk is full', { recoverable: true }));
+    commits[0]?.resolve();
+    commits[2]?.resolve();
+    expect(await got.count(4)).toEqual(['p1', 'p2', 'p3', 'p2']);
+    commits[3]?.resolve();
+  });
+
   it('a listener may publish and flush', async () => {
     const triage = broker().connect('triage');
     const remediation = broker().connect('remediation');

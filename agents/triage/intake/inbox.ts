@@ -78,8 +78,8 @@ export function createInbox(desk: Desk, clock: Clock): Inbox {
     },
     start: () => pump.start(),
     stop() {
-      flush();
       pump.stop();
+      flush();
     },
   };
 }
