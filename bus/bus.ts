@@ -10,8 +10,8 @@ export interface Delivery {
 }
 
 /**
- * Contract: a listener stores and returns. It is acknowledged to the broker when it returns, so a message that was
- * being handled when the process died comes again. A listener that throws harms no other listener: a recoverable
+ * Contract: a listener stores and returns, or promises to. It is acknowledged to the broker when it has, so a message
+ * that was being handled when the process died comes again. A listener that throws harms no other listener: a recoverable
  * Failure is tried again (the message stays unacknowledged), anything else is logged and the message dropped.
  */
 export type Listener<K extends MessageKind> = (payload: PayloadOf<K>, delivery: Delivery) => void | Promise<void>;
