@@ -92,6 +92,16 @@ test('a message whose handling is a bug is set aside, and those that came with i
   expect(store.inbox.parked()).toMatchObject([{ kind: 'finding', count: 1 }]);
 });
 
+test('a flood with a message whose handling is a bug is handled to its end, batch after batch', async () => {
+  const { clock, store, inbox, held } = begin();
+  inbox.start();
+  const flood = Array.from({ length: 250 }, (_, index) => firing(`h${index}`));
+  flood.splice(100, 0, { kind: 'finding', body: {} as Finding });
+  await Promise.all(flood.map((message) => inbox.store(message)));
+  await clock.advance(10_000);
+  expect({ held: held(), waiting: store.inbox.length() }).toEqual({ held: 250, waiting: 0 });
+});
+
 test.each([
   ['one alone', [firing('web')]],
   ['a flood', many],

@@ -4,7 +4,7 @@ import { Manifest } from '#bus/messages/manifest.ts';
 import { Plan } from '#bus/messages/plan.ts';
 import { Run } from '#bus/messages/run.ts';
 import { Verdict } from '#bus/messages/verdict.ts';
-import type { Clock } from '#agents/runtime/clock.ts';
+import { type Clock, hasElapsed } from '#agents/runtime/clock.ts';
 import type { Desk } from '../desk.ts';
 import { takeFinding, takeManifest } from './findings.ts';
 import { takePlan, takeRun, takeVerdict } from '../plans/plans.ts';
@@ -94,7 +94,7 @@ interface Pump {
 function createPump(desk: Desk, clock: Clock): Pump {
   let cancel: (() => void) | undefined;
   let isStopped = true;
-  let restUntil = 0;
+  let rest = { since: clock.now(), ms: 0 };
   function arm(waitMs: number): void {
     if (isStopped || cancel !== undefined) return;
     cancel = clock.after(waitMs, () => {
@@ -102,14 +102,18 @@ function createPump(desk: Desk, clock: Clock): Pump {
       pump();
     });
   }
-  const restMs = (): number => Math.min(longestRestMs, Math.max(0, restUntil - clock.now()));
+  function restMs(): number {
+    const now = clock.now();
+    return hasElapsed(rest.ms, { since: rest.since, now }) ? 0 : rest.since + rest.ms - now;
+  }
   function pump(): void {
     if (isStopped) return;
     const began = clock.now();
     try {
       handleBatch(desk);
-      restUntil = clock.now() + restShare * (clock.now() - began);
-      if (desk.store.inbox.length() > 0) arm(restMs());
+      const now = clock.now();
+      rest = { since: now, ms: Math.min(longestRestMs, restShare * (now - began)) };
+      if (!desk.store.inbox.isEmpty()) arm(restMs());
     } catch (error) {
       // A full disk: nothing was taken from the inbox, and nothing more is acknowledged to the broker.
       desk.log.error({ reason: messageOf(error) }, 'the inbox cannot be handled yet');
@@ -117,7 +121,7 @@ function createPump(desk: Desk, clock: Clock): Pump {
     }
   }
   function mayHandle(messages: readonly InboxMessage[]): boolean {
-    return !isStopped && messages.length <= few && desk.store.inbox.length() === 0 && restMs() === 0;
+    return !isStopped && messages.length <= few && restMs() === 0 && desk.store.inbox.isEmpty();
   }
   return {
     take(messages) {

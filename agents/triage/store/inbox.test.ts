@@ -18,3 +18,22 @@ test('what was set aside waits no longer and is counted by kind with its newest 
   expect(inboxRows(store).length()).toBe(1);
   store.close();
 });
+
+test('what a transaction took that was rolled back waits still', () => {
+  const store = openStore({ path: ':memory:', migrations: triageMigrations });
+  const inbox = inboxRows(store);
+  inbox.add(
+    ['plan', 'run'].map((kind) => ({ kind, body: {} })),
+    1,
+  );
+  const broken = (): void =>
+    store.transaction(() => {
+      for (const row of inbox.next(2)) inbox.remove(row);
+      throw new Error('no space');
+    });
+  expect(broken).toThrow('no space');
+  expect({ waiting: inbox.length(), isEmpty: inbox.isEmpty() }).toEqual({ waiting: 2, isEmpty: false });
+  for (const row of inbox.next(2)) inbox.remove(row);
+  expect({ waiting: inbox.length(), isEmpty: inbox.isEmpty() }).toEqual({ waiting: 0, isEmpty: true });
+  store.close();
+});
