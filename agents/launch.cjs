@@ -84,31 +84,67 @@ function stripOnce() {
   });
 }
 
-// Never a folder where others may write: what is kept there is run.
 var installation = path.join(root, 'node_modules', '.cache', 'lares');
+
+// Not every user has a home, and what is kept below a working directory may be anybody's.
+function foldersToKeep() {
+  try {
+    var home = require('os').homedir();
+    if (path.isAbsolute(home)) return [installation, path.join(home, '.cache', 'lares')];
+  } catch (error) {
+    if (error.code === undefined) throw error;
+  }
+  return [installation];
+}
 
 function stripped(file) {
   var source = fs.readFileSync(file, 'utf8');
-  var name = require('crypto').hash('sha256', process.version + source) + '.js';
-  var folders = [installation, path.join(require('os').homedir(), '.cache', 'lares')];
+  var name = sha256(process.version + source) + '.js';
+  var folders = foldersToKeep();
   for (var index = 0; index < folders.length; index += 1) {
-    var known = kept(path.join(folders[index], name));
+    var known = kept(folders[index], name);
     if (known !== undefined) return known;
   }
   var text = strip(source);
+  text += seal(name, text);
   folders.some(function (folder) {
     return keep(folder, name, text);
   });
   return text;
 }
 
-function kept(file) {
+// What is kept is run: it counts when nobody else can have written it and it is whole. A power cut leaves empty files.
+function kept(folder, name) {
+  var descriptor;
   try {
-    return fs.readFileSync(file, 'utf8');
+    descriptor = fs.openSync(path.join(folder, name), 'r');
+    if (!isOurs(fs.fstatSync(descriptor))) return undefined;
+    var text = fs.readFileSync(descriptor, 'utf8');
+    return text.endsWith(seal(name, text.slice(0, -sealLength))) ? text : undefined;
   } catch (error) {
     if (error.code === undefined) throw error;
     return undefined;
+  } finally {
+    if (descriptor !== undefined) fs.closeSync(descriptor);
   }
+}
+
+// Of root, of who runs this, or of who owns this program and could change it too.
+function isOurs(stats) {
+  if (!process.getuid) return true;
+  var owners = [0, process.getuid(), fs.statSync(__filename).uid];
+  return owners.indexOf(stats.uid) !== -1 && (stats.mode & parseInt('022', 8)) === 0;
+}
+
+var sealLength = '\n//'.length + 64;
+
+// At the end, where it moves no line. With the name, so that no file takes the place of another.
+function seal(name, text) {
+  return '\n//' + sha256(name + text);
+}
+
+function sha256(text) {
+  return require('crypto').hash('sha256', text);
 }
 
 // Node calls the function experimental, but not that it does the same by itself with each .ts file.
@@ -124,15 +160,24 @@ function strip(source) {
 
 // False when it cannot be kept there. Renamed into place, so that nobody reads half of it.
 function keep(folder, name, text) {
-  var unfinished = path.join(folder, name + '.' + process.pid);
+  var unfinished = path.join(folder, name + '.' + require('crypto').randomBytes(6).toString('hex'));
   try {
-    fs.mkdirSync(folder, { recursive: true });
-    fs.writeFileSync(unfinished, text);
+    [path.dirname(folder), folder].forEach(makeFolder);
+    fs.writeFileSync(unfinished, text, { flag: 'wx', mode: parseInt('644', 8) });
     fs.renameSync(unfinished, path.join(folder, name));
     return true;
   } catch (error) {
     if (error.code === undefined) throw error;
     return false;
+  }
+}
+
+// Below a folder that is there: no home is made for a user who has none.
+function makeFolder(folder) {
+  try {
+    fs.mkdirSync(folder);
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error;
   }
 }
 
