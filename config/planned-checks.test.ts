@@ -49,6 +49,15 @@ const withWatch = (...watch: object[]) => ({
 const use = { preset: 'shop', url: 'http://10.0.0.7:8080/' };
 
 describe('a preset on a service', () => {
+  test('says of a parameter that does nothing alone what it needs, and nothing of one whose check is not wanted', () => {
+    const idle = plan(withWatch({ ...use, limit: 3 }));
+    expect(idle.faults).toEqual([
+      { path: ['services', 'shop', 'watch', 0, 'limit'], message: 'does nothing without token' },
+    ]);
+    expect(plan(withWatch({ ...use, limit: 3, without: ['orders'] })).faults).toEqual([]);
+    expect(plan(withWatch({ ...use, limit: 3, token: { env: 'SHOP' } })).faults).toEqual([]);
+  });
+
   test('makes its checks about that service, with its parameters in their places', () => {
     const { checks, faults } = plan(withWatch(use));
     expect(faults).toEqual([]);

@@ -2,7 +2,7 @@ import { Check, type CheckConfig } from './check-config.ts';
 import { defaultChecks } from './defaults.ts';
 import type { ConfigFault, ConfigPath } from './fault.ts';
 import { type Guardian, shippedGuardians } from './guardian.ts';
-import { fillIn, nameIn, parametersOf, type Preset, Presets, withAbsent } from './preset.ts';
+import { fillIn, idleParameters, nameIn, parametersOf, type Preset, Presets, withAbsent } from './preset.ts';
 import type { Config } from './schema.ts';
 import { suggest } from './suggest.ts';
 import { machineZone } from './time-zone.ts';
@@ -118,8 +118,9 @@ function planUse(use: WatchConfig, { place, path, presets, makers, plan }: Use):
     return;
   }
   const { values, faults } = parametersOf(preset, use.parameters);
+  const idle = faults.length > 0 ? [] : idleParameters(preset, use.parameters, { values, without: use.without });
   plan.faults.push(
-    ...faults.map((fault) => ({ ...fault, path: [...path, ...fault.path] })),
+    ...[...faults, ...idle].map((fault) => ({ ...fault, path: [...path, ...fault.path] })),
     ...withoutFaults(preset, use, path),
   );
   if (faults.length > 0) return;

@@ -185,6 +185,29 @@ function strangers(preset: Preset, written: Readonly<Record<string, unknown>>): 
 }
 
 /**
+ * Written parameters of which no check that is made takes notice, because what they need beside them is missing: whoever
+ * wrote one believes that something is looked at. `without`: checks that are not wanted.
+ */
+export function idleParameters(
+  { checks }: Preset,
+  written: Readonly<Record<string, unknown>>,
+  of: { values: ReadonlyMap<string, unknown>; without: readonly string[] },
+): ParameterFault[] {
+  const wanted = checks.filter(({ suffix }) => !of.without.includes(suffix));
+  const missingOf = ({ needs }: Preset['checks'][number]): string[] => needs.filter((name) => !of.values.has(name));
+  return Object.keys(written).flatMap((name) => {
+    const users = wanted.filter((template) => mentions(template, name)).map(missingOf);
+    const [missing] = users;
+    if (missing === undefined || users.some(({ length }) => length === 0)) return [];
+    return [{ path: [name], message: `does nothing without ${missing.join(' and ')}` }];
+  });
+}
+
+function mentions(template: Preset['checks'][number], name: string): boolean {
+  return template.needs.includes(name) || JSON.stringify(template).includes(`{${name}}`);
+}
+
+/**
  * A template with the values put in: a text that is only `{name}` becomes the value with its type, or is left out when
  * there is none; inside a longer text the value is put in as text. Braces around anything else stay.
  */
