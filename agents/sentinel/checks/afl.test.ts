@@ -88,6 +88,12 @@ describe('fuzzers', () => {
     ]);
   });
 
+  test('a folder without a fuzzer is not well: it may be the wrong one', async () => {
+    const empty = { output: folder.path };
+    expect(words(await observe(empty))).toEqual([expect.stringMatching(/ unknown$/)]);
+    expect(words(await observe({ ...empty, mustRun: true }))).toEqual([expect.stringMatching(/ warning$/)]);
+  });
+
   test('lines of strangers move nothing to another fuzzer', () => {
     const { fuzzers } = parseFuzzers([
       'fuzzer 1 /a',

@@ -50,11 +50,14 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const looked = await lookAt(options, context);
   if (!looked.ok) return [unseen(whole, looked.reason)];
   const { fuzzers, now } = looked;
+  if (fuzzers.length === 0 && !options.mustRun) {
+    return [unseen(whole, 'there is no fuzzer_stats: no fuzzer wrote there, or it is not its output folder')];
+  }
   return [
     state({
       ...whole,
       summary: `looked at ${counted(fuzzers.length, 'fuzzer')} of ${options.output}`,
-      ok: fuzzers.length > 0 || !options.mustRun,
+      ok: fuzzers.length > 0,
       severity: 'warning',
     }),
     ...fuzzers.flatMap((fuzzer) => judge(fuzzer, options, now)),

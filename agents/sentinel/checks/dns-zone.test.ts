@@ -141,6 +141,11 @@ describe('the options', () => {
     ]);
   });
 
+  test('a key that nobody is asked with is refused', () => {
+    const given = { zone: 'a.test', primary: '127.0.0.1:1', transferKey: { name: 'k', secret: { env: 'K' } } };
+    expect(check.options.safeParse(given).error?.issues[0]?.path).toEqual(['transfersTo']);
+  });
+
   test('a server twice is asked once', async () => {
     const options = check.options.parse({ zone: 'a.test', primary: '127.0.0.1:1', secondaries: ['127.0.0.1:1'] });
     const found = await check.observe(options, checkContext());

@@ -13,35 +13,42 @@ import { observeLag, observeSerial } from '#agents/sentinel/probes/zone-serial.t
 import { evidenceOf, resourceName } from '#agents/sentinel/probes/text.ts';
 import { observeTransfers, TransferKey } from '#agents/sentinel/probes/zone-transfer.ts';
 
-const Options = z.strictObject({
-  zone: DomainName.describe('The zone.'),
-  primary: endpointOption().describe('Server that the others follow, with its port where that is not 53.'),
-  secondaries: z.array(endpointOption()).max(8).default([]).describe('Servers that follow the primary.'),
-  serials: z
-    .boolean()
-    .default(true)
-    .describe('Off: only `names` and transfers are looked at, where another check looks at the zone itself.'),
-  names: z
-    .array(DomainName)
-    .max(10)
-    .default([])
-    .describe('Names of the zone for which all servers must give the same addresses.'),
-  lag: spans({ warning: '60s', critical: '15m' })
-    .prefault({})
-    .describe('How long a secondary may be behind the primary.'),
-  transfersTo: z
-    .array(endpointOption())
-    .max(8)
-    .default([])
-    .describe('Servers that must let this machine transfer the zone (AXFR), with `transferKey` where that is given.'),
-  transferKey: TransferKey.optional().describe('Key with which `transfersTo` asks (TSIG).'),
-  transfersRefusedBy: z
-    .array(endpointOption())
-    .max(8)
-    .default([])
-    .describe('Servers that must not let this machine transfer the zone when it asks without a key.'),
-  giveUpAfter: durationOr('3s').describe('A server that does not answer for so long is down. Shorter than `timeout`.'),
-});
+const Options = z
+  .strictObject({
+    zone: DomainName.describe('The zone.'),
+    primary: endpointOption().describe('Server that the others follow, with its port where that is not 53.'),
+    secondaries: z.array(endpointOption()).max(8).default([]).describe('Servers that follow the primary.'),
+    serials: z
+      .boolean()
+      .default(true)
+      .describe('Off: only `names` and transfers are looked at, where another check looks at the zone itself.'),
+    names: z
+      .array(DomainName)
+      .max(10)
+      .default([])
+      .describe('Names of the zone for which all servers must give the same addresses.'),
+    lag: spans({ warning: '60s', critical: '15m' })
+      .prefault({})
+      .describe('How long a secondary may be behind the primary.'),
+    transfersTo: z
+      .array(endpointOption())
+      .max(8)
+      .default([])
+      .describe('Servers that must let this machine transfer the zone (AXFR), with `transferKey` where that is given.'),
+    transferKey: TransferKey.optional().describe('Key with which `transfersTo` asks (TSIG).'),
+    transfersRefusedBy: z
+      .array(endpointOption())
+      .max(8)
+      .default([])
+      .describe('Servers that must not let this machine transfer the zone when it asks without a key.'),
+    giveUpAfter: durationOr('3s').describe(
+      'A server that does not answer for so long is down. Shorter than `timeout`.',
+    ),
+  })
+  .refine(({ transferKey, transfersTo }) => transferKey === undefined || transfersTo.length > 0, {
+    path: ['transfersTo'],
+    error: 'must name servers where transferKey is given: only these are asked with it',
+  });
 type Options = z.output<typeof Options>;
 
 export const check = defineCheck({

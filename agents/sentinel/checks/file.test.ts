@@ -127,6 +127,7 @@ describe('many files', () => {
       critical: { trigger: 2 * day },
     });
     expect(await limits({ warning: '1d' })).not.toHaveProperty('critical');
+    expect(check.options.safeParse({ path: old, newest: {} }).success).toBe(false);
   });
 
   test('names that a shell or a parser could take for something else', async () => {

@@ -13,10 +13,14 @@ import { counted, evidenceOf, formatBytes, oneLine, resourceName, timeText } fro
 /** One duration is critical; written apart there is a warning before. */
 const Age = z.union([
   Duration.transform((critical): AgeLimits => ({ critical })),
-  z.strictObject({
-    warning: Duration.optional().describe('Age where a warning begins.'),
-    critical: Duration.optional().describe('Age where it is critical.'),
-  }),
+  z
+    .strictObject({
+      warning: Duration.optional().describe('Age where a warning begins.'),
+      critical: Duration.optional().describe('Age where it is critical.'),
+    })
+    .refine(({ warning, critical }) => warning !== undefined || critical !== undefined, {
+      error: 'must have warning, critical or both',
+    }),
 ]);
 interface AgeLimits {
   warning?: number | undefined;

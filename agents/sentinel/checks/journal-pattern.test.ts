@@ -105,6 +105,12 @@ describe('the journal', () => {
     expect(problems(await journal.look([]))).toEqual([expect.stringContaining('group systemd-journal')]);
   });
 
+  test('a host that keeps no journal is no silence', async () => {
+    using journal = new Journal();
+    journal.hint = 'No journal files were found.';
+    expect(problems(await journal.look([]))).toEqual([expect.stringContaining('this host keeps no journal')]);
+  });
+
   test('an expression that takes too long is unknown', async () => {
     using journal = new Journal();
     const found = await journal.look([entry(`${'a'.repeat(40)}!`, { n: 1 })], { pattern: '^(a+)+$' });

@@ -116,6 +116,11 @@ describe('behind a VPN', () => {
     expect(found[0]?.summary).toBe(summary);
   });
 
+  test.each([{ vpnInterface: 'tun0' }, home])('without a login is refused: it would look watched', (given) => {
+    const parsed = check.options.safeParse({ url: 'http://127.0.0.1:1', ...given });
+    expect(parsed.error?.issues[0]?.path).toEqual(['password']);
+  });
+
   test('settings that cannot be read leave the interface unknown', async () => {
     expect(words(await of({}, { vpnInterface: 'tun0' }))).toEqual(['qbittorrent-vpn-unbound vpn unknown']);
   });

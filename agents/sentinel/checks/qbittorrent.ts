@@ -16,24 +16,30 @@ import { boundTo, Preferences, SeenFrom, seenFrom } from '#agents/sentinel/probe
 import { level, state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { counted, evidenceOf, formatBytes } from '#agents/sentinel/probes/text.ts';
 
-const Options = z.strictObject({
-  ...apiOptions,
-  user: z.string().min(1).max(100).optional().describe('Login name; with it and a password transfers are watched.'),
-  password: SecretRef.optional().describe('Password of that login.'),
-  freeBelow: z.number().nonnegative().default(10).describe('GiB free for downloads below which it is a warning.'),
-  vpnInterface: z
-    .string()
-    .regex(/^[A-Za-z0-9_.-]{1,15}$/, 'must be the name of an interface')
-    .optional()
-    .describe('Interface of the VPN that its settings have to bind it to, such as tun0 or wg0. Needs the login.'),
-  homeAddresses: z
-    .array(z.string().regex(/^[A-Za-z0-9:][A-Za-z0-9:._/-]{0,254}$/, 'must be an address, a network or a name'))
-    .max(20)
-    .default([])
-    .describe(
-      'Public addresses, networks or names (dynamic DNS) of the connection without the VPN: being seen from one of them is a leak. Needs the login and qBittorrent 5.1.',
-    ),
-});
+const Options = z
+  .strictObject({
+    ...apiOptions,
+    user: z.string().min(1).max(100).optional().describe('Login name; with it and a password transfers are watched.'),
+    password: SecretRef.optional().describe('Password of that login.'),
+    freeBelow: z.number().nonnegative().default(10).describe('GiB free for downloads below which it is a warning.'),
+    vpnInterface: z
+      .string()
+      .regex(/^[A-Za-z0-9_.-]{1,15}$/, 'must be the name of an interface')
+      .optional()
+      .describe('Interface of the VPN that its settings have to bind it to, such as tun0 or wg0. Needs the login.'),
+    homeAddresses: z
+      .array(z.string().regex(/^[A-Za-z0-9:][A-Za-z0-9:._/-]{0,254}$/, 'must be an address, a network or a name'))
+      .max(20)
+      .default([])
+      .describe(
+        'Public addresses, networks or names (dynamic DNS) of the connection without the VPN: being seen from one of them is a leak. Needs the login and qBittorrent 5.1.',
+      ),
+  })
+  .refine(
+    ({ password, vpnInterface, homeAddresses }) =>
+      password !== undefined || (vpnInterface === undefined && homeAddresses.length === 0),
+    { path: ['password'], error: 'must be given where the VPN is watched: nobody else is told of it' },
+  );
 type Options = z.output<typeof Options>;
 
 /** `GET /api/v2/sync/maindata`. `free_space_on_disk` is -1 while it is not known. */

@@ -148,12 +148,14 @@ describe('Traefik', () => {
       certificate('short', '2026-11-21T00:00:00Z', '2026-11-20T00:00:00Z'),
       certificate('', '2026-11-22T12:00:00Z', '2026-09-01T12:00:00Z'),
       certificate('TRAEFIK DEFAULT CERT', '2026-11-19T00:00:00Z'),
+      certificate('never', 'never'),
     ];
     await using api = await startFakeApi(traefik({ certificates }));
     expect(problems(await look({ url: api.url }))).toEqual([
       'critical certificate-expiring: ended: the certificate ended 1d12h ago (2026-11-19T00:00:00.000Z)',
       'warning certificate-expiring: soon: the certificate ends in 10d (2026-11-30T12:00:00.000Z)',
       'critical certificate-expiring: .example: the certificate ends in 2d (2026-11-22T12:00:00.000Z)',
+      'unknown certificate-expiring never: its end is no time: "never"',
     ]);
   });
 

@@ -183,6 +183,7 @@ function certificatesOf(
     state({ ...said, summary, ok: true, severity: 'critical' }),
     ...[...byName].slice(0, 200).flatMap(([name, { notBefore, notAfter }]) => {
       const end = Date.parse(notAfter);
+      if (!Number.isFinite(end)) return [unseen({ ...said, resource: name }, `its end is no time: "${notAfter}"`)];
       const chain = [
         { name, notBefore: Date.parse(notBefore ?? '') || end - usualLifeMs, notAfter: end, fingerprint: '' },
       ];

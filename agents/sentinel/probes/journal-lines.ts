@@ -104,6 +104,7 @@ export async function readJournal(
   if (/not seeing messages|insufficient permissions|No journal files were opened/i.test(access.text)) {
     return { ok: false, reason: 'the read login may not read the journal: add it to the group systemd-journal' };
   }
+  if (/No journal files were found/i.test(access.text)) return { ok: false, reason: 'this host keeps no journal' };
   const entries = sections.get('entries');
   if (entries === undefined) return { ok: false, reason: '"journalctl" was not asked' };
   const read = parseEntries(entries.text);
