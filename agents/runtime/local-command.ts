@@ -96,7 +96,8 @@ class LocalCommand {
 
   #giveUp(): void {
     const child = this.#child;
-    if (child !== undefined) {
+    // One that has ended while its pipes are open tells that no more.
+    if (child !== undefined && child.exitCode === null && child.signalCode === null) {
       stuck.add(child);
       child.once('exit', () => stuck.delete(child));
     }

@@ -37,9 +37,9 @@ function planned(status: Plan['status'], at = began): string {
   return plan.id;
 }
 
-/** A plan with its run, of a playbook with this digest; `over` when its verdict came. */
-function ran(over: boolean): { plan: string; run: string } {
-  const plan = planned('approved');
+/** A plan with its run, of a playbook with one digest; `over` when its verdict came. */
+function ran(over: boolean, at = began): { plan: string; run: string } {
+  const plan = planned('approved', at);
   const run = `run-${plan}`;
   const head = {
     id: run,
@@ -48,14 +48,14 @@ function ran(over: boolean): { plan: string; run: string } {
     hosts: ['web1'],
     findings: [],
     status: 'queued' as const,
-    updatedAt: toInstant(began),
+    updatedAt: toInstant(at),
   };
   const on = { targets: [{ host: 'web1', target: 'web1' }], resources: ['web1 x'], playbookDigest: 'd' };
-  store.runs.claim(head, on, began);
+  store.runs.claim(head, on, at);
   store.runs.addSteps(run, [{ position: 0, phase: 'steps', step: 0, status: 'succeeded', output: 'x' }]);
   if (!over) return { plan, run };
   store.runs.unlock(run);
-  store.runs.close(run, began);
+  store.runs.close(run, at);
   store.runs.markCleared(run);
   return { plan, run };
 }
@@ -72,19 +72,29 @@ test('a plan that never ran is kept for 90 days, one that waits for ever', () =>
   expect(store.plans.plan(waiting)?.plan.status).toBe('pending');
 });
 
-test('a run goes after 400 days with all its rows, and its playbook stays known as approved', () => {
+test('a run goes 400 days before the newest with all its rows, and its playbook stays known as approved', () => {
   const { plan, run } = ran(true);
-  forgetOld(store.rows, began + 399 * day);
-  expect(store.runs.runOfPlan(plan)?.id).toBe(run);
-  expect(store.runs.recent({ playbook: 'p', target: 'web1', since: 0 })).toHaveLength(1);
+  ran(true, began + 399 * day);
   forgetOld(store.rows, began + 401 * day);
+  expect(store.runs.runOfPlan(plan)?.id).toBe(run);
+  expect(store.runs.recent({ playbook: 'p', target: 'web1', since: 0 })).toHaveLength(2);
+  ran(true, began + 401 * day);
+  forgetOld(store.rows, began + 401 * day);
+  expect(store.runs.runOfPlan(plan)).toBeUndefined();
   for (const table of ['runs', 'run_steps', 'run_targets', 'run_resources', 'plans', 'proposals'])
-    expect([table, count(table)]).toEqual([table, 0]);
+    expect([table, count(table)]).toEqual([table, 2]);
   expect(store.runs.wasApproved('d')).toBe(true);
+});
+
+test('a clock that is ahead by years makes it forget no run', () => {
+  const { plan } = ran(true);
+  forgetOld(store.rows, began + 4_000 * day);
+  expect(store.runs.runOfPlan(plan)).toBeDefined();
 });
 
 test('a run that holds a host or waits for its verdict stays, and with it its plan', () => {
   const { plan } = ran(false);
+  ran(true, began + 4_000 * day);
   forgetOld(store.rows, began + 4_000 * day);
   expect(store.runs.runOfPlan(plan)).toBeDefined();
   expect(store.plans.plan(plan)).toBeDefined();

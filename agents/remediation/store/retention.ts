@@ -16,9 +16,14 @@ const mostRuns = 5_000;
  */
 export function forgetOld(rows: Store, now: number): void {
   rows.transaction(() => {
-    forgetRuns(rows, now - runsKeptMs);
+    forgetRuns(rows, Math.min(now, newestRun(rows)) - runsKeptMs);
     forgetPlans(rows, now - plansKeptMs);
   });
+}
+
+/** Runs are old beside the newest one: a clock that is ahead for an hour must not end every cool-down. */
+function newestRun(rows: Store): number {
+  return Number(rows.get('SELECT max(claimed_at) AS at FROM runs')?.['at'] ?? 0);
 }
 
 function forgetRuns(rows: Store, before: number): void {

@@ -16,11 +16,11 @@ const comesAlong = 0.75;
  * most of their interval come along, so that ten open warnings do not make ten messages at ten times.
  */
 export function dueReminders(incidents: Iterable<IncidentRecord>, config: RemindConfig, now: number): IncidentRecord[] {
-  const waiting = [...incidents].filter((incident) => mayRemind(incident, config, now));
-  const isDue = waiting.some((incident) => waitedOf(incident, now) >= intervalOf(incident, config));
-  return isDue
-    ? waiting.filter((incident) => waitedOf(incident, now) >= comesAlong * intervalOf(incident, config))
-    : [];
+  const share = (incident: IncidentRecord): number => waitedOf(incident, now) / intervalOf(incident, config);
+  const waiting = [...incidents].filter(
+    (incident) => share(incident) >= comesAlong && mayRemind(incident, config, now),
+  );
+  return waiting.some((incident) => share(incident) >= 1) ? waiting : [];
 }
 
 function mayRemind(incident: IncidentRecord, { triage, digest }: RemindConfig, now: number): boolean {
