@@ -77,10 +77,10 @@ const Triage = z.strictObject({
   groupWait: durationOr('30s').describe('How long a new incident waits for its cause and its symptoms.'),
   groupInterval: durationOr('5m').describe('Least time between two updates of one incident that make a sound.'),
   repeatInterval: durationOr('4h').describe(
-    'Reminder of what is open and nobody acknowledged. Below `critical` it waits for the end of `quietHours`, or of the night (22:00 to 07:00) where there are none.',
+    'Reminder of what is open and nobody acknowledged. Below `critical` it waits for the end of `quietHours`, or of the night (22:00 to 07:00) where there are none. `0s`: no reminders at all.',
   ),
   criticalRepeatInterval: durationOr('1h').describe(
-    'Reminder of an open critical incident, day and night; at most `repeatInterval`.',
+    'Reminder of an open critical incident, day and night; at most `repeatInterval`. `0s`: none.',
   ),
   quietHours: z
     .strictObject({

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { Incident } from '#bus/messages/incident.ts';
-import { resolvedText } from '../triage/people/resolve.ts';
+import { firingIn, resolvedText } from '../triage/people/resolve.ts';
 import { addCommand, type CommandContext, exitStatus } from './command.ts';
 import { ask, withConsole } from './console.ts';
 import { personHere } from './person.ts';
@@ -22,9 +22,8 @@ async function resolve(context: CommandContext): Promise<number> {
   const [id = ''] = context.arguments;
   const answer = await withConsole(context, async (bus) => {
     const { incident } = Asked.parse(await ask(bus, context, { verb: 'incident', data: { id } }));
-    const firing = incident.members.filter(({ status }) => status === 'firing');
-    const fingerprints = firing.map(({ fingerprint }) => fingerprint);
-    return ask(bus, context, { verb: 'resolve', data: { fingerprints, by: personHere() } });
+    const data = { fingerprints: firingIn(incident), by: personHere() };
+    return ask(bus, context, { verb: 'resolve', data });
   });
   if (context.json) context.printJson(answer);
   else context.print(resolvedText(answer));

@@ -45,6 +45,15 @@ describe('a reminder', () => {
     expect(due([snoozed], now + 1)).toEqual(['web']);
   });
 
+  test('does not come where its interval is nothing', () => {
+    const incidents = [told(noon), told(noon, 'warning', 'db')];
+    const none = { triage: { repeatInterval: '0s' } };
+    const noneOfCritical = { triage: { criticalRepeatInterval: '0s' } };
+    expect(due(incidents, noon, none)).toEqual([]);
+    expect(due(incidents, noon + 9 * hour, none)).toEqual([]);
+    expect(due(incidents, noon + 9 * hour, noneOfCritical)).toEqual(['db']);
+  });
+
   test('takes along what has waited for most of its time, and waits for nobody', () => {
     const fresh = told(noon + 2 * hour, 'warning', 'fresh');
     const nearly = told(noon, 'warning', 'nearly');

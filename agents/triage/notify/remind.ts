@@ -27,6 +27,7 @@ function mayRemind(incident: IncidentRecord, { triage, digest }: RemindConfig, n
   const { severity, state, told } = incident;
   if (state !== 'open' || told?.state !== 'open' || severity === 'info') return false;
   if (incident.acknowledgedBy !== undefined || isSnoozed(incident, now)) return false;
+  if (intervalOf(incident, { triage, digest }) === 0) return false;
   // Held back, not sent without a sound: a silent reminder reminds nobody.
   return !isQuiet(triage.quietHours ?? { ...night, timezone: digest.timezone }, severity, now);
 }

@@ -1,11 +1,12 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { Failure } from '#bus/failure.ts';
 import { Story } from '../../../test/parts/triage-story.ts';
+import { firingIn } from './resolve.ts';
 
 let story: Story;
-afterEach(() => story[Symbol.asyncDispose]());
-
 describe('what other programs reported', () => {
+  afterEach(() => story[Symbol.asyncDispose]());
+
   test('is over when a person says so: sentinel is asked, and its answer is told', async () => {
     story = await Story.begin({ config: { hosts: { web: {} } } });
     await story.fire({ name: 'DiskFull', host: 'web', resource: '/var', foreign: true });
@@ -36,4 +37,18 @@ describe('what other programs reported', () => {
     expect(chat.notices().at(-1)).toBe('Cannot write: the disk is full');
     expect(await chat.command('resolve nope')).toBe('There is no such incident.');
   });
+});
+
+test('sentinel is asked for no more at once than it takes, and only for what fires', () => {
+  const member = (index: number) => ({
+    fingerprint: index.toString(16).padStart(16, '0'),
+    summary: 'disk full',
+    status: index % 2 === 0 ? ('firing' as const) : ('resolved' as const),
+    role: 'symptom' as const,
+    rule: 'same-host',
+    why: 'same host',
+  });
+  const fingerprints = firingIn({ members: Array.from({ length: 2_000 }, (_, index) => member(index)) });
+  expect(fingerprints).toHaveLength(500);
+  expect(fingerprints[1]).toBe('0000000000000002');
 });

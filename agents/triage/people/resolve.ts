@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Incident } from '#bus/messages/incident.ts';
 import type { Asking } from '../asking.ts';
 import type { Person } from '../channel.ts';
 import type { Desk } from '../desk.ts';
@@ -17,6 +18,12 @@ const answerMs = 15_000;
 /** A question must fit into one message; who asks again gets the rest. */
 const maximumAsked = 500;
 
+/** What sentinel is asked to end. */
+export function firingIn({ members }: Pick<Incident, 'members'>): string[] {
+  const firing = members.filter(({ status }) => status === 'firing');
+  return firing.slice(0, maximumAsked).map(({ fingerprint }) => fingerprint);
+}
+
 /** Some senders never say that an alert is over: a person does. Answers in words; call inside a transaction. */
 export function resolveOne(
   desk: Desk,
@@ -24,8 +31,7 @@ export function resolveOne(
 ): string {
   const { incident, person, resolve } = of;
   if (isOver(incident)) return 'This incident is over.';
-  const firing = incident.members.filter(({ status }) => status === 'firing').slice(0, maximumAsked);
-  const fingerprints = firing.map(({ fingerprint }) => fingerprint);
+  const fingerprints = firingIn(incident);
   desk.journal('incident', incident.id, { event: 'resolve-asked', by: person.id });
   desk.afterCommit(() => resolve({ person, incident: incident.id, fingerprints }));
   return 'Sentinel is asked; it says here what it ended.';
