@@ -6,6 +6,7 @@ import { contentObservations } from '#agents/sentinel/probes/file-content.ts';
 import { fileScript } from '#agents/sentinel/probes/file-script.ts';
 import { type FileListing, type FoundFile, parseContents, parseListing } from '#agents/sentinel/probes/files.ts';
 import { askHost, linesOf, partFailure } from '#agents/sentinel/probes/host-answer.ts';
+import { hasLimit, hasLimitFault } from '#agents/sentinel/probes/levels-option.ts';
 import { patternOption } from '#agents/sentinel/probes/pattern.ts';
 import { level, state, unseen } from '#agents/sentinel/probes/reading.ts';
 import { counted, evidenceOf, formatBytes, oneLine, resourceName, timeText } from '#agents/sentinel/probes/text.ts';
@@ -18,9 +19,7 @@ const Age = z.union([
       warning: Duration.optional().describe('Age where a warning begins.'),
       critical: Duration.optional().describe('Age where it is critical.'),
     })
-    .refine(({ warning, critical }) => warning !== undefined || critical !== undefined, {
-      error: 'must have warning, critical or both',
-    }),
+    .refine(hasLimit, hasLimitFault),
 ]);
 interface AgeLimits {
   warning?: number | undefined;

@@ -4,7 +4,7 @@ import { Duration, formatDuration } from '#config/duration.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { askHost, linesOf, partFailure } from '#agents/sentinel/probes/host-answer.ts';
 import { matchesAny } from '#agents/sentinel/probes/glob.ts';
-import { someLevels } from '#agents/sentinel/probes/levels-option.ts';
+import { hasLimit, hasLimitFault, someLevels } from '#agents/sentinel/probes/levels-option.ts';
 import { patternOption } from '#agents/sentinel/probes/pattern.ts';
 import { matching } from '#agents/sentinel/probes/line-count.ts';
 import { processScript, removedScript } from '#agents/sentinel/probes/process-script.ts';
@@ -31,8 +31,11 @@ const Options = z.strictObject({
   pattern: patternOption().optional().describe('Regular expression that is searched for in the whole command line.'),
   atLeast: z.number().int().min(0).default(1).describe('So many have to run.'),
   atMost: z.number().int().min(0).optional().describe('So many may run. Absent: any number.'),
-  memory: someLevels().optional().describe('MiB of memory of all that match together.'),
-  cpu: someLevels().optional().describe('Percent of one CPU that all that match take together, since the last look.'),
+  memory: someLevels().refine(hasLimit, hasLimitFault).optional().describe('MiB of memory of all that match together.'),
+  cpu: someLevels()
+    .refine(hasLimit, hasLimitFault)
+    .optional()
+    .describe('Percent of one CPU that all that match take together, since the last look.'),
   openFiles: someLevels({ warning: 80, critical: 95 })
     .optional()
     .describe('Percent of its limit of open files. Needs root or the owner.'),

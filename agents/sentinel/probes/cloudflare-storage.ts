@@ -5,7 +5,7 @@ import type { CheckContext, Observation } from '#agents/sentinel/check.ts';
 import type { Api, ApiAnswer } from './api.ts';
 import { cloudflareResult } from './cloudflare-api.ts';
 import { FieldPath, fieldOf, timeIn } from './json-field.ts';
-import { someLevels, spans } from './levels-option.ts';
+import { hasLimit, hasLimitFault, someLevels, spans } from './levels-option.ts';
 import { level, state, unseen } from './reading.ts';
 import { remember } from './remembered.ts';
 import { formatBytes, jsonOf, oneLine } from './text.ts';
@@ -35,6 +35,7 @@ export const storageOptions = {
     .default([])
     .describe('Buckets of R2 that have to be there.'),
   bucketStorage: someLevels()
+    .refine(hasLimit, hasLimitFault)
     .optional()
     .describe('GiB that all buckets of R2 may hold together, such as 8 and 10: the first 10 GB are free.'),
 };

@@ -20,7 +20,7 @@ const percent = z.number().min(0).max(100);
 
 function lasting(of: { warning: number; critical: number; lasts: string }) {
   return levels({ ...of, least: 0 })
-    .extend({ lasts: durationOr(of.lasts).describe('How long before it fires.') })
+    .safeExtend({ lasts: durationOr(of.lasts).describe('How long before it fires.') })
     .prefault({});
 }
 

@@ -44,7 +44,7 @@ export async function lookAtOverview(
       return judge(answer, { protocol, sort, ignore: of.ignore });
     }),
   );
-  const summary = `middlewares, TCP and UDP: ${bad.length === 0 ? 'nothing is bad' : `${bad.length} sorts with something bad`}`;
+  const summary = 'looked at middlewares, TCP and UDP';
   return [state({ ...said, summary, ok: true, severity: 'critical' }), ...found.flat()];
 }
 
