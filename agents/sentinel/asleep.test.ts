@@ -45,6 +45,29 @@ test('while a host sleeps, all that it bears rests: not looked at, not unknown, 
   expect(stage.hosts.get('far')?.reachability).not.toBe('asleep');
 });
 
+test('what was seen before a host fell asleep is not counted as well while it sleeps', async () => {
+  await using stage = await SentinelStage.open();
+  let isAwake = true;
+  const said = { ...reading, summary: 'pve3 is awake' };
+  stage.lever('reach').observe = () => [isAwake ? state(true, said) : asleep(reading, 'it is off, which it may')];
+  let looks = 0;
+  // Something that was not well once is remembered for a while, in case it flaps.
+  stage.lever('disk').observe = () => [state((looks += 1) !== 2)];
+  await stage.start({
+    hosts,
+    checks: [
+      { id: 'pve3-reachable', kind: 'lever', lever: 'reach', host: 'pve3', every: '30s' },
+      { id: 'pve3-disk', kind: 'host-lever', lever: 'disk', host: 'pve3' },
+    ],
+  });
+  await advance(stage, 3);
+  await until(() => stage.manifests.at(-1)?.counts.asleep === 0, 'the first picture');
+  isAwake = false;
+  await advance(stage, 4);
+  await until(() => stage.manifests.at(-1)?.counts.asleep === 2, 'the sleep of both');
+  expect(stage.manifests.at(-1)?.counts).toMatchObject({ ok: 0, unknown: 0, stale: 0, pending: 0 });
+});
+
 test('a host that wakes is looked at again, and what was firing before it slept is over meanwhile', async () => {
   await using stage = await SentinelStage.open();
   let isAwake = true;

@@ -72,6 +72,7 @@ function foldSeen(mover: Mover, key: string, observation: Observation): void {
   // What never was seen is not there to be well or sick; that it cannot be looked at is said by `foldUnseen`.
   if (reason !== undefined && !tracks.has(key)) return;
   const track = trackOf(mover.watch, key, { sort: 'problem', ...observation });
+  delete track.isGone;
   if (reason === undefined) {
     delete track.unseen;
     track.last = observation;
@@ -85,6 +86,7 @@ function foldMissing(mover: Mover, track: Track, blind: Blindness): void {
   const reason = blind.of(track);
   if (reason === undefined) {
     delete track.unseen;
+    track.isGone = true;
     mover.move(track, { is: 'good' }, ruleFor(mover.watch.check, track.last));
   } else track.unseen = reason;
 }

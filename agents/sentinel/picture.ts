@@ -50,7 +50,7 @@ interface Counted {
 function wordsOf(watch: Watch): Counted[] {
   const tracks = [...watch.tracks.values()];
   const isStale = tracks.some((track) => track.sort === 'stale' && track.state.phase !== 'ok');
-  const problems = tracks.filter((track) => track.sort === 'problem');
+  const problems = problemsOf(watch);
   const named = new Set(problems.map((track) => track.resource));
   const unseen = tracks.filter(
     (track) => track.sort === 'unknown' && track.state.phase !== 'ok' && !named.has(track.resource),
@@ -107,8 +107,11 @@ function hasSeen(watch: Watch): boolean {
   );
 }
 
+/** Without what is gone and only remembered, in case it flaps: nobody looked at it. */
 function problemsOf({ tracks }: Watch): Track[] {
-  return [...tracks.values()].filter((track) => track.sort === 'problem');
+  return [...tracks.values()].filter(
+    ({ sort, state, isGone }) => sort === 'problem' && !(isGone === true && !isFiring(state)),
+  );
 }
 
 /** The default `<host>-reachable`, or whatever the person wrote in its place. */

@@ -23,6 +23,8 @@ export interface Track {
   unseen?: string;
   /** Why it rests, as of the last look. */
   asleep?: string;
+  /** The last look showed no such thing any more: it is well, but nobody looked at it. */
+  isGone?: true;
   /** The finding as it was last stored, while firing. */
   finding?: Finding;
   /** False while the store lacks its present state. */
