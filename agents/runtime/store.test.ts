@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -188,6 +188,24 @@ test.each(['state.db', 'state.db state.db-wal state.db-shm', '.'])(
       .all('SELECT text FROM entry ORDER BY id')
       .map(({ text }) => text);
     expect(texts).toEqual(['before', 'after']);
+  },
+);
+
+test.each(['state.db.new', 'state.db-wal'])(
+  'what was deleted and cannot be written anew (%s is in the way) is kept until it can',
+  (name) => {
+    const store = open();
+    store.run(`INSERT INTO entry (text) VALUES ('before')`);
+    const obstacle = join(folder, 'agent', name);
+    for (const one of [file(), obstacle]) rmSync(one, { force: true });
+    mkdirSync(obstacle);
+    for (const work of [() => count(store), () => store.transaction(() => undefined)]) {
+      expect(work).toThrow(expect.objectContaining({ name: 'Failure', recoverable: true }));
+    }
+    rmSync(obstacle, { recursive: true });
+    expect(count(store)).toBe(1);
+    store.close();
+    expect(count(open())).toBe(1);
   },
 );
 

@@ -1,7 +1,7 @@
 import { renameSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
-import { Failure } from '#bus/failure.ts';
+import { Failure, messageOf } from '#bus/failure.ts';
 import { makeFolder } from '#bus/make-folder.ts';
 
 /** SQLite's primary result codes that mean "the disk or the file refuses", https://sqlite.org/rescode.html. */
@@ -159,18 +159,32 @@ class SqliteStore implements Store {
     const path = this.#path;
     if (this.#depth > 0 || path === ':memory:' || !isMissing(path)) return;
     makeFolder(dirname(path));
+    try {
+      this.#writeAnew();
+    } catch (error) {
+      const reason = `was deleted while it was in use, and cannot be written anew: ${messageOf(error)}`;
+      throw new Failure(`Cannot keep state: "${path}" ${reason}`, { recoverable: true, cause: error });
+    }
+    this.#options.onRewritten?.(`"${path}" was deleted while it was in use, and was written anew`);
+  }
+
+  /** Contract: when it throws, the file is missing still, and what was deleted is open still. */
+  #writeAnew(): void {
+    const path = this.#path;
     const half = `${path}.new`;
     // A log of the deleted file would be played into the new one.
     for (const rest of [half, `${path}-wal`, `${path}-shm`]) rmSync(rest, { force: true });
-    guarded(path, () => {
-      this.#database.prepare('VACUUM INTO ?').run(half);
-      renameSync(half, path);
-      const old = this.#database;
+    this.#database.prepare('VACUUM INTO ?').run(half);
+    renameSync(half, path);
+    const old = this.#database;
+    try {
       this.#database = openDatabase(this.#options);
-      this.#statements.clear();
-      old.close();
-    });
-    this.#options.onRewritten?.(`"${path}" was deleted while it was in use, and was written anew`);
+    } catch (error) {
+      rmSync(path, { force: true });
+      throw error;
+    }
+    this.#statements.clear();
+    old.close();
   }
 
   #statement(sql: string): StatementSync {
