@@ -11,6 +11,8 @@ import { counted, evidenceOf, formatBytes, oneLine, resourceName } from '#agents
 const mebibyte = 1_048_576;
 /** What is left of the check's own time for the shell around it. */
 const sparedMs = 2_000;
+/** Of each database, so that the words about all of them fit into the memory of a check. */
+const keptLines = 5;
 
 const Options = z.strictObject({
   path: z
@@ -151,7 +153,7 @@ function keep(context: CheckContext, databases: readonly Database[], now: number
 function shortened(pages: Pages): Pages {
   switch (pages.is) {
     case 'damaged':
-      return { ...pages, lines: pages.lines.slice(0, 10).map((line) => oneLine(line, 200)) };
+      return { ...pages, lines: pages.lines.slice(0, keptLines).map((line) => oneLine(line, 200)) };
     case 'unread':
       return { ...pages, reason: oneLine(pages.reason, 200) };
     case 'sound':

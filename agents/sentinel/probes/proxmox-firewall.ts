@@ -17,6 +17,7 @@ import { remember } from './remembered.ts';
 
 /** What was weaker for so long is how it is wished. */
 const acceptedMs = 7 * 86_400_000;
+const hourMs = 3_600_000;
 const maximumRemembered = 1_000;
 
 /** 0: off; 1: on, and what no rule names comes in; 2: on, and it stays out. */
@@ -114,7 +115,8 @@ function judge({ look, before, now }: FirewallLook, firewall: Firewall): Observa
   const { key, resource, name, labels, strength } = firewall;
   const [best, at] = before[key] ?? [0, 0];
   const isWeaker = strength < best && look.now - at < acceptedMs;
-  now[key] = isWeaker ? [best, at] : [strength, look.now];
+  // By the hour, so that a look of each minute is not stored each minute.
+  now[key] = isWeaker ? [best, at] : [strength, Math.floor(look.now / hourMs) * hourMs];
   const isMissed = strength === 0 && look.options.firewall.required;
   const isWell = !isWeaker && !isMissed;
   if (isWell && firewall.isShown === false) return [];
