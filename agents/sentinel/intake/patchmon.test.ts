@@ -24,7 +24,7 @@ test('what begins and what ends a state are the same alert', () => {
   expect(begun).toMatchObject({
     status: 'firing',
     severity: 'warning',
-    labels: { alertname: 'security-updates-pending' },
+    labels: { alertname: 'security-updates' },
     more: { hostname: 'web' },
   });
   expect(ended?.status).toBe('resolved');

@@ -24,7 +24,7 @@ type Payload = z.output<typeof Payload>;
 /** What begins a state, by what it is called; the other event of the pair ends it. */
 const begins: ReadonlyMap<string, string> = new Map([
   ['host_down', 'host-down'],
-  ['host_security_updates_exceeded', 'security-updates-pending'],
+  ['host_security_updates_exceeded', 'security-updates'],
   ['host_pending_updates_exceeded', 'updates-pending'],
   ['patch_run_failed', 'patch-run-failed'],
   ['patch_reboot_required', 'reboot-required'],
@@ -32,7 +32,7 @@ const begins: ReadonlyMap<string, string> = new Map([
 ]);
 const ends: ReadonlyMap<string, string> = new Map([
   ['host_recovered', 'host-down'],
-  ['host_security_updates_resolved', 'security-updates-pending'],
+  ['host_security_updates_resolved', 'security-updates'],
   ['host_pending_updates_resolved', 'updates-pending'],
   ['patch_run_completed', 'patch-run-failed'],
   ['compliance_scan_completed', 'compliance-scan-failed'],
