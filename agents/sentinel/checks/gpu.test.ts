@@ -13,12 +13,23 @@ const card = '0, GPU-5f1c2d3e-0000-1111-2222-333344445555, NVIDIA GeForce RTX 30
 const fallen =
   '2026-11-20T10:00:01+0000 ai kernel: NVRM: Xid (PCI:0000:01:00): 79, pid=0, GPU has fallen off the bus.\n';
 
-async function look(of: { smi: FakeProgram; kernel?: string }, options: object = {}): Promise<Observation[]> {
-  using fakes = new FakeCommands({ 'nvidia-smi': of.smi, journalctl: { stdout: of.kernel ?? '' } });
+async function look(
+  of: { smi: FakeProgram; kernel?: string; hint?: string },
+  options: object = {},
+): Promise<Observation[]> {
+  const journalctl = { stdout: of.kernel ?? '', stderr: of.hint ?? '' };
+  using fakes = new FakeCommands({ 'nvidia-smi': of.smi, journalctl });
   return await check.observe(check.options.parse(options), checkContext({ probe: fakes.probe }));
 }
 
 describe('cards', () => {
+  test.each([
+    ['Hint: You are currently not seeing messages from other users and the system.', 'group systemd-journal'],
+    ['No journal files were found.', 'this host keeps no journal'],
+  ])('whose errors the journal does not show are not free of them: %s', async (hint, reason) => {
+    expect(problems(await look({ smi: { stdout: card }, hint }))).toEqual([expect.stringContaining(reason)]);
+  });
+
   test('one that works is well; how full its memory is counts where it is asked for', async () => {
     expect(problems(await look({ smi: { stdout: card } }))).toEqual([]);
     const full = card.replace('20480', '24000');

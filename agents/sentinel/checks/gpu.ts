@@ -3,6 +3,7 @@ import type { Evidence } from '#bus/messages/finding.ts';
 import { type CheckContext, defineCheck, type Observation } from '#agents/sentinel/check.ts';
 import { askHost, linesOf, scriptHead } from '#agents/sentinel/probes/host-answer.ts';
 import { gpuColumns, observeGpu, parseGpus, xidsIn } from '#agents/sentinel/probes/gpu.ts';
+import { journalAccess, journalFault } from '#agents/sentinel/probes/journal-access.ts';
 import { levels } from '#agents/sentinel/probes/levels-option.ts';
 import { state, unseen } from '#agents/sentinel/probes/reading.ts';
 import type { Section } from '#agents/sentinel/probes/sections.ts';
@@ -39,8 +40,9 @@ export const check = defineCheck({
 const kernelWords = String.raw`
 xids() { limit 3 journalctl -k --no-pager -o short-iso --since "-$1" -n 5000 2>/dev/null | grep -E 'NVRM|nvidia' | tail -n 30; true; }
 `;
-const script = String.raw`${scriptHead}${kernelWords}
+const script = String.raw`${scriptHead}${journalAccess}${kernelWords}
 part cards limit 8 nvidia-smi --query-gpu=${gpuColumns} --format=csv,noheader,nounits
+part access access
 part kernel xids 30min
 `;
 
@@ -54,7 +56,7 @@ async function observe(options: Options, context: CheckContext): Promise<Observa
   const gpus = parseGpus(cards.text);
   return [
     presence(gpus.length, cards, options),
-    xids(linesOf(answer.sections, 'kernel')),
+    xids(answer.sections),
     ...gpus.flatMap((gpu) => observeGpu(gpu, options)),
   ];
 }
@@ -76,13 +78,15 @@ function presence(found: number, cards: Section, options: Options): Observation 
   });
 }
 
-function xids(lines: readonly string[]): Observation {
-  const found = xidsIn(lines);
+function xids(sections: ReadonlyMap<string, Section>): Observation {
+  const said = { condition: 'gpu-error', resource: all };
+  const fault = journalFault(sections.get('access'));
+  if (fault !== undefined) return unseen(said, fault);
+  const found = xidsIn(linesOf(sections, 'kernel'));
   const serious = found.filter(({ isHarmless }) => !isHarmless);
   const last = (serious.length > 0 ? serious : found).at(-1);
   return state({
-    condition: 'gpu-error',
-    resource: all,
+    ...said,
     holdMs: 0,
     summary:
       last === undefined

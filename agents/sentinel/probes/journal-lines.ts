@@ -1,5 +1,6 @@
 import type { CheckContext, CheckMemory } from '#agents/sentinel/check.ts';
-import { askHost, linesOf, partFailure, scriptHead } from './host-answer.ts';
+import { askHost, linesOf, scriptHead } from './host-answer.ts';
+import { journalAccess, journalFault } from './journal-access.ts';
 import { type JournalEntry, parseEntries } from './journal.ts';
 import { remember } from './remembered.ts';
 
@@ -34,7 +35,7 @@ const furthestBehindMs = 15 * 60_000;
  * the first line that is new. `--unit` finds what systemd says of a unit (UNIT=) as well as what the unit itself says
  * (_SYSTEMD_UNIT=).
  */
-const script = String.raw`${scriptHead}
+const script = String.raw`${scriptHead}${journalAccess}
 cursor=$1; back=$2; shift 2
 fields=MESSAGE,PRIORITY,SYSLOG_IDENTIFIER,_COMM,_PID
 read_from() { from=$1; shift; limit 8 journalctl --no-pager -o json --output-fields=$fields "$from" "$@" 2>/dev/null | head -n ${maximumLines}; }
@@ -42,8 +43,6 @@ entries() {
   if [ -n "$cursor" ] && limit 8 journalctl --no-pager -q -n 1 --cursor="$cursor" >/dev/null 2>&1; then read_from "--cursor=$cursor" "$@"
   else read_from "--since=-$back"s "$@"; fi
 }
-# Who may not read the journal of the system gets an empty one, status 0 and a hint on standard error.
-access() { limit 8 journalctl --no-pager -n 0 2>&1 >/dev/null; }
 newest() { limit 8 journalctl --no-pager -q -n 1 -o json --output-fields=PRIORITY 2>/dev/null; }
 has journalctl || { part absent true; part done true; exit 0; }
 part access access
@@ -99,12 +98,8 @@ export async function readJournal(
   if (!answer.ok) return answer;
   const { sections } = answer;
   if (sections.has('absent')) return { ok: false, reason: '"journalctl" is not there' };
-  const access = sections.get('access');
-  if (access === undefined || access.code !== 0) return { ok: false, reason: partFailure(access, '"journalctl"') };
-  if (/not seeing messages|insufficient permissions|No journal files were opened/i.test(access.text)) {
-    return { ok: false, reason: 'the read login may not read the journal: add it to the group systemd-journal' };
-  }
-  if (/No journal files were found/i.test(access.text)) return { ok: false, reason: 'this host keeps no journal' };
+  const fault = journalFault(sections.get('access'));
+  if (fault !== undefined) return { ok: false, reason: fault };
   const entries = sections.get('entries');
   if (entries === undefined) return { ok: false, reason: '"journalctl" was not asked' };
   const read = parseEntries(entries.text);
