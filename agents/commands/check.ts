@@ -92,12 +92,13 @@ function forgettingMemory(): CheckMemory {
 }
 
 function report(context: CommandContext, looks: readonly Look[]): number {
-  const rows = looks.flatMap(({ check, observations }) =>
-    observations.map((observation) => ({
-      check: check.id,
+  const absent = absentOf(looks);
+  const rows = looks.flatMap((one) =>
+    one.observations.map((observation) => ({
+      check: one.check.id,
       condition: observation.condition,
       resource: observation.resource,
-      state: isAbsent(check, observations) ? 'absent' : stateOf(observation),
+      state: absent.has(one) ? 'absent' : stateOf(observation),
       summary: observation.summary,
     })),
   );
@@ -108,17 +109,26 @@ function report(context: CommandContext, looks: readonly Look[]): number {
     if (silent.length > 0) context.print(`nothing to look at for: ${silent.join(', ')}`);
   }
   if (rows.some((row) => row.state === 'warning' || row.state === 'critical')) return exitStatus.wrong;
-  return looks.some(isBlind) ? exitStatus.unable : exitStatus.well;
+  return looks.some((one) => isBlind(one) && !absent.has(one)) ? exitStatus.unable : exitStatus.well;
 }
 
-/** A guardian tries what it may; what it cannot see of that is shown and is no failure. */
-function isBlind({ check, observations }: Look): boolean {
-  return !check.isTried && observations.some(({ reading }) => reading.is === 'unknown');
+/** A guardian tries what it may: what it cannot see of that is shown and is no failure, unless it sees nothing at all. */
+function isBlind(one: Look): boolean {
+  return one.check.isTried ? seesNothing(one) : one.observations.some(({ reading }) => reading.is === 'unknown');
 }
 
-/** What only a guardian looks for, and what this host has none of: no ZFS, no sensors. `lares up` keeps silent about it. */
-function isAbsent({ isTried }: BoundCheck, observations: readonly Observation[]): boolean {
-  return isTried && observations.every(({ reading }) => reading.is === 'unknown');
+/**
+ * What only a guardian looks for, and what this host has none of: no ZFS, no sensors. `lares up` keeps silent about it.
+ * Where no other look at the host saw anything, nobody can say so: it may not have answered.
+ */
+function absentOf(looks: readonly Look[]): ReadonlySet<Look> {
+  const seen = looks.filter((one) => one.check.definition.reach === 'host' && !seesNothing(one));
+  const hosts = new Set(seen.map(({ check }) => check.host?.name));
+  return new Set(looks.filter((one) => one.check.isTried && seesNothing(one) && hosts.has(one.check.host?.name)));
+}
+
+function seesNothing({ observations }: Look): boolean {
+  return observations.length > 0 && observations.every(({ reading }) => reading.is === 'unknown');
 }
 
 function stateOf({ reading }: Observation): string {
