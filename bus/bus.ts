@@ -33,7 +33,8 @@ export interface Bus {
   /**
    * Adds a listener. Subscriptions survive reconnects; the last handler runs when the broker has granted it. Messages of
    * a kind are handled one after the other. With `together` each is handed over as it comes, in their order, without
-   * waiting for the promise of the one before: so one commit of the listener can hold many.
+   * waiting for the promise of the one before: so one commit of the listener can hold many. One that is tried again
+   * comes after later ones.
    */
   subscribe<P extends z.ZodObject>(
     kind: MessageKind<P>,
