@@ -33,6 +33,10 @@ const parts = {
     journal('2026-11-20T11:40:00Z', { MESSAGE_ID: 'd9b373ed55a64feb8242e02dbe79a49c', UNIT: 'gate.service' }),
     journal('2026-11-20T11:20:00Z', { MESSAGE_ID: 'd9b373ed55a64feb8242e02dbe79a49c', UNIT: 'long-before.service' }),
     journal('2026-11-20T11:59:00Z', { MESSAGE_ID: '39f53479d3a045ac8e11786248231fbf', UNIT: 'session-3.scope' }),
+    journal('2026-11-20T11:59:58Z', {
+      MESSAGE_ID: '39f53479d3a045ac8e11786248231fbf',
+      UNIT: 'systemd-timedated.service',
+    }),
     journal('2026-11-20T11:30:00Z', { MESSAGE_ID: '8d45620c1a4348dbb17410da57c60c66', USER_ID: 'ada' }),
     journal('2026-11-20T11:59:59Z', { MESSAGE_ID: '8d45620c1a4348dbb17410da57c60c66', USER_ID: 'lares' }),
   ].join('\n'),

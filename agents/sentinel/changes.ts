@@ -63,6 +63,7 @@ async function ask(context: OnHost): Promise<HostChange[]> {
     { ...context, timeoutMs: timeoutMs + 500 },
     { script: changeScript, maximumOutputBytes, timeoutMs },
   );
-  const user = context.host?.config.read?.user;
-  return answer.ok ? parseChanges(answer.sections, user === undefined ? [] : [user]) : [];
+  const { read, act } = context.host?.config ?? {};
+  const ours = [read?.user, act?.user].filter((user) => user !== undefined);
+  return answer.ok ? parseChanges(answer.sections, ours) : [];
 }

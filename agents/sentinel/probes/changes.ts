@@ -20,9 +20,9 @@ type Sections = ReadonlyMap<string, Section>;
 
 const bootMs = 60_000;
 
-/** Units that start and stop all day long and tell nothing. */
+/** Units that start and stop all day long and tell nothing; those that are asked over D-Bus start when we ask. */
 const dull =
-  /^(?:session-.*\.scope|user@.*|user-runtime-dir@.*|run-.*|init\.scope|user-\d+\.slice|phpsessionclean.*|systemd-tmpfiles-clean.*|anacron.*|apt-daily.*|man-db.*|fstrim.*|logrotate.*|e2scrub.*|motd-news.*|dpkg-db-backup.*|sysstat-.*)$/;
+  /^(?:session-.*\.scope|user@.*|user-runtime-dir@.*|run-.*|init\.scope|user-\d+\.slice|phpsessionclean.*|systemd-tmpfiles-clean.*|anacron.*|apt-daily.*|man-db.*|fstrim.*|logrotate.*|e2scrub.*|motd-news.*|dpkg-db-backup.*|sysstat-.*|systemd-(?:hostnamed|localed|timedated)\.service)$/;
 /** Files that programs write again and again: LVM with every snapshot, and with it every backup of a guest. */
 const dullFile =
   /^\/etc\/(?:mtab|(?:passwd|shadow|group|gshadow|subuid|subgid)-|lvm\/(?:archive|backup|cache)\/.*|adjtime|resolv\.conf|ld\.so\.cache|machine-id|cups\/subscriptions\.conf.*|\.pwd\.lock|.*\.lock|.*~|.*\.(?:swp|tmp))$|^\/etc\/pve\/(?:\.|nodes\/[^/]+\/lrm_status|.*status)/;

@@ -103,7 +103,11 @@ describe('the cause in words', () => {
       { labels: { alertname: 'host-down' }, resource: 'web', summary: 'web:22 does not answer', evidence: [] },
       /web does not answer: it is off, hangs/,
     ],
-    ['a foreign alert', { labels: { alertname: 'MoonPhase' }, summary: 'Full moon', evidence: [] }, /^Full moon\.$/],
+    [
+      'a foreign alert',
+      { labels: { alertname: 'MoonPhase' }, summary: 'Full moon', evidence: [] },
+      /^No rule knows the cause: Full moon\.$/,
+    ],
     [
       'a check that cannot look',
       { condition: 'unknown', summary: 'login refused' },
@@ -132,15 +136,33 @@ describe('the cause in words', () => {
       },
       [findingOf({ labels: { alertname: 'http-down' }, host: 'web', fingerprint: '0123456789abcdef' })],
     );
-    expect(opinion.cause).toMatch(/1 other finding follows.*changed shortly before.*restart-systemd-unit fixed it/);
+    expect(opinion.cause).toMatch(
+      /1 other finding follows.*Shortly before: package shop upgraded \(1\.2 to 1\.3\)\. Last time.*restart-systemd-unit fixed it/,
+    );
     expect(opinion.evidence).toContain(upgrade);
   });
 
   test('takes no change of the morning for what happened just before', () => {
     const lines = ['2026-11-20T01:00:00Z (2h before) package shop upgraded (1.2 to 1.3)'];
     const opinion = opinionOn({ evidence: [{ kind: 'change', title: 'Packages', lines, truncated: 0 }] });
-    expect(opinion.cause).not.toContain('changed');
+    expect(opinion.cause).not.toContain('before');
     expect(opinion.evidence).not.toContain(lines[0]);
+  });
+
+  test('names what happened to the unit itself before what else changed, and no login', () => {
+    const lines = [
+      '2026-11-20T02:59:59Z (at the onset) root logged in from 10.0.0.9',
+      '2026-11-20T02:59:50Z (10s before) cron.service started',
+      '2026-11-20T02:59:40Z (20s before) shop.service failed',
+    ];
+    const change = (labels: Record<string, string>, shown = lines) =>
+      opinionOn({
+        labels: { alertname: 'http-down', ...labels },
+        evidence: [{ kind: 'change', title: 'What changed', lines: shown, truncated: 0 }],
+      });
+    expect(change({ unit: 'shop.service' }).cause).toMatch(/Shortly before: shop\.service failed\.$/);
+    expect(change({}).cause).toMatch(/Shortly before: cron\.service started\.$/);
+    expect(change({}, lines.slice(0, 1)).cause).not.toContain('before');
   });
 
   test('fits the message, whatever the world says', () => {

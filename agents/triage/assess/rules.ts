@@ -3,6 +3,7 @@ import type { Finding } from '#bus/messages/finding.ts';
 import type { Risk } from '#bus/messages/plan.ts';
 import { answersTo } from '#playbooks/answers.ts';
 import type { Candidate } from '#playbooks/playbook.ts';
+import { cut } from '../render/visible.ts';
 import type { IncidentFacts } from './incident-facts.ts';
 import { telltaleIn, thingOf } from './telltales.ts';
 
@@ -18,13 +19,13 @@ export function assessByRules(facts: IncidentFacts): Opinion {
   const plain = plainCause(facts);
   const cause = found === undefined ? plain.cause : `${capital(found.cause)}.`;
   const change = changeIn(root);
-  const evidence = [found?.line, change, ...plain.evidence].filter((line) => line !== undefined && line !== '');
+  const evidence = [found?.line, change?.line, ...plain.evidence].filter((line) => line !== undefined && line !== '');
   const proposal =
     root.condition === 'problem' && found?.telltale.isHopeless !== true
       ? proposalOf(facts, found?.telltale.prefers)
       : undefined;
   return {
-    cause: [cause, symptoms(facts), change === undefined ? '' : 'Something was changed shortly before.', pastFix(root)]
+    cause: [cause, symptoms(facts), shortlyBefore(change), pastFix(root)]
       .filter((part) => part !== '')
       .join(' ')
       .slice(0, 2_000),
@@ -94,7 +95,8 @@ function plainCause(facts: IncidentFacts): PlainCause {
   }
   const name = root.labels['alertname'] ?? root.kind;
   const sort = sorts.find(([pattern]) => pattern.test(name));
-  if (sort === undefined) return { cause: sentence(root.summary), confidence: 0.3, evidence };
+  if (sort === undefined)
+    return { cause: `No rule knows the cause: ${sentence(root.summary)}`, confidence: 0.1, evidence };
   return { ...sort[1](facts), evidence };
 }
 
@@ -150,12 +152,32 @@ function symptoms({ root, members }: IncidentFacts): string {
 
 /** A change so long before is rather the cause than a coincidence. */
 const shortlyMs = 60 * 60_000;
+const isLogin = /^\S+ logged in\b/;
+const maximumChange = 160;
 
-/** The newest change of the host, when it came shortly before: lines of this kind begin with their instant. */
-function changeIn({ evidence, startsAt }: Finding): string | undefined {
-  const line = evidence.find((piece) => piece.kind === 'change')?.lines[0];
-  const at = Date.parse(line?.split(' ')[0] ?? '');
-  return Date.parse(startsAt) - at <= shortlyMs ? line : undefined;
+function shortlyBefore(change: Change | undefined): string {
+  return change === undefined ? '' : `Shortly before: ${sentence(cut(change.text, maximumChange))}`;
+}
+
+interface Change {
+  line: string;
+  /** Without when it was. */
+  text: string;
+}
+
+/**
+ * What changed on the host shortly before: the newest, or what names the unit or container itself. Lines of this kind
+ * begin with their instant. That somebody logged in changes nothing.
+ */
+function changeIn(root: Finding): Change | undefined {
+  const lines = root.evidence.find((piece) => piece.kind === 'change')?.lines ?? [];
+  const recent = lines.flatMap((line): Change[] => {
+    const [, at = '', text = ''] = /^(\S+) \([^)]*\) (.+)$/.exec(line) ?? [];
+    const beforeMs = Date.parse(root.startsAt) - Date.parse(at);
+    return beforeMs <= shortlyMs && !isLogin.test(text) ? [{ line, text }] : [];
+  });
+  const own = root.labels['unit'] ?? root.labels['container'];
+  return recent.find(({ text }) => own !== undefined && text.includes(own)) ?? recent[0];
 }
 
 function pastFix(root: Finding): string {
