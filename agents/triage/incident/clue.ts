@@ -83,6 +83,19 @@ function isSshPort(clue: Clue): boolean {
   return clue.labels['port'] === '22' || clue.resource.endsWith(':22');
 }
 
+const maximumAddresses = 4;
+const addresses = new WeakMap<Clue, readonly string[]>();
+
+/** Addresses and full names that the resource holds: `10.0.0.5:53`, `https://web.example.org/health`. */
+export function addressesIn(clue: Clue): readonly string[] {
+  const known = addresses.get(clue);
+  if (known !== undefined) return known;
+  const found = clue.resource.toLowerCase().match(/\[[0-9a-f:.]+\]|[a-z0-9-]+(?:\.[a-z0-9-]+)+/g) ?? [];
+  const kept = [...new Set(found)].slice(0, maximumAddresses);
+  addresses.set(clue, kept);
+  return kept;
+}
+
 /** A unit, container or process is down: nearer to the metal than what it serves. */
 export function isUnitTrouble(clue: Clue): boolean {
   return troubleOf(clue).isUnit;

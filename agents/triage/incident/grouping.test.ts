@@ -57,6 +57,19 @@ describe('groups by cause', () => {
     expect(alone?.members[0]?.why).toBe('"pve" does not answer and nothing that it needs is firing');
   });
 
+  test('what one host asks of another is a symptom of the other that does not answer, and of no other', () => {
+    const down = clue('tcp-down', { host: 'web', resource: '10.0.0.12:22' }, 20_000);
+    const zone = { host: 'db', kind: 'dns-zone' };
+    const secondary = clue('zone-missing', { ...zone, resource: 'example.lan @10.0.0.12:53' });
+    const other = clue('zone-missing', { ...zone, resource: 'example.lan @110.0.0.12:53' });
+    const groups = groupsOf([secondary, other, down], inventory);
+    expect(groups.map(({ root, members }) => [root, members.length])).toEqual([
+      [down, 2],
+      [other, 1],
+    ]);
+    expect(ruleOf(groups, secondary)).toBe('unreachable-host');
+  });
+
   test('a guest that is gone was stopped by its node, which knows more than whoever asked the guest', () => {
     const own = clue('host-down', { host: 'web' });
     const node = clue('guest-down', { host: 'pve', labels: { guest: 'web', node: 'pve' } }, 20_000);

@@ -3,6 +3,7 @@ import { append } from './append.ts';
 import {
   type Clue,
   type Subject,
+  addressesIn,
   compareRoots,
   isServiceDown,
   isUnitTrouble,
@@ -52,6 +53,8 @@ interface Scene {
   inventory: Inventory;
   subjects: Map<string, Subject>;
   reach: Map<string, Clue[]>;
+  /** Those that say that a whole host does not answer, by the address that was asked. */
+  silent: Map<string, Clue[]>;
   units: Map<string, Clue[]>;
   services: Map<string, Clue[]>;
   gateways: Clue[];
@@ -66,6 +69,7 @@ export function sceneOf(clues: Iterable<Clue>, inventory: Inventory): Scene {
     inventory,
     subjects: new Map(),
     reach: new Map(),
+    silent: new Map(),
     units: new Map(),
     services: new Map(),
     gateways: [],
@@ -73,7 +77,7 @@ export function sceneOf(clues: Iterable<Clue>, inventory: Inventory): Scene {
     alike: new Map(),
   };
   for (const clue of clues) place(scene, clue);
-  for (const lists of [scene.reach, scene.units, scene.services, scene.homeless, scene.alike]) {
+  for (const lists of [scene.reach, scene.silent, scene.units, scene.services, scene.homeless, scene.alike]) {
     for (const list of lists.values()) list.sort(compareRoots);
   }
   scene.gateways.sort(compareRoots);
@@ -87,10 +91,15 @@ function place(scene: Scene, clue: Clue): void {
   if (isHomeless(subject, scene)) append(scene.homeless, alertOf(clue), clue);
   if (isRepeatable(clue)) append(scene.alike, checkOf(clue), clue);
   if (subject.host !== undefined && reachRank(clue) > 0) append(scene.reach, subject.host, clue);
+  for (const address of silentAddresses(clue)) append(scene.silent, address, clue);
   if (subject.host !== undefined && isUnitTrouble(clue)) append(scene.units, subject.host, clue);
   if (subject.service !== undefined && (isUnitTrouble(clue) || isServiceDown(clue))) {
     append(scene.services, subject.service, clue);
   }
+}
+
+function silentAddresses(clue: Clue): readonly string[] {
+  return reachRank(clue) > 1 && !clue.isForeign ? addressesIn(clue) : [];
 }
 
 function isHomeless({ host, service }: Subject, { inventory }: Pick<Scene, 'inventory'>): boolean {
@@ -136,6 +145,7 @@ const rules: readonly Rule[] = [
   byRuntime,
   byOnlyFailedUnit,
   byAncestor,
+  byAddress,
   byAlert,
   byCheck,
 ];
@@ -223,6 +233,18 @@ function byAncestor(clue: Clue, scene: Scene): Cause | undefined {
         ? { clue: cause, rule: 'runs-on', why: `it runs on "${name}": ${cause.summary}` }
         : { clue: cause, rule: 'depends-on', why: `it depends on "${name}": ${cause.summary}` };
     }
+  }
+  return undefined;
+}
+
+/** What a check of one host asks of another: a secondary that does not serve the zone of its primary. */
+function byAddress(clue: Clue, scene: Scene): Cause | undefined {
+  if (scene.silent.size === 0 || clue.isForeign || reachRank(clue) > 1 || isUnitTrouble(clue)) return undefined;
+  for (const address of addressesIn(clue)) {
+    const silent = scene.silent.get(address)?.[0];
+    if (silent === undefined || silent === clue || !inTime(clue, silent)) continue;
+    const name = scene.subjects.get(silent.fingerprint)?.host ?? address;
+    return { clue: silent, rule: 'unreachable-host', why: `it is about ${address}, and ${name} does not answer` };
   }
   return undefined;
 }
