@@ -276,13 +276,14 @@ describe('the options', () => {
     { url: 'http://b' },
     { roundTrip: 'a/#' },
     { roundTrip: '$SYS/x' },
-    { topics: [{ filter: 'a/#/b' }] },
-    { topics: [{ filter: '' }] },
+    { topics: [{ filter: 'a/#/b', within: '1h' }] },
+    { topics: [{ filter: '', within: '1h' }] },
+    { topics: [{ filter: 'a', path: 'b' }] },
   ])('%j is refused', (more) => {
     expect(check.options.safeParse({ url: 'mqtt://b', ...more }).success).toBe(false);
   });
 
   test.each(['#', 'a/#', '+/b', 'a/+/c', '$SYS/brokers/+/uptime', '/a'])('%s is a filter', (filter) => {
-    expect(check.options.safeParse({ url: 'mqtt://b', topics: [{ filter }] }).success).toBe(true);
+    expect(check.options.safeParse({ url: 'mqtt://b', topics: [{ filter, within: '1h' }] }).success).toBe(true);
   });
 });

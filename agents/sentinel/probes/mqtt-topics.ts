@@ -30,7 +30,10 @@ export const TopicOption = z
     ...sideOptions,
     unit: z.string().max(10).default('').describe('Unit of the value.'),
   })
-  .refine(oneSided, oneSidedFault);
+  .refine(oneSided, oneSidedFault)
+  .refine(({ within, equals, ...sides }) => [within, equals, limitsOf(sides)].some((wish) => wish !== undefined), {
+    error: 'must say what is expected: within, equals, above or below',
+  });
 export type TopicOption = z.output<typeof TopicOption>;
 
 /** Freshness and value of each filter. */
