@@ -92,3 +92,19 @@ test('a disk that was full is told from then on, and until something can be kept
   }
   expect(looks.map(({ reading }) => reading.is === 'state' && reading.ok)).toEqual([false, true, false]);
 });
+
+test('a loss is told to its end, whatever else could not be kept meanwhile', async () => {
+  const clock = createVirtualClock(startMs);
+  const keeping = new Keeping({ clock, log: createLog({ level: 'silent', name: 'test' }) });
+  const looks: Observation[] = [];
+  const ledger = { watches: new Map(), take: (_: Watch, look: LookResult) => void looks.push(...look.observations) };
+  keeping.note('the history begins anew');
+  keeping.guard(() => {
+    throw new Failure('Cannot keep state: it is full', { recoverable: true });
+  });
+  for (const minutes of [0, 74, 1]) {
+    await clock.advance(minutes * minute);
+    keeping.look(ledger, () => undefined);
+  }
+  expect(looks.map(({ reading }) => reading.is === 'state' && reading.ok)).toEqual([false, false, true]);
+});

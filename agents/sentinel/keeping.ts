@@ -49,7 +49,11 @@ export class Keeping {
   }
 
   #take(reason: string, isLoss: boolean): void {
-    this.#fault = { at: this.#clock.now(), reason, isLoss };
+    const at = this.#clock.now();
+    const before = this.#fault;
+    // That something is gone outlives a fault that may be over with the next look.
+    const isHidden = !isLoss && before?.isLoss === true && !hasElapsed(quietMs, { since: before.at, now: at });
+    if (!isHidden) this.#fault = { at, reason, isLoss };
     this.#log.error({ reason }, 'sentinel could not keep what it saw');
   }
 
