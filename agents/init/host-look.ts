@@ -9,6 +9,7 @@ import { createSshPool } from '../runtime/ssh.ts';
 import { scanHostKey } from '../runtime/ssh-host-key.ts';
 import { fewAtOnce } from '../sentinel/probes/few-at-once.ts';
 import type { Found, Proposal } from './proposal.ts';
+import { presetsFor } from './products.ts';
 import { proposal } from './proposal.ts';
 
 /** A host to look at, as the person or an inventory names it. */
@@ -87,7 +88,7 @@ async function logIn(target: HostTarget, hostKeys: readonly string[], looking: L
       ? { ok: false, reason: 'no user is known' }
       : await tryLogin({ ...target, user }, hostKeys, looking);
   const name = target.name ?? login.hostname ?? inventoryName(address) ?? 'host';
-  const words = login.ok ? `${user} can log in` : `no login: ${login.reason}`;
+  const words = login.ok ? `${user} can log in${runs(login.products)}` : `no login: ${login.reason}`;
   looking.say(`${target.about}: ${words}`);
   return hostOf({ ...target, name }, { hostKeys, words, login, keyFile: looking.keyFile });
 }
@@ -103,8 +104,6 @@ function hostOf({ name, address, port, user, about }: HostTarget & { name: strin
   const { hostKeys, words, login, keyFile } = seen;
   const read = login.ok ? { read: { user, ...(keyFile !== undefined && { keyFile }) } } : {};
   const compare = 'Compare the keys on the host: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub';
-  const notes = login.ok ? [] : [`Only its SSH port is looked at: ${words}.`];
-  if (login.ok && keyFile === undefined) notes.push('The key comes from the agent at SSH_AUTH_SOCK.');
   const place = port === 22 ? address : `${address}:${port}`;
   return proposal({
     section: 'hosts',
@@ -116,11 +115,23 @@ function hostOf({ name, address, port, user, about }: HostTarget & { name: strin
       hostKeys: [...hostKeys],
       ...read,
     },
-    notes: [`${about}. ${compare}`, ...notes],
+    notes: [`${about}. ${compare}`, ...notesOn(seen)],
   });
 }
 
-type Login = { ok: true; hostname: string | undefined } | { ok: false; reason: string; hostname?: undefined };
+function runs(products: readonly string[]): string {
+  return products.length === 0 ? '' : `, runs ${products.join(', ')}`;
+}
+
+function notesOn({ login, words, keyFile }: Seen): string[] {
+  if (!login.ok) return [`Only its SSH port is looked at: ${words}.`];
+  const notes = login.products.map((name) => `Runs ${name}: "lares presets ${name}" says how it is watched.`);
+  return keyFile === undefined ? [...notes, 'The key comes from the agent at SSH_AUTH_SOCK.'] : notes;
+}
+
+type Login =
+  | { ok: true; hostname: string | undefined; products: string[] }
+  | { ok: false; reason: string; hostname?: undefined };
 
 async function tryLogin(
   { address, port, user }: HostTarget & { user: string },
@@ -130,8 +141,25 @@ async function tryLogin(
   const runner = pool.runner({ address, port, user, hostKeys, keyFile, passphraseFile: undefined });
   const end = await runner.run(['uname', '-n'], { timeoutMs: lookMs, signal: context.signal });
   if (end.end === 'exited' && end.code === 0) {
-    return { ok: true, hostname: inventoryName(end.output.stdout.trim().split('.')[0] ?? '') };
+    const hostname = inventoryName(end.output.stdout.trim().split('.')[0] ?? '');
+    return { ok: true, hostname, products: await productsOf(runner, context.signal) };
   }
   const reason = end.end === 'unreachable' || end.end === 'lost' ? end.reason : `"uname" ended: ${end.end}`;
   return { ok: false, reason };
+}
+
+/** What runs there and has a preset. A host without systemd has no units to tell. */
+async function productsOf(runner: ReturnType<Looking['pool']['runner']>, signal: AbortSignal): Promise<string[]> {
+  const asked = [
+    'systemctl',
+    'list-units',
+    '--type=service',
+    '--state=running',
+    '--plain',
+    '--no-legend',
+    '--no-pager',
+  ];
+  const end = await runner.run(asked, { timeoutMs: lookMs, signal });
+  if (end.end !== 'exited' || end.code !== 0) return [];
+  return presetsFor(end.output.stdout.split('\n').map((line) => line.trim().split(/\s+/)[0] ?? ''));
 }
