@@ -24,3 +24,15 @@ test('what a host that answers has none of is absent, and no failure', async () 
   const { stdout } = await checked('patch-compliance', { here: { via: 'local' } });
   expect(stdout).toMatch(/^absent +here-generation .*no NixOS/m);
 });
+
+test('what is wrong is printed last', async () => {
+  using folder = new Folder();
+  const checks = [
+    { id: 'first', kind: 'file', host: 'here', path: '/nowhere/at/all' },
+    { id: 'second', kind: 'file', host: 'here', path: folder.path },
+  ];
+  writeFileSync(join(folder.path, 'lares.yaml'), JSON.stringify({ hosts: { here: { via: 'local' } }, checks }));
+  const { status, stdout } = await runCommand(['check'], { cwd: folder.path });
+  expect(status).toBe(1);
+  expect(stdout.trimEnd().split('\n').at(-1)).toMatch(/^(?:critical|warning) +first /);
+});

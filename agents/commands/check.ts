@@ -77,7 +77,7 @@ async function look(
     clock: systemClock,
     log: context.log,
     probes,
-    pings: { last: () => undefined, knownSince: () => Date.now() },
+    pings: { last: () => undefined, knownSince: () => systemClock.now() },
     others: () => undefined,
     baseFolder: context.loaded.baseFolder,
     lasting,
@@ -90,6 +90,8 @@ function forgettingMemory(): CheckMemory {
   const values = new Map<string, unknown>();
   return { get: (key) => values.get(key), set: (key, value) => void values.set(key, value) };
 }
+
+const order = ['absent', 'ok', 'asleep', 'info', 'unknown', 'warning', 'critical'];
 
 function report(context: CommandContext, looks: readonly Look[]): number {
   const absent = absentOf(looks);
@@ -104,9 +106,11 @@ function report(context: CommandContext, looks: readonly Look[]): number {
   );
   if (context.json) context.printJson({ observations: rows });
   else {
-    for (const row of rows) context.print(`${row.state.padEnd(8)}  ${row.check}  ${visibleLine(row.summary)}`);
     const silent = looks.filter((look) => look.observations.length === 0).map((look) => look.check.id);
     if (silent.length > 0) context.print(`nothing to look at for: ${silent.join(', ')}`);
+    // What is wrong stands last: where a terminal ends.
+    const worstLast = rows.toSorted((a, b) => order.indexOf(a.state) - order.indexOf(b.state));
+    for (const row of worstLast) context.print(`${row.state.padEnd(8)}  ${row.check}  ${visibleLine(row.summary)}`);
   }
   if (rows.some((row) => row.state === 'warning' || row.state === 'critical')) return exitStatus.wrong;
   return looks.some((one) => isBlind(one) && !absent.has(one)) ? exitStatus.unable : exitStatus.well;
