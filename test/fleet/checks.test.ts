@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '#agents/runtime/clock.ts';
@@ -18,11 +19,12 @@ const missing = await labMissing();
 if (missing !== undefined && process.env['LARES_REQUIRE_PARTS'] === '1')
   throw new Error(`The lab is required: ${missing}`);
 
-/** The socket of the one dockerd of this machine, seen from outside its container. */
-function dockerSocket(): string {
+/** The socket of the dockerd that has a file of this name in its `/run`, seen from outside its container. */
+function dockerSocket(marker: string): string {
   const pid = readdirSync('/proc').find((entry) => {
     const comm = `/proc/${entry}/comm`;
-    return /^\d+$/.test(entry) && existsSync(comm) && readFileSync(comm, 'utf8') === 'dockerd\n';
+    const isDocker = /^\d+$/.test(entry) && existsSync(comm) && readFileSync(comm, 'utf8') === 'dockerd\n';
+    return isDocker && existsSync(`/proc/${entry}/root/run/${marker}`);
   });
   return `/proc/${pid}/root/run/docker.sock`;
 }
@@ -211,7 +213,9 @@ describe.skipIf(missing !== undefined)(
       expect(lines.some((line) => line.endsWith('dying'))).toBe(true);
 
       // The same engine at its socket, as a sentinel on that host would ask it.
-      const atSocket = watcher(dockerContainer, docker, { socket: dockerSocket(), via: 'local' });
+      const marker = `lares-${randomUUID()}`;
+      await docker.run(`touch /run/${marker}`);
+      const atSocket = watcher(dockerContainer, docker, { socket: dockerSocket(marker), via: 'local' });
       const asked = await atSocket.look();
       expect(asked.map(({ resource }) => resource)).toEqual(expect.arrayContaining(['web', 'sick', 'loop']));
       const sick = asked.find(({ condition }) => condition === 'container-unhealthy');
